@@ -1,0 +1,2 @@
+//! Sealine
+fn main() {}
