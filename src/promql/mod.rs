@@ -2,4 +2,5 @@
 
 mod source;
 
-pub use source::{Samples, Selection, Source, SourceError};
+pub use crate::series::Samples;
+pub use source::{Selection, Source, SourceError};

@@ -1,39 +1,6 @@
 //! What the engine reads from: the one door between queries and storage, narrow enough for a test to stand in.
 
-use crate::series::{Labels, Matcher};
-
-/// Samples of one series as two columns of equal length, times strictly increasing.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub struct Samples {
-    /// Milliseconds since the Unix epoch.
-    pub times: Vec<i64>,
-    /// One value a time. The bits are kept: staleness markers are a NaN of their own.
-    pub values: Vec<f64>,
-}
-
-impl Samples {
-    /// Forgets the samples, keeps the memory.
-    pub fn clear(&mut self) {
-        self.times.clear();
-        self.values.clear();
-    }
-
-    /// How many samples there are.
-    pub fn len(&self) -> usize {
-        self.times.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.times.is_empty()
-    }
-
-    /// Adds a sample at the end; `time` must be later than every time held.
-    pub fn push(&mut self, time: i64, value: f64) {
-        self.times.push(time);
-        self.values.push(value);
-    }
-}
+use crate::series::{Labels, Matcher, Samples};
 
 /// Why storage could not answer.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,8 @@
 
 mod labels;
 mod matcher;
+mod samples;
 
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use samples::{STALE_NAN_BITS, Samples};

@@ -1,0 +1,80 @@
+//! The only place that reads the clock. Everything else is handed a [`Clock`], so that a test can move time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Wall time for samples and retention, monotonic time for intervals and time-outs.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since the Unix epoch. May jump either way.
+    fn now_ms(&self) -> i64;
+    /// Time since some fixed moment. Never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// A clock as components share it.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clock.
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// The machine's clock, ready to share.
+    pub fn shared() -> SharedClock {
+        #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clock")]
+        Arc::new(SystemClock { started: Instant::now() })
+    }
+}
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clock")]
+        let now = SystemTime::now();
+        match now.duration_since(UNIX_EPOCH) {
+            Ok(after) => after.as_millis() as i64,
+            Err(before) => -(before.duration().as_millis() as i64),
+        }
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Default)]
+pub struct ManualClock {
+    wall_ms: AtomicI64,
+    monotonic_ms: AtomicU64,
+}
+
+impl ManualClock {
+    /// A clock that shows `wall_ms`.
+    pub fn at(wall_ms: i64) -> Arc<Self> {
+        Arc::new(ManualClock { wall_ms: AtomicI64::new(wall_ms), monotonic_ms: AtomicU64::new(0) })
+    }
+
+    /// Lets time pass on both clocks.
+    pub fn advance(&self, by: Duration) {
+        let ms = by.as_millis() as i64;
+        self.wall_ms.fetch_add(ms, Ordering::SeqCst);
+        self.monotonic_ms.fetch_add(ms as u64, Ordering::SeqCst);
+    }
+
+    /// Moves the wall clock alone, as an operator or NTP may.
+    pub fn jump_to(&self, wall_ms: i64) {
+        self.wall_ms.store(wall_ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now_ms(&self) -> i64 {
+        self.wall_ms.load(Ordering::SeqCst)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.monotonic_ms.load(Ordering::SeqCst))
+    }
+}

@@ -1,0 +1,352 @@
+//! Gorilla chunks: `tsz` over a bit stream of 64-bit words.
+//!
+//! `tsz` encodes times and values as Pelkonen et al. do (Gorilla, VLDB 2015, section 4.1). Its encoder owns what it
+//! writes to and can be neither read nor cloned while it is open, which a chunk that is queried while it grows cannot
+//! live with. So an [`OpenChunk`] keeps the words and the few numbers an encoder remembers, and makes an encoder for
+//! each run of samples: one that is taught the state by two samples written to nowhere, then writes on where the last
+//! one stopped. The bytes are those that one long-lived encoder would have written (a test holds this), without the
+//! end marker, which a chunk that knows its count does not need.
+//!
+//! What `tsz` cannot encode ends the chunk: time going back, a delta of deltas that does not fit its 32 bits.
+
+use crate::series::Samples;
+use std::cell::Cell;
+use tsz::stream::{Error as StreamError, Read, Write};
+use tsz::{Bit, DataPoint, Decode, Encode, StdDecoder, StdEncoder};
+
+/// Samples of a chunk; bounds what a query decodes to find one sample.
+pub const SAMPLES_PER_CHUNK_MAX: usize = 512;
+
+/// A finished, immutable run of samples of one series.
+///
+/// Times do not go back but may repeat: of equal times the last one counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// How many samples there are, 1 to [`SAMPLES_PER_CHUNK_MAX`].
+    pub count: usize,
+    /// Time of the first sample, milliseconds.
+    pub first: i64,
+    /// Time of the last sample, milliseconds.
+    pub last: i64,
+    /// The bit stream, its last byte filled up with zeros.
+    pub bytes: Box<[u8]>,
+}
+
+impl Chunk {
+    /// Encodes samples that are in order and need no cut.
+    #[cfg(test)]
+    fn of(times: &[i64], values: &[f64]) -> Chunk {
+        let mut open = OpenChunk::start(times[0], values[0]);
+        assert_eq!(open.append(&times[1..], &values[1..]), times.len() - 1);
+        open.to_chunk()
+    }
+}
+
+/// A chunk that still grows.
+#[derive(Debug)]
+pub struct OpenChunk {
+    words: Vec<u64>,
+    /// Bits written, in `words` from the high end of each.
+    bits: u32,
+    count: u32,
+    first: i64,
+    // What a `tsz` encoder remembers between two samples.
+    time: i64,
+    delta: u64,
+    value_bits: u64,
+    /// Zeros around the last window that was written out; 64 before there is one.
+    leading: u8,
+    trailing: u8,
+}
+
+impl OpenChunk {
+    /// A chunk with its first sample.
+    pub fn start(time: i64, value: f64) -> Self {
+        let mut chunk = OpenChunk {
+            words: Vec::with_capacity(4),
+            bits: 0,
+            count: 1,
+            first: time,
+            time,
+            delta: 0,
+            value_bits: value.to_bits(),
+            leading: 64,
+            trailing: 64,
+        };
+        let muted = Cell::new(false);
+        let mut encoder = StdEncoder::new(to_tsz(time), Pen::new(&mut chunk.words, &mut chunk.bits, &muted));
+        encoder.encode(DataPoint::new(to_tsz(time), value));
+        drop(encoder);
+        chunk
+    }
+
+    /// Time of the last sample.
+    pub fn last(&self) -> i64 {
+        self.time
+    }
+
+    /// Time of the first sample.
+    pub fn first(&self) -> i64 {
+        self.first
+    }
+
+    /// How many samples it holds.
+    pub fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Bytes it takes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.words.capacity() * 8
+    }
+
+    /// Appends samples from the front for as long as the chunk can take them; returns how many. Where that is fewer
+    /// than there are, the chunk is to be finished and another one started.
+    pub fn append(&mut self, times: &[i64], values: &[f64]) -> usize {
+        let taken = self.takes(times);
+        if taken == 0 {
+            return 0;
+        }
+        let (mut before, mut leading, mut trailing) = (self.value_bits, self.leading, self.trailing);
+        let muted = Cell::new(true);
+        let mut encoder = self.resume(&muted);
+        muted.set(false);
+        for (time, value) in times[..taken].iter().zip(values) {
+            encoder.encode(DataPoint::new(to_tsz(*time), *value));
+            let xor = value.to_bits() ^ before;
+            before = value.to_bits();
+            let (xor_leading, xor_trailing) = (xor.leading_zeros() as u8, xor.trailing_zeros() as u8);
+            if xor != 0 && (xor_leading < leading || xor_trailing < trailing) {
+                (leading, trailing) = (xor_leading, xor_trailing);
+            }
+        }
+        drop(encoder);
+        let before_last = if taken > 1 { times[taken - 2] } else { self.time };
+        self.time = times[taken - 1];
+        self.delta = to_tsz(self.time) - to_tsz(before_last);
+        (self.value_bits, self.leading, self.trailing) = (before, leading, trailing);
+        self.count += taken as u32;
+        taken
+    }
+
+    /// How many samples with these times `tsz` can encode behind those that are there.
+    fn takes(&self, times: &[i64]) -> usize {
+        let (mut time, mut delta) = (self.time, self.delta as i64);
+        let room = SAMPLES_PER_CHUNK_MAX - self.count as usize;
+        for (at, next) in times.iter().take(room).enumerate() {
+            let fits = next.checked_sub(time).is_some_and(|step| {
+                let dod = step.wrapping_sub(delta);
+                delta = step;
+                step >= 0 && dod > i64::from(i32::MIN) && dod <= i64::from(i32::MAX)
+            });
+            if !fits {
+                return at;
+            }
+            time = *next;
+        }
+        times.len().min(room)
+    }
+
+    /// An encoder in the state that the last one was left in, writing where it stopped. `muted` must be set until it
+    /// returns: what teaches the encoder its state is not to be written.
+    fn resume<'a>(&'a mut self, muted: &'a Cell<bool>) -> StdEncoder<Pen<'a>> {
+        let (time, value_bits) = (to_tsz(self.time), self.value_bits);
+        // Two samples put an encoder into any state: a first one, `delta` before the last, whose value differs from
+        // the last in just the bits that open the remembered window; then the last sample itself.
+        let window = match self.leading {
+            64 => 0,
+            leading => 1 << (63 - leading) | 1 << self.trailing,
+        };
+        let before = time - self.delta;
+        let alone = self.count == 1;
+        let mut encoder = StdEncoder::new(before, Pen::new(&mut self.words, &mut self.bits, muted));
+        encoder.encode(DataPoint::new(before, f64::from_bits(value_bits ^ window)));
+        if !alone {
+            encoder.encode(DataPoint::new(time, f64::from_bits(value_bits)));
+        }
+        encoder
+    }
+
+    /// A finished copy of what has been written so far.
+    pub fn to_chunk(&self) -> Chunk {
+        let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        bytes.truncate((self.bits as usize).div_ceil(8));
+        Chunk { count: self.count as usize, first: self.first, last: self.time, bytes: bytes.into() }
+    }
+}
+
+/// Times are signed, those of `tsz` are not: this keeps their order and their differences.
+fn to_tsz(time: i64) -> u64 {
+    (time as u64) ^ (1 << 63)
+}
+
+fn from_tsz(time: u64) -> i64 {
+    (time ^ (1 << 63)) as i64
+}
+
+/// Writes bits to the end of `words`, high bits first. The word that is not full yet is held here until the drop.
+struct Pen<'a> {
+    words: &'a mut Vec<u64>,
+    bits: &'a mut u32,
+    word: u64,
+    /// Bits still free in `word`, 1 to 64.
+    free: u32,
+    /// While set, writes go nowhere.
+    muted: &'a Cell<bool>,
+}
+
+impl<'a> Pen<'a> {
+    fn new(words: &'a mut Vec<u64>, bits: &'a mut u32, muted: &'a Cell<bool>) -> Self {
+        let used = *bits % 64;
+        let word = if used == 0 { 0 } else { words.pop().unwrap_or(0) };
+        Pen { words, bits, word, free: 64 - used, muted }
+    }
+}
+
+impl Write for Pen<'_> {
+    #[inline]
+    fn write_bit(&mut self, bit: Bit) {
+        self.write_bits(bit.to_u64(), 1);
+    }
+
+    #[inline]
+    fn write_byte(&mut self, byte: u8) {
+        self.write_bits(u64::from(byte), 8);
+    }
+
+    #[inline]
+    fn write_bits(&mut self, bits: u64, num: u32) {
+        if self.muted.get() {
+            return;
+        }
+        let bits = bits & (u64::MAX >> (64 - num)); // num is 1 to 64 in every call tsz makes
+        if num < self.free {
+            self.free -= num;
+            self.word |= bits << self.free;
+        } else {
+            let over = num - self.free;
+            self.words.push(self.word | bits >> over);
+            self.free = 64 - over;
+            self.word = if over == 0 { 0 } else { bits << self.free };
+        }
+    }
+
+    /// Never called by us: the bits stay where they were written.
+    fn close(self) -> Box<[u8]> {
+        Box::default()
+    }
+}
+
+impl Drop for Pen<'_> {
+    fn drop(&mut self) {
+        *self.bits = self.words.len() as u32 * 64 + (64 - self.free);
+        if self.free < 64 {
+            self.words.push(self.word);
+        }
+    }
+}
+
+/// Why a chunk's bytes cannot be decoded.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// The bits end, or make no sense, before the last sample.
+    #[error("the chunk's bits end at sample {got} of {want}")]
+    Truncated {
+        /// Samples that could be read.
+        got: usize,
+        /// Samples that the chunk should hold.
+        want: usize,
+    },
+    /// Times go back.
+    #[error("the chunk's times go back at sample {at}")]
+    Disordered {
+        /// Number of the sample, from 0.
+        at: usize,
+    },
+}
+
+/// Appends the samples of a chunk that lie in `start..=end` to `into`; of equal times the last one replaces the
+/// others. `into` must hold nothing later than the chunk's first sample.
+///
+/// Errors: where `bytes` do not hold `count` samples in order. What was decoded until then stays in `into`.
+pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), ChunkError> {
+    let mut decoder = StdDecoder::new(BitReader { bytes, at: 0 });
+    let mut before = i64::MIN;
+    for at in 0..count {
+        let point = decoder.next().map_err(|_| ChunkError::Truncated { got: at, want: count })?;
+        let time = from_tsz(point.get_time());
+        if time < before {
+            return Err(ChunkError::Disordered { at });
+        }
+        before = time;
+        if time > end {
+            break;
+        }
+        if time >= start {
+            match into.times.last() {
+                Some(last) if *last == time => *into.values.last_mut().expect("as long as times") = point.get_value(),
+                _ => into.push(time, point.get_value()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads bits from the front of `bytes`, high bits first.
+struct BitReader<'a> {
+    bytes: &'a [u8],
+    /// Bits read so far.
+    at: usize,
+}
+
+impl BitReader<'_> {
+    /// The 64 bits from the byte that holds bit `at` on; zeros behind the end.
+    #[inline]
+    fn window(&self, byte: usize) -> u64 {
+        match self.bytes.get(byte..).and_then(|rest| rest.first_chunk::<8>()) {
+            Some(window) => u64::from_be_bytes(*window),
+            None => {
+                let mut window = [0u8; 8];
+                let rest = self.bytes.get(byte..).unwrap_or_default();
+                window[..rest.len()].copy_from_slice(rest);
+                u64::from_be_bytes(window)
+            }
+        }
+    }
+}
+
+impl Read for BitReader<'_> {
+    #[inline]
+    fn read_bit(&mut self) -> Result<Bit, StreamError> {
+        Ok(if self.read_bits(1)? == 0 { Bit::Zero } else { Bit::One })
+    }
+
+    #[inline]
+    fn read_byte(&mut self) -> Result<u8, StreamError> {
+        Ok(self.read_bits(8)? as u8)
+    }
+
+    #[inline]
+    fn read_bits(&mut self, num: u32) -> Result<u64, StreamError> {
+        let bits = self.peak_bits(num)?;
+        self.at += num as usize;
+        Ok(bits)
+    }
+
+    #[inline]
+    fn peak_bits(&mut self, num: u32) -> Result<u64, StreamError> {
+        // `tsz` derives `num` from what it read, so hostile bits can ask for anything.
+        if num == 0 || num > 64 || self.at + num as usize > self.bytes.len() * 8 {
+            return Err(StreamError::EOF);
+        }
+        let (byte, shift) = (self.at / 8, (self.at % 8) as u32);
+        let mut window = self.window(byte) << shift;
+        if num > 64 - shift {
+            window |= u64::from(self.bytes[byte + 8]) >> (8 - shift); // within the bytes: num more bits were checked
+        }
+        Ok(window >> (64 - num))
+    }
+}
+
+#[cfg(test)]
+mod tests;

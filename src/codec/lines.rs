@@ -1,0 +1,186 @@
+//! The compact form of lines: what a request is staged as, what the log holds and what the memory tier applies.
+//!
+//! A body is a run of lines, each:
+//!
+//! | field | form |
+//! |---|---|
+//! | time | zigzag varint, milliseconds, minus the time of the line before (the first: minus 0) |
+//! | shape | varint `count * 2 + sparse` |
+//! | values | `count` values; where `sparse` is 1 each stands behind its field's index as a varint, else they are fields 0, 1, 2 … |
+//!
+//! A value is a varint whose two low bits say how the rest is meant:
+//! `0` a whole number (zigzag), `1` thousandths (zigzag), `2` nothing more here: eight bytes of IEEE 754 follow.
+//! Which row a line belongs to is not in here: rows are named once a record, by whoever keeps the body.
+
+use super::varint::{self, Cursor, unzigzag, zigzag};
+
+const WHOLE: u64 = 0;
+const THOUSANDTHS: u64 = 1;
+const RAW: u64 = 2;
+
+/// Numbers up to here, times four, still fit a varint without loss, and their thousandths divide exactly.
+const EXACT_MAX: f64 = (1u64 << 52) as f64;
+
+/// Fields of one row that a line may address: the index has to fit a `u16`.
+pub const FIELDS_MAX: usize = u16::MAX as usize;
+
+/// Appends lines to a body.
+#[derive(Debug, Default, Clone)]
+pub struct LineWriter {
+    bytes: Vec<u8>,
+    last_time: i64,
+    lines: usize,
+    samples: usize,
+}
+
+impl LineWriter {
+    /// Appends one line. `values` are (index of the field in its row, value), at least one; no two share an index.
+    pub fn push(&mut self, time: i64, values: &[(u16, f64)]) {
+        let sparse = values.iter().enumerate().any(|(at, (field, _))| at != usize::from(*field));
+        varint::push_signed(&mut self.bytes, time.wrapping_sub(self.last_time));
+        varint::push(&mut self.bytes, (values.len() as u64) << 1 | u64::from(sparse));
+        for (field, value) in values {
+            if sparse {
+                varint::push(&mut self.bytes, u64::from(*field));
+            }
+            push_value(&mut self.bytes, *value);
+        }
+        self.last_time = time;
+        self.lines += 1;
+        self.samples += values.len();
+    }
+
+    /// The body so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many lines it holds.
+    pub fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// How many samples it holds.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+}
+
+#[inline]
+fn push_value(out: &mut Vec<u8>, value: f64) {
+    let whole = value as i64;
+    if whole as f64 == value && value.abs() < EXACT_MAX && (whole != 0 || value.is_sign_positive()) {
+        return varint::push(out, zigzag(whole) << 2 | WHOLE);
+    }
+    let scaled = (value * 1000.0).round();
+    if scaled.abs() < EXACT_MAX && scaled != 0.0 && scaled / 1000.0 == value {
+        return varint::push(out, zigzag(scaled as i64) << 2 | THOUSANDTHS);
+    }
+    varint::push(out, RAW);
+    out.extend_from_slice(&value.to_bits().to_le_bytes());
+}
+
+#[inline]
+fn read_value(cursor: &mut Cursor<'_>) -> Option<f64> {
+    let head = cursor.read()?;
+    match head & 3 {
+        WHOLE => Some(unzigzag(head >> 2) as f64),
+        THOUSANDTHS => Some(unzigzag(head >> 2) as f64 / 1000.0),
+        RAW if head == RAW => Some(f64::from_bits(u64::from_le_bytes(cursor.take_array()?))),
+        _ => None,
+    }
+}
+
+/// Reads the lines of a body.
+pub struct LineReader<'a> {
+    cursor: Cursor<'a>,
+    last_time: i64,
+}
+
+impl<'a> LineReader<'a> {
+    /// Reads `body` from its first line.
+    pub fn new(body: &'a [u8]) -> Self {
+        LineReader { cursor: Cursor::new(body), last_time: 0 }
+    }
+
+    /// Whether every line has been read.
+    pub fn is_empty(&self) -> bool {
+        self.cursor.is_empty()
+    }
+
+    /// Reads the next line: its values replace what `values` held, its time is returned.
+    /// `None` at the end of the body, and where the bytes are not in the form (then [`Self::is_empty`] is false).
+    #[inline]
+    pub fn next(&mut self, values: &mut Vec<(u16, f64)>) -> Option<i64> {
+        values.clear();
+        let mut cursor = self.cursor;
+        let time = self.last_time.wrapping_add(cursor.read_signed()?);
+        let shape = cursor.read()?;
+        let count = shape >> 1;
+        if count > FIELDS_MAX as u64 {
+            return None;
+        }
+        for at in 0..count as u16 {
+            let field = if shape & 1 == 1 { u16::try_from(cursor.read()?).ok()? } else { at };
+            values.push((field, read_value(&mut cursor)?));
+        }
+        self.cursor = cursor;
+        self.last_time = time;
+        Some(time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read_all(body: &[u8]) -> Option<Vec<(i64, Vec<(u16, u64)>)>> {
+        let (mut reader, mut values, mut lines) = (LineReader::new(body), Vec::new(), Vec::new());
+        while let Some(time) = reader.next(&mut values) {
+            lines.push((time, values.iter().map(|(f, v)| (*f, v.to_bits())).collect()));
+        }
+        reader.is_empty().then_some(lines)
+    }
+
+    #[test]
+    fn a_line_has_the_bytes_of_the_format_page() {
+        let mut writer = LineWriter::default();
+        writer.push(1000, &[(0, 58.0), (1, -1.0), (2, 0.5), (3, f64::MAX)]);
+        writer.push(1010, &[(3, 0.0)]);
+        let want = [
+            &[0xd0, 0x0f, 8][..],                                 // zigzag(1000), 4 values, dense
+            &[0xd0, 0x03, 4, 0xa1, 0x1f],                         // 116 << 2, 1 << 2, (1000 << 2) | 1
+            &[2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xef, 0x7f], // raw
+            &[20, 3, 3, 0],                                       // zigzag(10), 1 value, sparse, field 3, 0
+        ];
+        assert_eq!(writer.bytes(), want.concat());
+        assert_eq!((writer.lines(), writer.samples()), (2, 5));
+    }
+
+    proptest! {
+        #[test]
+        fn lines_round_trip_bit_for_bit(lines in proptest::collection::vec(
+            (any::<i64>(), proptest::collection::btree_map(0u16..40, prop_oneof![
+                any::<u64>().prop_map(f64::from_bits),
+                any::<i32>().prop_map(|v| f64::from(v) / 1000.0),
+                any::<i64>().prop_map(|v| v as f64),
+                Just(-0.0), Just(0.0),
+            ], 1..12)), 0..20))
+        {
+            let mut writer = LineWriter::default();
+            let mut want = Vec::new();
+            for (time, values) in lines {
+                let values: Vec<(u16, f64)> = values.into_iter().collect();
+                writer.push(time, &values);
+                want.push((time, values.iter().map(|(f, v)| (*f, v.to_bits())).collect::<Vec<_>>()));
+            }
+            prop_assert_eq!(read_all(writer.bytes()), Some(want));
+        }
+
+        #[test]
+        fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_all(&bytes);
+        }
+    }
+}

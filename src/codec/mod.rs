@@ -1,0 +1,5 @@
+//! Bytes and back: Gorilla chunks, the compact form of lines, and the variable-length integers both are made of.
+
+pub mod gorilla;
+pub mod lines;
+pub mod varint;

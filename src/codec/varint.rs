@@ -1,0 +1,137 @@
+//! LEB128 integers, 1 to 10 bytes, and zigzag for signed ones.
+
+/// Appends `value`, seven bits a byte, low bits first.
+pub fn push(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a signed value, small magnitudes short.
+pub fn push_signed(out: &mut Vec<u8>, value: i64) {
+    push(out, zigzag(value));
+}
+
+/// Appends `bytes` behind its length.
+pub fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    push(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// 0, -1, 1, -2 … as 0, 1, 2, 3 …
+pub fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// The inverse of [`zigzag`].
+pub fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// Reads from the front of a slice. Every method answers `None` where the bytes end early or are not in the form.
+#[derive(Clone, Copy)]
+pub struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// A cursor at the start of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Cursor { rest: bytes }
+    }
+
+    /// What has not been read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Whether everything has been read.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next integer.
+    #[inline]
+    pub fn read(&mut self) -> Option<u64> {
+        let (&first, rest) = self.rest.split_first()?;
+        if first < 0x80 {
+            self.rest = rest;
+            return Some(u64::from(first));
+        }
+        self.read_long()
+    }
+
+    fn read_long(&mut self) -> Option<u64> {
+        let mut value = 0u64;
+        for (at, &byte) in self.rest.iter().take(10).enumerate() {
+            if at == 9 && byte > 1 {
+                return None;
+            }
+            value |= u64::from(byte & 0x7f) << (7 * at);
+            if byte < 0x80 {
+                self.rest = &self.rest[at + 1..];
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// The next signed integer.
+    #[inline]
+    pub fn read_signed(&mut self) -> Option<i64> {
+        self.read().map(unzigzag)
+    }
+
+    /// The next integer as a length or count that fits a `usize`.
+    pub fn read_len(&mut self) -> Option<usize> {
+        usize::try_from(self.read()?).ok()
+    }
+
+    /// The next `count` bytes.
+    pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    /// The next `N` bytes.
+    #[inline]
+    pub fn take_array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*taken)
+    }
+
+    /// Bytes behind their length.
+    pub fn read_bytes(&mut self) -> Option<&'a [u8]> {
+        let count = self.read_len()?;
+        self.take(count)
+    }
+
+    /// UTF-8 behind its length.
+    pub fn read_str(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.read_bytes()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_round_trip_and_cut_ones_are_refused() {
+        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+            let mut out = Vec::new();
+            push(&mut out, value);
+            assert_eq!(Cursor::new(&out).read(), Some(value));
+            assert_eq!(Cursor::new(&out[..out.len() - 1]).read(), None);
+        }
+        for value in [0, -1, 1, i64::MIN, i64::MAX] {
+            assert_eq!(unzigzag(zigzag(value)), value);
+        }
+        assert_eq!(Cursor::new(&[0xff; 10]).read(), None, "more than 64 bits");
+        assert_eq!(Cursor::new(&[0xff; 20]).read(), None, "never ends");
+    }
+}
