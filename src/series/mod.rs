@@ -3,8 +3,11 @@
 
 mod labels;
 mod matcher;
+mod naming;
+pub mod postings;
 mod samples;
 
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use naming::{DATABASE_LABEL, INFO_LABEL, Naming};
 pub use samples::{STALE_NAN_BITS, Samples};

@@ -1,0 +1,442 @@
+//! Finds rows: by what a line calls them, and by labels.
+
+use super::row::Row;
+use super::schema::{Field, Schema};
+use crate::series::postings::{LabelIndex, name_literals, name_passes, select_sets};
+use crate::series::{DATABASE_LABEL, Labels, METRIC_NAME, Matcher};
+use hashbrown::{HashMap, HashTable};
+use roaring::RoaringBitmap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Ways in which clients may write one row (order of tags, escapes) that are remembered; a further one is looked up
+/// by its labels each time.
+const SPELLINGS_MAX: u8 = 8;
+
+/// The rows of one database.
+#[derive(Default)]
+pub struct Index {
+    /// 128-bit hashes of keys as clients write them, and of rows' own keys, to row numbers. The hash stands for the
+    /// key: two keys with one hash would take 2^64 keys to be likely.
+    known: HashTable<(KeyHash, u32)>,
+    rows: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    schemas: Vec<Schema>,
+    /// Hash of a measurement and its fields' spellings to the schema that has just these.
+    schema_ids: HashMap<KeyHash, u32>,
+    /// Metric name to the fields of schemas that feed it.
+    metrics: HashMap<Arc<str>, Vec<(u32, u16)>>,
+    /// Label name to value to rows.
+    labels: HashMap<Box<str>, HashMap<Box<str>, RoaringBitmap>>,
+}
+
+/// A hash in halves, so that it needs no alignment of 16.
+type KeyHash = (u64, u64);
+
+struct Slot {
+    row: Arc<Row>,
+    schema: u32,
+    spellings: u8,
+    /// Seals in a row that found no sample here.
+    silent_seals: u8,
+}
+
+/// A row to be found or made.
+pub struct NewRow<'a> {
+    /// The measurement, unescaped.
+    pub measurement: &'a str,
+    /// The row's labels.
+    pub labels: &'a Labels,
+    /// The fields that the line has, in its order.
+    pub fields: &'a [Field],
+}
+
+/// One series that memory has, or had until the last seal.
+pub struct Selected {
+    /// The metric's name.
+    pub metric: Arc<str>,
+    /// The row that holds it.
+    pub row: Arc<Row>,
+    /// The field, by its index in the row.
+    pub field: u16,
+}
+
+/// The hash of a key as a client writes it.
+pub fn hash_key(raw: &[u8]) -> (u64, u64) {
+    let hash = xxh3_128(raw);
+    (hash as u64, (hash >> 64) as u64)
+}
+
+impl Index {
+    /// The number of the row that a line calls `key`.
+    #[inline]
+    pub fn find(&self, key: KeyHash) -> Option<u32> {
+        self.known.find(key.0, |(known, _)| *known == key).map(|(_, row)| *row)
+    }
+
+    /// A row and its fields. The number must come from [`Self::find`] or [`Self::define`] under the same lock.
+    pub fn row(&self, id: u32) -> (&Arc<Row>, &Schema) {
+        let slot = self.rows[id as usize].as_ref().expect("BUG: a row number outlived its row");
+        (&slot.row, &self.schemas[slot.schema as usize])
+    }
+
+    /// Finds or makes a row, gives it the fields it does not have yet, and remembers that a line calls it `key`.
+    pub fn define(&mut self, key: Option<KeyHash>, new: &NewRow<'_>) -> u32 {
+        let own = own_key(new.measurement, new.labels);
+        let id = self.find(own).unwrap_or_else(|| self.insert(own, new));
+        self.add_fields(id, new);
+        let slot = self.rows[id as usize].as_mut().expect("found or inserted above");
+        if let Some(key) = key
+            && slot.spellings < SPELLINGS_MAX
+        {
+            slot.spellings += 1;
+            self.known.insert_unique(key.0, (key, id), |(key, _)| key.0);
+        }
+        id
+    }
+
+    fn insert(&mut self, own: KeyHash, new: &NewRow<'_>) -> u32 {
+        let id = self.free.pop().unwrap_or(self.rows.len() as u32);
+        for (name, value) in new.labels {
+            let values = match self.labels.get_mut(name) {
+                Some(values) => values,
+                None => self.labels.entry(name.into()).or_default(),
+            };
+            match values.get_mut(value) {
+                Some(rows) => rows.insert(id),
+                None => values.entry(value.into()).or_default().insert(id),
+            };
+        }
+        let schema = self.schema(new.measurement, new.fields.to_vec());
+        self.schemas[schema as usize].rows.insert(id);
+        let row = Arc::new(Row::new(id, new.labels.clone()));
+        let slot = Some(Slot { row, schema, spellings: 0, silent_seals: 0 });
+        match self.rows.get_mut(id as usize) {
+            Some(place) => *place = slot,
+            None => self.rows.push(slot),
+        }
+        self.known.insert_unique(own.0, (own, id), |(key, _)| key.0);
+        id
+    }
+
+    /// Moves a row on to the schema that has the fields of `new` too.
+    fn add_fields(&mut self, id: u32, new: &NewRow<'_>) {
+        let slot = self.rows[id as usize].as_ref().expect("BUG: a row number outlived its row");
+        let before = slot.schema;
+        let known = &self.schemas[before as usize];
+        if new.fields.iter().enumerate().all(|(at, field)| known.find(&field.raw, at).is_some()) {
+            return;
+        }
+        let mut spelled: Vec<Field> = known
+            .spellings
+            .iter()
+            .map(|(raw, at)| Field { raw: raw.clone(), metric: known.fields[usize::from(*at)].metric.clone() })
+            .collect();
+        for field in new.fields {
+            if !spelled.iter().any(|f| f.raw == field.raw) {
+                spelled.push(field.clone());
+            }
+        }
+        let after = self.schema(new.measurement, spelled);
+        self.schemas[before as usize].rows.remove(id);
+        self.schemas[after as usize].rows.insert(id);
+        self.rows[id as usize].as_mut().expect("looked up above").schema = after;
+    }
+
+    /// The schema with these spellings, in this order.
+    fn schema(&mut self, measurement: &str, spelled: Vec<Field>) -> u32 {
+        let mut key = measurement.as_bytes().to_vec();
+        for field in &spelled {
+            key.push(0);
+            key.extend_from_slice(&field.raw);
+        }
+        let key = hash_key(&key);
+        if let Some(id) = self.schema_ids.get(&key) {
+            return *id;
+        }
+        let id = self.schemas.len() as u32;
+        let mut schema = Schema {
+            measurement: measurement.into(),
+            fields: Vec::new(),
+            spellings: Vec::new(),
+            rows: RoaringBitmap::new(),
+        };
+        for Field { raw, metric } in spelled {
+            let field = match schema.fields.iter().position(|f| f.metric == metric) {
+                Some(field) => field as u16,
+                None => {
+                    let field = schema.fields.len() as u16;
+                    let (metric, feeds) = match self.metrics.get_key_value(&metric) {
+                        Some((known, _)) => (known.clone(), self.metrics.get_mut(&metric).expect("just found")),
+                        None => (metric.clone(), self.metrics.entry(metric).or_default()),
+                    };
+                    feeds.push((id, field));
+                    schema.fields.push(Field { raw: raw.clone(), metric });
+                    field
+                }
+            };
+            schema.spellings.push((raw, field));
+        }
+        self.schemas.push(schema);
+        self.schema_ids.insert(key, id);
+        id
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many series there are.
+    pub fn series(&self) -> u64 {
+        self.schemas.iter().map(|schema| schema.rows.len() * schema.fields.len() as u64).sum()
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {
+        self.rows.iter().flatten().map(|slot| &slot.row)
+    }
+
+    /// Every metric with the (row, field) pairs that feed it, to be sealed.
+    pub fn metrics(&self) -> impl Iterator<Item = (&Arc<str>, Vec<(Arc<Row>, u16)>)> {
+        self.metrics.iter().map(|(metric, feeds)| {
+            let mut series = Vec::new();
+            for (schema, field) in feeds {
+                let rows = self.schemas[*schema as usize].rows.iter();
+                series.extend(rows.map(|id| (self.row(id).0.clone(), *field)));
+            }
+            (metric, series)
+        })
+    }
+
+    /// Counts a seal that found no sample for each row without any, and forgets those that two seals found silent and
+    /// that nobody else holds. Returns how many went.
+    pub fn forget_silent(&mut self) -> usize {
+        let mut gone = RoaringBitmap::new();
+        for (id, slot) in self.rows.iter_mut().enumerate() {
+            let Some(slot) = slot else { continue };
+            // A request that is under way holds the row it found, and finds it only under this lock.
+            let idle = Arc::strong_count(&slot.row) == 1 && slot.row.is_empty();
+            slot.silent_seals = if idle { slot.silent_seals + 1 } else { 0 };
+            if slot.silent_seals > 2 {
+                gone.insert(id as u32);
+            }
+        }
+        if gone.is_empty() {
+            return 0;
+        }
+        for id in &gone {
+            self.rows[id as usize] = None;
+            self.free.push(id);
+        }
+        self.known.retain(|(_, id)| !gone.contains(*id));
+        self.labels.retain(|_, values| {
+            values.retain(|_, rows| {
+                *rows -= &gone;
+                !rows.is_empty()
+            });
+            !values.is_empty()
+        });
+        self.schemas.iter_mut().for_each(|schema| schema.rows -= &gone);
+        gone.len() as usize
+    }
+
+    /// The series that pass the matchers.
+    pub fn select(&self, matchers: &[Matcher]) -> Vec<Selected> {
+        let names = self.metrics_passing(matchers);
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let sets = select_sets(self, matchers);
+        let mut found = Vec::new();
+        for metric in names {
+            for (schema, field) in &self.metrics[metric] {
+                for id in &(&self.schemas[*schema as usize].rows & &sets) {
+                    found.push(Selected { metric: metric.clone(), row: self.row(id).0.clone(), field: *field });
+                }
+            }
+        }
+        found
+    }
+
+    /// Metric names that pass the matchers on names.
+    fn metrics_passing(&self, matchers: &[Matcher]) -> Vec<&Arc<str>> {
+        match name_literals(matchers) {
+            Some(names) => {
+                let mut names: Vec<_> =
+                    names.iter().filter_map(|n| self.metrics.get_key_value(n.as_str())).map(|(n, _)| n).collect();
+                names.sort();
+                names.dedup();
+                names.retain(|name| name_passes(matchers, name));
+                names
+            }
+            None => self.metrics.keys().filter(|name| name_passes(matchers, name)).collect(),
+        }
+    }
+
+    /// Adds the names of the labels that series passing the matchers have.
+    pub fn label_names(&self, matchers: &[Matcher], into: &mut BTreeSet<String>) {
+        let rows = self.rows_with_metric(matchers);
+        if !rows.is_empty() {
+            into.insert(METRIC_NAME.to_string());
+        }
+        for (name, values) in &self.labels {
+            if !into.contains(&**name) && values.values().any(|carry| !carry.is_disjoint(&rows)) {
+                into.insert(name.to_string());
+            }
+        }
+    }
+
+    /// Adds the values that `label` has in series passing the matchers.
+    pub fn label_values(&self, label: &str, matchers: &[Matcher], into: &mut BTreeSet<String>) {
+        if label == METRIC_NAME {
+            let sets = select_sets(self, matchers);
+            for metric in self.metrics_passing(matchers) {
+                let feeds = &self.metrics[metric];
+                if feeds.iter().any(|(schema, _)| !self.schemas[*schema as usize].rows.is_disjoint(&sets)) {
+                    into.insert(metric.to_string());
+                }
+            }
+        } else if let Some(values) = self.labels.get(label) {
+            let rows = self.rows_with_metric(matchers);
+            into.extend(
+                values.iter().filter(|(_, carry)| !carry.is_disjoint(&rows)).map(|(value, _)| value.to_string()),
+            );
+        }
+    }
+
+    /// The rows that have a series passing the matchers.
+    fn rows_with_metric(&self, matchers: &[Matcher]) -> RoaringBitmap {
+        let mut rows = RoaringBitmap::new();
+        for metric in self.metrics_passing(matchers) {
+            for (schema, _) in &self.metrics[metric] {
+                rows |= &self.schemas[*schema as usize].rows;
+            }
+        }
+        rows & select_sets(self, matchers)
+    }
+
+    /// Distinct values of each label, and how many series carry it, for operators who look for what is large.
+    pub fn label_sizes(&self) -> impl Iterator<Item = (&str, usize, u64)> {
+        self.labels
+            .iter()
+            .filter(|(name, _)| &***name != DATABASE_LABEL)
+            .map(|(name, values)| (&**name, values.len(), values.values().map(RoaringBitmap::len).sum()))
+    }
+
+    /// Series of each metric.
+    pub fn metric_sizes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.metrics.iter().map(|(metric, feeds)| {
+            (&**metric, feeds.iter().map(|(schema, _)| self.schemas[*schema as usize].rows.len()).sum())
+        })
+    }
+}
+
+/// The hash of a row's own key, which no client can write: what it is called starts with a zero byte.
+fn own_key(measurement: &str, labels: &Labels) -> KeyHash {
+    let mut key = Vec::with_capacity(measurement.len() + labels.as_bytes().len() + 2);
+    key.push(0);
+    key.extend_from_slice(measurement.as_bytes());
+    key.push(0);
+    key.extend_from_slice(labels.as_bytes());
+    hash_key(&key)
+}
+
+impl LabelIndex for Index {
+    fn all(&self) -> RoaringBitmap {
+        self.rows.iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(id, _)| id as u32).collect()
+    }
+
+    fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
+        if let Some(rows) = self.labels.get(label).and_then(|values| values.get(value)) {
+            *into |= rows;
+        }
+    }
+
+    fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
+        for (_, rows) in self.labels.get(label).into_iter().flatten().filter(|(value, _)| pass(value)) {
+            *into |= rows;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(names: &[&str]) -> Vec<Field> {
+        let field = |n: &&str| Field { raw: n.as_bytes().into(), metric: format!("cpu_{n}").into() };
+        names.iter().map(field).collect()
+    }
+
+    fn define(index: &mut Index, raw: &str, labels: &Labels, names: &[&str]) -> u32 {
+        let new = NewRow { measurement: "cpu", labels, fields: &fields(names) };
+        index.define(Some(hash_key(raw.as_bytes())), &new)
+    }
+
+    #[test]
+    fn a_row_is_found_by_every_spelling_and_keeps_its_field_numbers() {
+        let mut index = Index::default();
+        let labels = Labels::from_pairs([("a", "1"), ("b", "2")]);
+        let id = define(&mut index, "cpu,a=1,b=2", &labels, &["user"]);
+        assert_eq!(define(&mut index, "cpu,b=2,a=1", &labels, &["system", "user"]), id);
+        assert_eq!(index.find(hash_key(b"cpu,b=2,a=1")), Some(id));
+        assert_eq!(index.find(hash_key(b"cpu,a=1,b=2")), Some(id));
+        assert_eq!(index.find(hash_key(b"cpu,a=1")), None);
+        let (_, schema) = index.row(id);
+        assert_eq!(
+            (schema.find(b"user", 0), schema.find(b"system", 0), schema.find(b"idle", 0)),
+            (Some((0, 0)), Some((1, 1)), None)
+        );
+        assert_eq!((index.len(), index.series()), (1, 2));
+    }
+
+    #[test]
+    fn selects_by_name_and_labels() {
+        let mut index = Index::default();
+        for host in ["a", "b", "c"] {
+            let labels = Labels::from_pairs([("host", host), ("dc", if host == "c" { "us" } else { "eu" })]);
+            define(&mut index, host, &labels, if host == "b" { &["user"] } else { &["user", "idle"] });
+        }
+        let series = |text: &[Matcher]| {
+            let mut all: Vec<String> =
+                index.select(text).iter().map(|s| s.row.labels.with(METRIC_NAME, &s.metric).to_string()).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(
+            series(&[Matcher::equal(METRIC_NAME, "cpu_idle")]),
+            [r#"cpu_idle{dc="eu", host="a"}"#, r#"cpu_idle{dc="us", host="c"}"#]
+        );
+        assert_eq!(series(&[Matcher::equal("dc", "eu")]).len(), 3);
+        let values = |label: &str, m: &[Matcher]| {
+            let mut into = BTreeSet::new();
+            index.label_values(label, m, &mut into);
+            into.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(values("host", &[Matcher::equal(METRIC_NAME, "cpu_idle")]), ["a", "c"]);
+        assert_eq!(values(METRIC_NAME, &[Matcher::equal("host", "b")]), ["cpu_user"]);
+    }
+
+    #[test]
+    fn silent_rows_are_forgotten_and_their_numbers_used_again() {
+        let mut index = Index::default();
+        let labels = Labels::from_pairs([("host", "a")]);
+        let id = define(&mut index, "a", &labels, &["user"]);
+        let held = index.row(id).0.clone();
+        for _ in 0..5 {
+            assert_eq!(index.forget_silent(), 0, "somebody holds the row");
+        }
+        drop(held);
+        assert_eq!([index.forget_silent(), index.forget_silent(), index.forget_silent()], [0, 0, 1]);
+        assert_eq!((index.len(), index.series(), index.find(hash_key(b"a"))), (0, 0, None));
+        assert_eq!(index.select(&[Matcher::equal("host", "a")]).len(), 0);
+        assert_eq!(define(&mut index, "b", &Labels::from_pairs([("host", "b")]), &["user"]), id);
+    }
+}

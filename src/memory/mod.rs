@@ -1,0 +1,17 @@
+//! The memory tier: rows with their open chunks, and the index that finds them.
+//!
+//! A database has an [`Index`]; its rows hold what was written since the last seal. Only the apply thread writes
+//! samples, in the order of the log; a seal takes finished chunks out; queries copy what they need.
+
+mod database;
+mod index;
+mod row;
+mod schema;
+
+pub use database::{Database, Databases, Held};
+pub use index::{Index, NewRow, Selected, hash_key};
+pub use row::{Closed, LogMark, Row, partition_of};
+pub use schema::{Field, Schema};
+
+/// Milliseconds in a partition: a UTC day.
+pub const PARTITION_MS: i64 = 86_400_000;

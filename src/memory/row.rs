@@ -1,0 +1,388 @@
+//! One row: a tag set of a measurement, and the chunks of its fields that are not on disk yet.
+
+use super::PARTITION_MS;
+use crate::codec::gorilla::{self, Chunk, ChunkError, OpenChunk};
+use crate::series::{Labels, Samples};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// Lines that are collected as they come before they are encoded: a cache line of values a series. Encoding eight at
+/// a time costs one walk through a series' state instead of eight.
+const TAIL_LINES: usize = 8;
+
+/// Stands in the tail for 'this line did not have this field': a NaN that no parser makes and that is not the one
+/// for staleness.
+const ABSENT_BITS: u64 = 0x7ff0_5ea1_ab5e_47ff;
+
+/// A row and what memory holds of it.
+pub struct Row {
+    /// Number in its database's index.
+    pub id: u32,
+    /// Tags as labels, `db` included where that is on; no metric name.
+    pub labels: Labels,
+    /// `labels.hash128()`: with the metric's name, the identity of a series in every tier.
+    pub set: u128,
+    /// What the log of the current generation knows of the row.
+    pub log: LogMark,
+    hot: Mutex<Hot>,
+}
+
+/// Which generation's log has defined a row, and how. Read and written by the log's thread alone; atomic only
+/// because rows are shared, so every access is relaxed.
+#[derive(Default)]
+pub struct LogMark {
+    /// The generation whose log the other two are about.
+    pub generation: AtomicU64,
+    /// The row's number in that log.
+    pub id: AtomicU32,
+    /// How many of the row's fields that log has defined.
+    pub fields: AtomicU32,
+}
+
+/// A finished chunk that waits to be sealed.
+#[derive(Debug, Clone)]
+pub struct Closed {
+    /// The generation whose log holds its samples.
+    pub generation: u64,
+    /// The field, by its index in the row's schema.
+    pub field: u16,
+    /// The samples; all in one partition.
+    pub chunk: Arc<Chunk>,
+}
+
+#[derive(Default)]
+struct Hot {
+    /// The generation of the tail and the open chunks.
+    generation: u64,
+    tail: Tail,
+    /// By field. One is missing where nothing has been encoded since the last seal.
+    open: Vec<Option<OpenChunk>>,
+    /// In the order in which they were closed.
+    closed: Vec<Closed>,
+}
+
+/// The newest lines as they came, by field: `values[field * TAIL_LINES + line]`.
+#[derive(Default)]
+struct Tail {
+    lines: usize,
+    times: [i64; TAIL_LINES],
+    values: Vec<f64>,
+}
+
+/// The partition that holds a time: days since the epoch.
+pub fn partition_of(time: i64) -> i64 {
+    time.div_euclid(PARTITION_MS)
+}
+
+impl Row {
+    /// A row without samples.
+    pub fn new(id: u32, labels: Labels) -> Self {
+        let set = labels.hash128();
+        Row { id, labels, set, log: LogMark::default(), hot: Mutex::default() }
+    }
+
+    /// Adds a line of `generation`; generations never go back. Returns by how many bytes the chunks grew.
+    pub fn append(&self, generation: u64, time: i64, values: &[(u16, f64)]) -> isize {
+        let mut hot = self.hot.lock();
+        let mut grown = 0;
+        if hot.generation != generation {
+            grown += hot.close();
+            hot.generation = generation;
+        }
+        grown += hot.tail.push(time, values);
+        if hot.tail.lines == TAIL_LINES {
+            grown += hot.encode_tail();
+        }
+        grown
+    }
+
+    /// Closes what was written in generations up to and including `generation`, so that [`Self::closed`] has it all.
+    /// Returns by how many bytes the chunks grew (they shrink, mostly).
+    pub fn close(&self, generation: u64) -> isize {
+        let mut hot = self.hot.lock();
+        if hot.generation <= generation { hot.close() } else { 0 }
+    }
+
+    /// Adds the closed chunks of generations up to and including `generation` to `into`.
+    pub fn closed(&self, generation: u64, into: &mut Vec<Closed>) {
+        into.extend(self.hot.lock().closed.iter().filter(|c| c.generation <= generation).cloned());
+    }
+
+    /// Forgets the closed chunks of generations up to and including `generation`: they are on disk.
+    /// Returns how many samples and bytes went.
+    pub fn drop_closed(&self, generation: u64) -> (usize, usize) {
+        let mut hot = self.hot.lock();
+        let (mut samples, mut bytes) = (0, 0);
+        hot.closed.retain(|closed| {
+            let goes = closed.generation <= generation;
+            if goes {
+                samples += closed.chunk.count;
+                bytes += closed.heap_bytes();
+            }
+            !goes
+        });
+        hot.closed.shrink_to_fit();
+        (samples, bytes)
+    }
+
+    /// Whether the row holds no sample.
+    pub fn is_empty(&self) -> bool {
+        let hot = self.hot.lock();
+        hot.closed.is_empty() && hot.tail.lines == 0 && hot.open.iter().all(Option::is_none)
+    }
+
+    /// The parts that make up one field's samples, oldest written first; each is in order of time, and of equal times
+    /// in two parts the later part counts. Decoded within `start..=end`; parts outside it are left out.
+    pub fn read(&self, field: u16, start: i64, end: i64, parts: &mut Vec<Samples>) -> Result<(), ChunkError> {
+        let (mut chunks, tail): (Vec<Arc<Chunk>>, Samples);
+        {
+            let hot = self.hot.lock();
+            let overlaps = |first: i64, last: i64| first <= end && last >= start;
+            let closed = hot.closed.iter().filter(|c| c.field == field && overlaps(c.chunk.first, c.chunk.last));
+            chunks = closed.map(|c| c.chunk.clone()).collect();
+            if let Some(Some(open)) = hot.open.get(usize::from(field))
+                && overlaps(open.first(), open.last())
+            {
+                chunks.push(Arc::new(open.to_chunk()));
+            }
+            tail = hot.tail.sorted(field, start, end);
+        }
+        for chunk in chunks {
+            let mut part = Samples::default();
+            gorilla::decode(&chunk.bytes, chunk.count, start, end, &mut part)?;
+            parts.push(part);
+        }
+        if !tail.is_empty() {
+            parts.push(tail);
+        }
+        Ok(())
+    }
+}
+
+impl Closed {
+    fn heap_bytes(&self) -> usize {
+        size_of::<Closed>() + size_of::<Chunk>() + self.chunk.bytes.len()
+    }
+}
+
+impl Hot {
+    /// Moves tail and open chunks over to the closed ones, and gives their memory back.
+    fn close(&mut self) -> isize {
+        let mut grown = self.encode_tail();
+        grown -= (self.tail.values.capacity() * 8) as isize;
+        self.tail = Tail::default();
+        grown -= (self.open.len() * size_of::<Option<OpenChunk>>()) as isize;
+        for (field, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            if let Some(open) = open {
+                grown += close_chunk(&mut self.closed, self.generation, field as u16, open);
+            }
+        }
+        grown
+    }
+
+    /// Encodes the tail into the open chunks, field by field.
+    fn encode_tail(&mut self) -> isize {
+        let lines = std::mem::take(&mut self.tail.lines);
+        if lines == 0 {
+            return 0;
+        }
+        let mut grown = 0;
+        let fields = self.tail.values.len() / TAIL_LINES;
+        if self.open.len() < fields {
+            grown += ((fields - self.open.len()) * size_of::<Option<OpenChunk>>()) as isize;
+            self.open.reserve_exact(fields - self.open.len());
+            self.open.resize_with(fields, || None);
+        }
+        let order = self.tail.order(lines);
+        let (mut times, mut values) = ([0i64; TAIL_LINES], [0f64; TAIL_LINES]);
+        for field in 0..fields {
+            let column = &mut self.tail.values[field * TAIL_LINES..][..lines];
+            let mut present = 0;
+            for &line in &order[..lines] {
+                let value = column[usize::from(line)];
+                if value.to_bits() != ABSENT_BITS {
+                    (times[present], values[present]) = (self.tail.times[usize::from(line)], value);
+                    present += 1;
+                }
+            }
+            column.fill(f64::from_bits(ABSENT_BITS));
+            let (mut times, mut values) = (&times[..present], &values[..present]);
+            while !times.is_empty() {
+                let open = &mut self.open[field];
+                let before = open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize;
+                let taken = match open {
+                    Some(chunk) => chunk.append(&times[..within_partition(chunk.first(), times)], values),
+                    None => {
+                        *open = Some(OpenChunk::start(times[0], values[0]));
+                        1
+                    }
+                };
+                grown += open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize - before;
+                (times, values) = (&times[taken..], &values[taken..]);
+                if taken == 0
+                    && let Some(full) = open.take()
+                {
+                    grown += close_chunk(&mut self.closed, self.generation, field as u16, full);
+                }
+            }
+        }
+        grown
+    }
+}
+
+/// How many of `times`, which are in order, lie in the partition of `first`.
+fn within_partition(first: i64, times: &[i64]) -> usize {
+    let partition = partition_of(first);
+    match times {
+        [.., last] if partition_of(*last) == partition => times.len(),
+        _ => times.iter().take_while(|time| partition_of(**time) == partition).count(),
+    }
+}
+
+fn close_chunk(closed: &mut Vec<Closed>, generation: u64, field: u16, open: OpenChunk) -> isize {
+    let done = Closed { generation, field, chunk: Arc::new(open.to_chunk()) };
+    let grown = done.heap_bytes() as isize - open.heap_bytes() as isize;
+    closed.push(done);
+    grown
+}
+
+impl Tail {
+    fn push(&mut self, time: i64, values: &[(u16, f64)]) -> isize {
+        let fields = values.iter().map(|(field, _)| usize::from(*field) + 1).max().unwrap_or(0);
+        let mut grown = 0;
+        if self.values.len() < fields * TAIL_LINES {
+            grown = (fields * TAIL_LINES - self.values.len()) as isize * 8;
+            self.values.reserve_exact(fields * TAIL_LINES - self.values.len());
+            self.values.resize(fields * TAIL_LINES, f64::from_bits(ABSENT_BITS));
+        }
+        self.times[self.lines] = time;
+        for (field, value) in values {
+            // The one NaN that means 'absent' is kept as another NaN.
+            let value = if value.to_bits() == ABSENT_BITS { f64::NAN } else { *value };
+            self.values[usize::from(*field) * TAIL_LINES + self.lines] = value;
+        }
+        self.lines += 1;
+        grown
+    }
+
+    /// The lines' numbers in order of time; of equal times, as they came.
+    fn order(&self, lines: usize) -> [u8; TAIL_LINES] {
+        let mut order = std::array::from_fn(|at| at as u8);
+        if !self.times[..lines].is_sorted() {
+            order[..lines].sort_by_key(|at| self.times[usize::from(*at)]);
+        }
+        order
+    }
+
+    /// One field's samples within `start..=end`, sorted, of equal times the last one.
+    fn sorted(&self, field: u16, start: i64, end: i64) -> Samples {
+        let mut samples = Samples::default();
+        let Some(column) = self.values.get(usize::from(field) * TAIL_LINES..).and_then(|c| c.get(..self.lines)) else {
+            return samples;
+        };
+        for line in &self.order(self.lines)[..self.lines] {
+            let (time, value) = (self.times[usize::from(*line)], column[usize::from(*line)]);
+            if value.to_bits() == ABSENT_BITS || time < start || time > end {
+                continue;
+            }
+            if samples.times.last() == Some(&time) {
+                samples.times.pop();
+                samples.values.pop();
+            }
+            samples.push(time, value);
+        }
+        samples
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        Row::new(0, Labels::empty())
+    }
+
+    fn read(row: &Row, field: u16) -> Vec<(i64, f64)> {
+        let mut parts = Vec::new();
+        row.read(field, i64::MIN, i64::MAX, &mut parts).unwrap();
+        parts.iter().flat_map(|p| p.times.iter().copied().zip(p.values.iter().copied())).collect()
+    }
+
+    #[test]
+    fn every_line_can_be_read_as_soon_as_it_is_there() {
+        let row = row();
+        for at in 0..100i64 {
+            row.append(1, at * 10, &[(0, at as f64), (1, -at as f64)]);
+            let want: Vec<_> = (0..=at).map(|t| (t * 10, t as f64)).collect();
+            assert_eq!(read(&row, 0), want);
+        }
+        assert_eq!(read(&row, 1).len(), 100);
+        assert_eq!(read(&row, 2), []);
+    }
+
+    #[test]
+    fn fields_that_come_late_or_not_always_keep_their_own_times() {
+        let row = row();
+        for at in 0..40i64 {
+            match at % 3 {
+                0 => row.append(1, at, &[(0, at as f64)]),
+                _ => row.append(1, at, &[(0, at as f64), (3, at as f64)]),
+            };
+        }
+        let want: Vec<_> = (0..40i64).filter(|t| t % 3 != 0).map(|t| (t, t as f64)).collect();
+        assert_eq!(read(&row, 3), want);
+        assert_eq!(read(&row, 1), []);
+    }
+
+    #[test]
+    fn a_seal_takes_the_old_generation_and_leaves_the_new_one() {
+        let row = row();
+        for at in 0..20 {
+            row.append(1, at, &[(0, 1.0)]);
+        }
+        row.append(2, 20, &[(0, 2.0)]);
+        row.close(1);
+        let mut closed = Vec::new();
+        row.closed(1, &mut closed);
+        assert_eq!(closed.iter().map(|c| c.chunk.count).sum::<usize>(), 20);
+        assert_eq!(read(&row, 0).len(), 21);
+        assert_eq!(row.drop_closed(1).0, 20);
+        assert_eq!(read(&row, 0), [(20, 2.0)]);
+        assert!(!row.is_empty());
+        row.close(2);
+        row.drop_closed(2);
+        assert!(row.is_empty());
+    }
+
+    #[test]
+    fn chunks_do_not_cross_midnight() {
+        let row = row();
+        let midnight = 19_000 * PARTITION_MS;
+        for at in -50..50 {
+            row.append(1, midnight + at * 10, &[(0, at as f64)]);
+        }
+        row.close(1);
+        let mut closed = Vec::new();
+        row.closed(1, &mut closed);
+        assert_eq!(closed.len(), 2);
+        for c in closed {
+            assert_eq!(partition_of(c.chunk.first), partition_of(c.chunk.last));
+        }
+        assert_eq!(read(&row, 0).len(), 100);
+    }
+
+    #[test]
+    fn bytes_are_accounted_for_to_the_last() {
+        let row = row();
+        let mut bytes = 0;
+        for at in 0..1000i64 {
+            bytes += row.append(1, at * 7919 % 1000, &[(0, at as f64 * 0.1), ((at % 5) as u16, 1.0)]);
+        }
+        assert!(bytes > 0);
+        bytes += row.close(1);
+        bytes -= row.drop_closed(1).1 as isize;
+        assert_eq!(bytes, 0);
+    }
+}
