@@ -10,3 +10,4 @@ pub mod memory;
 pub mod promql;
 pub mod series;
 pub mod vfs;
+pub mod wal;

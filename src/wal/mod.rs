@@ -1,0 +1,91 @@
+//! The write-ahead log: what makes an answer durable before it is given.
+//!
+//! Entries are handed in by [`Wal::append`], from any thread. The log's thread fixes their order, writes all that wait
+//! as one group, syncs once, and hands the group on to the apply thread; only after that are the senders told. So
+//! there is one order, that of the log: memory is filled in it, and a replay repeats it. A rotation is an event in the
+//! same order: when the apply thread meets it, everything of the generation before is in memory, and nothing of the
+//! next one.
+//!
+//! docs/format/wal.md has the bytes.
+
+mod record;
+mod replay;
+mod segment;
+mod writer;
+
+pub use record::{RECORD_BYTES_MAX, RecordHeader};
+pub use replay::{Damage, Replayed, dump, replay};
+pub use segment::{SegmentName, segments};
+pub use writer::{Dictionary, Entry, Event, Options, Receipt, SyncPolicy, Wal, WalStats};
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why the log did not take an entry. Shared by all entries of a group.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WalError {
+    /// A segment could not be created; nothing was written.
+    #[error("cannot create log segment {path}")]
+    Create {
+        /// The segment.
+        path: PathBuf,
+        /// What the file system said.
+        source: Arc<io::Error>,
+    },
+    /// The group could not be written; what had been written of it was cut off again.
+    #[error("cannot write to log segment {path}")]
+    Write {
+        /// The segment.
+        path: PathBuf,
+        /// What the file system said.
+        source: Arc<io::Error>,
+    },
+    /// A sync failed. What the disk holds is unknown, so the log takes nothing more until the daemon is restarted.
+    #[error("cannot sync log segment {path}; writes are refused until a restart")]
+    Sync {
+        /// The segment.
+        path: PathBuf,
+        /// What the file system said.
+        source: Arc<io::Error>,
+    },
+    /// An earlier failure left the log in an unknown state.
+    #[error("the log failed earlier and takes no more writes until a restart")]
+    FailedEarlier,
+    /// More bytes wait for the disk than may.
+    #[error("{waiting} bytes wait to be written to the log, the limit is {limit} (wal.queue_bytes_max)")]
+    Overloaded {
+        /// Bytes that wait.
+        waiting: usize,
+        /// The setting.
+        limit: usize,
+    },
+    /// The daemon is stopping.
+    #[error("the log is closed: the daemon is stopping")]
+    Closed,
+}
+
+/// Why the log could not be read at start-up.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A file could not be read, cut or set aside.
+    #[error("cannot {what} {path}")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The segment was written by a later version.
+    #[error("log segment {path} has format version {got}, this version reads {want}; it was not touched")]
+    Version {
+        /// The segment.
+        path: PathBuf,
+        /// What its header says.
+        got: u32,
+        /// What we read.
+        want: u32,
+    },
+}

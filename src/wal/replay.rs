@@ -1,0 +1,292 @@
+//! Reads the log at start-up, record by record, in no more memory than the largest record needs.
+//!
+//! A record that does not check out has one of two reasons. Where no sound record follows, the daemon or the machine
+//! died while writing it: it was never answered for, and the file is cut there. Where a sound one follows, the bytes
+//! rotted: a copy of the segment is set aside, the damage is reported, and reading goes on behind it.
+
+use super::ReplayError;
+use super::record::{RECORD_HEADER_BYTES, RECORD_MAGIC, RecordHeader};
+use super::segment::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentName, decode_header, segments};
+use crate::vfs::{Vfs, VfsFile};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 1 << 20;
+
+/// What a replay found.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// Sound records.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The number for the next record.
+    pub next_lsn: u64,
+    /// The highest generation there is a segment of.
+    pub last_generation: Option<u64>,
+    /// Bytes cut off as a torn tail.
+    pub torn_bytes: u64,
+    /// Stretches that could not be read, with sound records behind them.
+    pub damages: Vec<Damage>,
+}
+
+/// A stretch of a segment that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment.
+    pub path: PathBuf,
+    /// Where the stretch starts.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
+}
+
+/// One step through a segment.
+enum Step {
+    Record { offset: u64, header: RecordHeader },
+    Damaged { offset: u64, bytes: u64 },
+}
+
+/// Reads every segment in `dir`, oldest first, and gives each sound record's payload to `apply` with its generation.
+/// Cuts torn tails; copies damaged segments to `quarantine`.
+pub fn replay(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    quarantine: &Path,
+    mut apply: impl FnMut(u64, &[u8]),
+) -> Result<Replayed, ReplayError> {
+    let file_error = |what, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| ReplayError::File { what, path, source }
+    };
+    let mut replayed = Replayed { next_lsn: 1, ..Replayed::default() };
+    let all = segments(vfs, dir).map_err(file_error("list", dir))?;
+    for (at, (name, bytes)) in all.iter().enumerate() {
+        let path = dir.join(name.to_string());
+        replayed.last_generation = Some(name.generation);
+        let file = vfs.open(&path).map_err(file_error("open log segment", &path))?;
+        let mut reader = SegmentReader::new(&*file, *bytes);
+        let mut damages = Vec::new();
+        match reader.header().map_err(file_error("read log segment", &path))? {
+            Some((version, _)) if version != SEGMENT_VERSION => {
+                return Err(ReplayError::Version { path, got: version, want: SEGMENT_VERSION });
+            }
+            Some((_, generation)) if generation == name.generation => {}
+            _ => damages.push(Damage {
+                path: path.clone(),
+                offset: 0,
+                bytes: SEGMENT_HEADER_BYTES.min(*bytes as usize) as u64,
+            }),
+        }
+        let mut torn_at = None;
+        while let Some(step) = reader.next(replayed.next_lsn).map_err(file_error("read log segment", &path))? {
+            match step {
+                Step::Record { header, .. } => {
+                    apply(name.generation, reader.payload());
+                    replayed.records += 1;
+                    replayed.bytes += (RECORD_HEADER_BYTES + header.length as usize) as u64;
+                    replayed.next_lsn = header.lsn + 1;
+                }
+                Step::Damaged { offset, bytes: damaged } if offset + damaged == *bytes => torn_at = Some(offset),
+                Step::Damaged { offset, bytes } => damages.push(Damage { path: path.clone(), offset, bytes }),
+            }
+        }
+        let last = at + 1 == all.len();
+        if last && !damages.is_empty() && *bytes <= SEGMENT_HEADER_BYTES as u64 {
+            // The daemon died while it made this segment: nothing was in it.
+            damages.clear();
+            torn_at = None;
+            vfs.remove_file(&path).map_err(file_error("remove empty log segment", &path))?;
+        }
+        if let Some(offset) = torn_at {
+            if last {
+                replayed.torn_bytes += *bytes - offset;
+                let cut = vfs.open_append(&path).and_then(|mut f| f.truncate(offset).and_then(|()| f.sync()));
+                cut.map_err(file_error("cut the torn tail of log segment", &path))?;
+            } else {
+                // Later segments are only begun once this one is synced, so its tail cannot be torn.
+                damages.push(Damage { path: path.clone(), offset, bytes: *bytes - offset });
+            }
+        }
+        if !damages.is_empty() {
+            set_aside(vfs, &path, quarantine).map_err(file_error("copy to quarantine the log segment", &path))?;
+            replayed.damages.append(&mut damages);
+        }
+    }
+    Ok(replayed)
+}
+
+/// Copies a damaged segment, so that it can be looked at after the seal has deleted it.
+fn set_aside(vfs: &dyn Vfs, path: &Path, quarantine: &Path) -> io::Result<()> {
+    vfs.create_dir_all(quarantine)?;
+    let Some(name) = path.file_name() else { return Ok(()) };
+    let to = quarantine.join(name);
+    let from = vfs.open(path)?;
+    let mut copy = match vfs.create(&to) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()), // copied at an earlier start
+        created => created?,
+    };
+    let (mut at, length) = (0, from.len()?);
+    while at < length {
+        let mut block = vec![0; READ_BYTES.min((length - at) as usize)];
+        from.read_at(&mut block, at)?;
+        copy.append(&block)?;
+        at += block.len() as u64;
+    }
+    copy.sync()?;
+    vfs.sync_dir(quarantine)
+}
+
+/// Walks through one segment.
+struct SegmentReader<'a> {
+    file: &'a dyn VfsFile,
+    length: u64,
+    offset: u64,
+    payload: Vec<u8>,
+    /// A window of the file.
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl<'a> SegmentReader<'a> {
+    fn new(file: &'a dyn VfsFile, length: u64) -> Self {
+        SegmentReader { file, length, offset: 0, payload: Vec::new(), window: Vec::new(), window_at: 0 }
+    }
+
+    /// The version and generation of the segment's header.
+    fn header(&mut self) -> io::Result<Option<(u32, u64)>> {
+        self.offset = SEGMENT_HEADER_BYTES as u64;
+        let bytes = self.bytes::<SEGMENT_HEADER_BYTES>(0)?;
+        Ok(bytes.and_then(|bytes| decode_header(&bytes)))
+    }
+
+    /// The payload of the record that the last step found.
+    fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The next record, or the next stretch that holds none. Records numbered below `next_lsn` are no records of this
+    /// log: they are what a disk may still show of a file that stood there before.
+    fn next(&mut self, next_lsn: u64) -> io::Result<Option<Step>> {
+        if self.offset >= self.length {
+            return Ok(None);
+        }
+        let offset = self.offset;
+        if let Some(header) = self.record(offset, next_lsn)? {
+            return Ok(Some(Step::Record { offset, header }));
+        }
+        let mut at = offset + 1;
+        while let Some(candidate) = self.find_magic(at)? {
+            if self.record(candidate, next_lsn)?.is_some() {
+                self.offset = candidate;
+                return Ok(Some(Step::Damaged { offset, bytes: candidate - offset }));
+            }
+            at = candidate + 1;
+        }
+        self.offset = self.length;
+        Ok(Some(Step::Damaged { offset, bytes: self.length - offset }))
+    }
+
+    /// The record at `offset`, where a sound one is there; its payload is read and the reader moves behind it.
+    fn record(&mut self, offset: u64, next_lsn: u64) -> io::Result<Option<RecordHeader>> {
+        let header = self.bytes::<RECORD_HEADER_BYTES>(offset)?.and_then(|bytes| RecordHeader::decode(&bytes));
+        let Some(header) = header.filter(|h| h.lsn >= next_lsn) else { return Ok(None) };
+        let from = offset + RECORD_HEADER_BYTES as u64;
+        if from + u64::from(header.length) > self.length {
+            return Ok(None);
+        }
+        self.payload.resize(header.length as usize, 0);
+        self.copy(from)?;
+        if crc32c::crc32c(&self.payload) != header.payload_crc {
+            return Ok(None);
+        }
+        self.offset = from + u64::from(header.length);
+        Ok(Some(header))
+    }
+
+    /// Fills the payload from `offset`: out of the window where it is there.
+    fn copy(&mut self, offset: u64) -> io::Result<()> {
+        let length = self.payload.len();
+        if length > READ_BYTES {
+            return self.file.read_at(&mut self.payload, offset);
+        }
+        self.fill(offset, length)?;
+        let from = (offset - self.window_at) as usize;
+        self.payload.copy_from_slice(&self.window[from..from + length]);
+        Ok(())
+    }
+
+    fn bytes<const N: usize>(&mut self, offset: u64) -> io::Result<Option<[u8; N]>> {
+        if offset + N as u64 > self.length {
+            return Ok(None);
+        }
+        self.fill(offset, N)?;
+        let from = (offset - self.window_at) as usize;
+        Ok(self.window[from..].first_chunk::<N>().copied())
+    }
+
+    /// Where the bytes that open a record stand next.
+    fn find_magic(&mut self, mut offset: u64) -> io::Result<Option<u64>> {
+        while offset + RECORD_HEADER_BYTES as u64 <= self.length {
+            let bytes = READ_BYTES.min((self.length - offset) as usize);
+            self.fill(offset, bytes)?;
+            let from = (offset - self.window_at) as usize;
+            if let Some(at) = memchr::memmem::find(&self.window[from..from + bytes], &RECORD_MAGIC) {
+                return Ok(Some(offset + at as u64));
+            }
+            offset += (bytes - (RECORD_MAGIC.len() - 1)).max(1) as u64;
+        }
+        Ok(None)
+    }
+
+    /// Makes the window hold `bytes` bytes from `offset`; they must lie in the file.
+    fn fill(&mut self, offset: u64, bytes: usize) -> io::Result<()> {
+        if offset >= self.window_at && offset + bytes as u64 <= self.window_at + self.window.len() as u64 {
+            return Ok(());
+        }
+        self.window.resize(READ_BYTES.max(bytes).min((self.length - offset) as usize), 0);
+        self.window_at = offset;
+        self.file.read_at(&mut self.window, offset).inspect_err(|_| self.window.clear())
+    }
+}
+
+/// Describes every record of a segment, for `sealine dump` and `sealine verify`: `record` gets the offset, the header
+/// and the payload; damage is returned.
+pub fn dump(
+    vfs: &dyn Vfs,
+    path: &Path,
+    mut record: impl FnMut(u64, &RecordHeader, &[u8]),
+) -> Result<(Option<u64>, Vec<Damage>), ReplayError> {
+    let file_error = |source| ReplayError::File { what: "read log segment", path: path.to_path_buf(), source };
+    let file = vfs.open(path).map_err(file_error)?;
+    let length = file.len().map_err(file_error)?;
+    let mut reader = SegmentReader::new(&*file, length);
+    let header = reader.header().map_err(file_error)?;
+    let mut damages = Vec::new();
+    if header.is_none() {
+        let bytes = length.min(SEGMENT_HEADER_BYTES as u64);
+        damages.push(Damage { path: path.to_path_buf(), offset: 0, bytes });
+    }
+    let mut next_lsn = 0;
+    while let Some(step) = reader.next(next_lsn).map_err(file_error)? {
+        match step {
+            Step::Record { offset, header } => {
+                next_lsn = header.lsn + 1;
+                record(offset, &header, reader.payload());
+            }
+            Step::Damaged { offset, bytes } => damages.push(Damage { path: path.to_path_buf(), offset, bytes }),
+        }
+    }
+    Ok((header.map(|(_, generation)| generation), damages))
+}
+
+impl SegmentName {
+    /// The name of the segment at a path.
+    pub fn of(path: &Path) -> Option<SegmentName> {
+        SegmentName::parse(path.file_name()?.to_str()?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Logs written by the real writer, damaged in named ways, and read back.
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::vfs::DiskVfs;
+use crate::wal::{Dictionary, Entry, Event, Options, SyncPolicy, Wal};
+use std::fs;
+
+struct Text(String);
+
+impl Entry for Text {
+    fn bytes(&self) -> usize {
+        self.0.len()
+    }
+    fn encode(&mut self, _: &mut Dictionary, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
+    }
+}
+
+fn start(dir: &Path, generation: u64, lsn: u64) -> Wal<Text> {
+    let options = Options { dir: dir.into(), sync: SyncPolicy::Always, segment_bytes: 400, queue_bytes_max: 1 << 20 };
+    Wal::start(DiskVfs::shared(), SystemClock::shared(), options, generation, lsn, |event| match event {
+        Event::Apply { entries, .. } => entries.into_iter().for_each(|(_, receipt)| receipt.done()),
+        Event::Rotated { generation, done } => done.send(Ok(generation)).unwrap(),
+    })
+    .unwrap()
+}
+
+/// Entries `0..count`, a hundred bytes each.
+fn write(dir: &Path, count: usize) {
+    let wal = start(dir, 1, 1);
+    for at in 0..count {
+        wal.append(Text(format!("{at:0100}"))).blocking_recv().unwrap().unwrap();
+    }
+}
+
+fn read(dir: &Path) -> (Vec<usize>, Replayed) {
+    let mut entries = Vec::new();
+    let replayed = replay(&DiskVfs, dir, &dir.join("quarantine"), |_, payload| {
+        entries.push(std::str::from_utf8(payload).unwrap().parse().unwrap());
+    });
+    (entries, replayed.unwrap())
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    segments(&DiskVfs, dir).unwrap().into_iter().map(|(name, _)| dir.join(name.to_string())).collect()
+}
+
+#[test]
+fn a_log_reads_back_over_several_segments_and_generations() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let wal = start(dir.path(), 1, 1);
+        for at in 0..10 {
+            wal.append(Text(at.to_string())).blocking_recv().unwrap().unwrap();
+            if at % 4 == 3 {
+                wal.rotate().blocking_recv().unwrap().unwrap();
+            }
+        }
+        assert_eq!(wal.forget(0).map_err(|e| e.to_string()), Ok(()));
+    }
+    let (entries, replayed) = read(dir.path());
+    assert_eq!(entries, (0..10).collect::<Vec<_>>());
+    assert_eq!((replayed.next_lsn, replayed.last_generation, replayed.torn_bytes), (11, Some(3), 0));
+    start(dir.path(), 4, 11).forget(2).unwrap();
+    assert_eq!(read(dir.path()).0, [8, 9]);
+}
+
+#[test]
+fn replay_after_damage_finds_every_record_that_is_whole() {
+    let record = RECORD_HEADER_BYTES as u64 + 100;
+    let at = |n: u64| SEGMENT_HEADER_BYTES as u64 + n * record;
+    type Hurt = Box<dyn Fn(&mut Vec<u8>)>;
+    let cut = |len: u64| -> Hurt { Box::new(move |bytes| bytes.truncate(len as usize)) };
+    let flip = |at: u64| -> Hurt { Box::new(move |bytes| bytes[at as usize] ^= 1) };
+    let zeros = |count: usize| -> Hurt { Box::new(move |bytes| bytes.resize(bytes.len() + count, 0)) };
+    // Ten records lie in segments of three: 0 1 2 | 3 4 5 | 6 7 8 | 9.
+    for (name, segment, hurt, survivors, torn, damages) in [
+        ("nothing", 3, zeros(0), vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 0, 0),
+        ("torn payload at the end", 3, cut(at(1) - 3), vec![0, 1, 2, 3, 4, 5, 6, 7, 8], record - 3, 0),
+        ("torn header at the end", 3, cut(at(0) + 5), vec![0, 1, 2, 3, 4, 5, 6, 7, 8], 5, 0),
+        ("zeros behind the end", 3, zeros(5000), vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 5000, 0),
+        ("last segment empty", 3, cut(0), vec![0, 1, 2, 3, 4, 5, 6, 7, 8], 0, 0),
+        ("last segment with half a header", 3, cut(7), vec![0, 1, 2, 3, 4, 5, 6, 7, 8], 0, 0),
+        ("rot in a payload with records behind it", 0, flip(at(1) + 60), vec![0, 2, 3, 4, 5, 6, 7, 8, 9], 0, 1),
+        ("rot in a record's header", 0, flip(at(1) + 5), vec![0, 2, 3, 4, 5, 6, 7, 8, 9], 0, 1),
+        (
+            "rot at the end of a segment that has a successor",
+            1,
+            flip(at(2) + 60),
+            vec![0, 1, 2, 3, 4, 6, 7, 8, 9],
+            0,
+            1,
+        ),
+        ("rot in a segment's header", 1, flip(9), vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 0, 1),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), 10);
+        let path = &files(dir.path())[segment];
+        let mut bytes = fs::read(path).unwrap();
+        hurt(&mut bytes);
+        fs::write(path, bytes).unwrap();
+        let (entries, replayed) = read(dir.path());
+        assert_eq!(entries, survivors, "{name}");
+        assert_eq!((replayed.torn_bytes, replayed.damages.len()), (torn, damages), "{name}");
+        assert_eq!(dir.path().join("quarantine").exists(), damages > 0, "{name}");
+        let (again, replayed) = read(dir.path());
+        assert_eq!((again, replayed.torn_bytes), (survivors, 0), "{name}, the second time");
+    }
+}
+
+#[test]
+fn a_later_version_is_refused_and_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 1);
+    let path = &files(dir.path())[0];
+    let mut bytes = fs::read(path).unwrap();
+    bytes[8] = 9;
+    let crc = crc32c::crc32c(&bytes[..20]);
+    bytes[20..24].copy_from_slice(&crc.to_le_bytes());
+    fs::write(path, &bytes).unwrap();
+    let error = replay(&DiskVfs, dir.path(), dir.path(), |_, _| {}).unwrap_err().to_string();
+    assert!(error.ends_with("has format version 9, this version reads 1; it was not touched"), "{error}");
+    assert_eq!(fs::read(path).unwrap(), bytes);
+}
+
+#[test]
+fn every_bit_and_every_length_gives_whole_records_only() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 3);
+    let path = &files(dir.path())[0];
+    let whole = fs::read(path).unwrap();
+    let check = |bytes: &[u8], what: String| {
+        fs::write(path, bytes).unwrap();
+        let (entries, _) = read(dir.path());
+        assert!(entries.is_sorted() && entries.iter().all(|e| *e < 3), "{what}: {entries:?}");
+        entries.len()
+    };
+    for length in 0..whole.len() {
+        check(&whole[..length], format!("cut at {length}"));
+        fs::write(path, &whole).unwrap(); // an empty one is removed
+    }
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        if bit / 8 >= 8 && bit / 8 < 12 {
+            continue; // the version: guarded by the checksum, so it reads as a rotten header
+        }
+        assert!(check(&bytes, format!("bit {bit}")) >= 2);
+    }
+}
