@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod codec;
+pub mod disk;
 pub mod memory;
 pub mod promql;
 pub mod series;

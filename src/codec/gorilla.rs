@@ -292,6 +292,24 @@ pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Sampl
     Ok(())
 }
 
+/// Merges the samples of a chunk that lie in `range` (both ends included) into `into`, over what is there. `first` is
+/// the time of the chunk's first sample. Decodes in place where the chunk is later than all that is there.
+pub fn merge_decoded(
+    bytes: &[u8],
+    count: usize,
+    first: i64,
+    range: (i64, i64),
+    into: &mut Samples,
+) -> Result<(), ChunkError> {
+    if into.times.last().is_none_or(|last| *last < first.max(range.0)) {
+        return decode(bytes, count, range.0, range.1, into);
+    }
+    let mut newer = Samples::default();
+    decode(bytes, count, range.0, range.1, &mut newer)?;
+    into.merge_newer(&newer);
+    Ok(())
+}
+
 /// Reads bits from the front of `bytes`, high bits first.
 struct BitReader<'a> {
     bytes: &'a [u8],

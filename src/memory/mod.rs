@@ -10,8 +10,5 @@ mod schema;
 
 pub use database::{Database, Databases, Held};
 pub use index::{Index, NewRow, Selected, hash_key};
-pub use row::{Closed, LogMark, Row, partition_of};
+pub use row::{Closed, LogMark, Row};
 pub use schema::{Field, Schema};
-
-/// Milliseconds in a partition: a UTC day.
-pub const PARTITION_MS: i64 = 86_400_000;

@@ -1,8 +1,7 @@
 //! One row: a tag set of a measurement, and the chunks of its fields that are not on disk yet.
 
-use super::PARTITION_MS;
 use crate::codec::gorilla::{self, Chunk, ChunkError, OpenChunk};
-use crate::series::{Labels, Samples};
+use crate::series::{Labels, Samples, partition_of};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -70,11 +69,6 @@ struct Tail {
     values: Vec<f64>,
 }
 
-/// The partition that holds a time: days since the epoch.
-pub fn partition_of(time: i64) -> i64 {
-    time.div_euclid(PARTITION_MS)
-}
-
 impl Row {
     /// A row without samples.
     pub fn new(id: u32, labels: Labels) -> Self {
@@ -132,9 +126,8 @@ impl Row {
         hot.closed.is_empty() && hot.tail.lines == 0 && hot.open.iter().all(Option::is_none)
     }
 
-    /// The parts that make up one field's samples, oldest written first; each is in order of time, and of equal times
-    /// in two parts the later part counts. Decoded within `start..=end`; parts outside it are left out.
-    pub fn read(&self, field: u16, start: i64, end: i64, parts: &mut Vec<Samples>) -> Result<(), ChunkError> {
+    /// Merges one field's samples within `start..=end` into `into`, over what is there: what was written later counts.
+    pub fn read(&self, field: u16, start: i64, end: i64, into: &mut Samples) -> Result<(), ChunkError> {
         let (mut chunks, tail): (Vec<Arc<Chunk>>, Samples);
         {
             let hot = self.hot.lock();
@@ -149,13 +142,9 @@ impl Row {
             tail = hot.tail.sorted(field, start, end);
         }
         for chunk in chunks {
-            let mut part = Samples::default();
-            gorilla::decode(&chunk.bytes, chunk.count, start, end, &mut part)?;
-            parts.push(part);
+            gorilla::merge_decoded(&chunk.bytes, chunk.count, chunk.first, (start, end), into)?;
         }
-        if !tail.is_empty() {
-            parts.push(tail);
-        }
+        into.merge_newer(&tail);
         Ok(())
     }
 }
@@ -299,15 +288,16 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::series::PARTITION_MS;
 
     fn row() -> Row {
         Row::new(0, Labels::empty())
     }
 
     fn read(row: &Row, field: u16) -> Vec<(i64, f64)> {
-        let mut parts = Vec::new();
-        row.read(field, i64::MIN, i64::MAX, &mut parts).unwrap();
-        parts.iter().flat_map(|p| p.times.iter().copied().zip(p.values.iter().copied())).collect()
+        let mut samples = Samples::default();
+        row.read(field, i64::MIN, i64::MAX, &mut samples).unwrap();
+        samples.times.into_iter().zip(samples.values).collect()
     }
 
     #[test]

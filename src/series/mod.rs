@@ -4,10 +4,12 @@
 mod labels;
 mod matcher;
 mod naming;
+mod partition;
 pub mod postings;
 mod samples;
 
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use naming::{DATABASE_LABEL, INFO_LABEL, Naming};
+pub use partition::{PARTITION_MS, partition_of};
 pub use samples::{STALE_NAN_BITS, Samples};

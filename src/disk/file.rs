@@ -1,0 +1,351 @@
+//! A chunk file that is whole, and how series are read from it.
+
+use super::DiskError;
+use super::format::{FILE_MAGIC, FILE_VERSION, FileInfo, HEADER_BYTES, TRAILER_BYTES};
+use super::index::{BlockRef, FileIndex};
+use super::partition::FileName;
+use crate::codec::gorilla;
+use crate::codec::varint::Cursor;
+use crate::series::{Labels, Matcher, PARTITION_MS, Samples};
+use crate::vfs::{SharedVfs, VfsFile};
+use parking_lot::{Mutex, RwLock};
+use roaring::RoaringBitmap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One chunk file. Nothing of it is read before it is asked for.
+pub struct ChunkFile {
+    vfs: SharedVfs,
+    path: PathBuf,
+    name: FileName,
+    bytes: u64,
+    loaded: Mutex<Option<Arc<Loaded>>>,
+    /// The file up to the end of its chunks, while it is young.
+    resident: RwLock<Option<Arc<Vec<u8>>>>,
+    /// Set when another file holds all of this one: then it is unlinked with its last reader.
+    superseded: AtomicBool,
+}
+
+/// What is kept of a file once it has been asked for something.
+struct Loaded {
+    file: Box<dyn VfsFile>,
+    info: FileInfo,
+    index: FileIndex,
+}
+
+/// One series in a file, with those of its chunks that were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileSeries {
+    /// The metric, by its number in the file.
+    pub metric: u32,
+    /// The label set, by its number in the file.
+    pub set: u32,
+    /// Where its chunks are in [`FileSelection::chunks`].
+    first_chunk: u32,
+    chunk_count: u32,
+}
+
+/// Where a chunk is and what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkRef {
+    /// Offset in the file.
+    pub at: u64,
+    /// Bytes, without the checksum behind them.
+    pub length: usize,
+    /// Samples.
+    pub count: usize,
+    /// Time of the first sample.
+    pub first: i64,
+    /// Time of the last sample.
+    pub last: i64,
+}
+
+/// Series of one file that passed the matchers.
+#[derive(Default)]
+pub struct FileSelection {
+    /// The series in order of (metric, set).
+    pub series: Vec<FileSeries>,
+    /// The chunks of all of them.
+    pub chunks: Vec<ChunkRef>,
+}
+
+impl FileSelection {
+    /// The chunks of one series, in the order in which they were written.
+    pub fn chunks_of(&self, series: &FileSeries) -> &[ChunkRef] {
+        &self.chunks[series.first_chunk as usize..][..series.chunk_count as usize]
+    }
+}
+
+impl ChunkFile {
+    /// A file that was found in its partition's folder.
+    pub fn found(vfs: SharedVfs, path: PathBuf, name: FileName, bytes: u64) -> Self {
+        let (loaded, resident, superseded) = Default::default();
+        ChunkFile { vfs, path, name, bytes, loaded, resident, superseded }
+    }
+
+    /// A file that has just been written.
+    pub(super) fn written(
+        vfs: SharedVfs,
+        path: PathBuf,
+        name: FileName,
+        info: FileInfo,
+        bytes: u64,
+        resident: Option<Vec<u8>>,
+    ) -> Self {
+        debug_assert!(info.index_at < bytes);
+        let file = ChunkFile::found(vfs, path, name, bytes);
+        *file.resident.write() = resident.map(Arc::new);
+        file
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which generations it holds.
+    pub fn name(&self) -> FileName {
+        self.name
+    }
+
+    /// Its length.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Its trailer.
+    pub fn info(&self) -> Result<FileInfo, DiskError> {
+        Ok(self.load()?.info)
+    }
+
+    /// Runs `with` on the index.
+    pub fn with_index<R>(&self, with: impl FnOnce(&FileIndex) -> R) -> Result<R, DiskError> {
+        Ok(with(&self.load()?.index))
+    }
+
+    /// The labels of a set.
+    pub fn labels(&self, set: u32) -> Result<Labels, DiskError> {
+        self.with_index(|index| index.set(set))
+    }
+
+    /// Bytes that the file takes in memory: (resident chunks, index).
+    pub fn memory_bytes(&self) -> (u64, u64) {
+        let resident = self.resident.read().as_ref().map_or(0, |bytes| bytes.capacity() as u64);
+        let index = self.loaded.lock().as_ref().map_or(0, |loaded| loaded.index.heap_bytes() as u64);
+        (resident, index)
+    }
+
+    /// Holds the chunks in memory from now on, or lets go of them.
+    pub fn set_resident(&self, resident: bool) -> Result<(), DiskError> {
+        if !resident {
+            *self.resident.write() = None;
+        } else if self.resident.read().is_none() {
+            let loaded = self.load()?;
+            let bytes = self.read_bytes(&loaded, 0, loaded.info.entries_at as usize)?;
+            *self.resident.write() = Some(Arc::new(bytes));
+        }
+        Ok(())
+    }
+
+    /// Whether its chunks are held in memory.
+    pub fn is_resident(&self) -> bool {
+        self.resident.read().is_some()
+    }
+
+    /// Has the file unlinked when nobody reads it any more.
+    pub fn supersede(&self) {
+        self.superseded.store(true, Ordering::Release);
+    }
+
+    /// The series that pass the matchers and have chunks within `start..=end`.
+    pub fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<FileSelection, DiskError> {
+        let loaded = self.load()?;
+        let mut selection = FileSelection::default();
+        if loaded.info.times.0 > end || loaded.info.times.1 < start {
+            return Ok(selection);
+        }
+        let metrics = loaded.index.metrics_passing(matchers);
+        if metrics.is_empty() {
+            return Ok(selection);
+        }
+        let sets = loaded.index.sets_passing(matchers);
+        for metric in metrics {
+            self.scan_metric(&loaded, metric, Some(&sets), start, end, &mut selection)?;
+        }
+        Ok(selection)
+    }
+
+    /// Every series of a metric with all its chunks.
+    pub fn series_of(&self, metric: usize) -> Result<FileSelection, DiskError> {
+        let mut selection = FileSelection::default();
+        self.scan_metric(&*self.load()?, metric, None, i64::MIN, i64::MAX, &mut selection)?;
+        Ok(selection)
+    }
+
+    /// Adds the series of a metric whose sets are among `sets`, reading only the blocks of entries that can hold them.
+    fn scan_metric(
+        &self,
+        loaded: &Loaded,
+        metric: usize,
+        sets: Option<&RoaringBitmap>,
+        start: i64,
+        end: i64,
+        into: &mut FileSelection,
+    ) -> Result<(), DiskError> {
+        let index = &loaded.index;
+        for number in 0..index.block_count(metric) {
+            let block = index.block(metric, number);
+            let next_set = match number + 1 < index.block_count(metric) {
+                true => index.block(metric, number + 1).first_set,
+                false => u32::MAX,
+            };
+            if sets.is_some_and(|sets| sets.range_cardinality(block.first_set..next_set) == 0) {
+                continue;
+            }
+            let entries_end = index
+                .block_after(metric, number)
+                .map_or(loaded.info.index_at, |after| after.entries_at.saturating_add(loaded.info.entries_at));
+            let at = block.entries_at.saturating_add(loaded.info.entries_at);
+            let length = entries_end.checked_sub(at).filter(|_| entries_end <= loaded.info.index_at);
+            let damaged = |what: &str| DiskError::damaged(&self.path, at, what);
+            let length = length.ok_or_else(|| damaged("a block of entries lies outside the entries"))?;
+            let bytes = self.read_bytes(loaded, at, length as usize)?;
+            if crc32c::crc32c(&bytes) != block.crc {
+                return Err(damaged("the checksum of a block of entries does not match"));
+            }
+            parse_block(&bytes, &block, metric as u32, loaded.info, sets, (start, end), into)
+                .ok_or_else(|| damaged("a block of entries is not in the form of version 1"))?;
+        }
+        Ok(())
+    }
+
+    /// Merges the samples of chunks that [`Self::select`] found into `into`, over what is there.
+    pub fn read(&self, chunks: &[ChunkRef], start: i64, end: i64, into: &mut Samples) -> Result<(), DiskError> {
+        let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else { return Ok(()) };
+        // A series' chunks lie behind one another: one read gets them all.
+        let resident = self.resident.read().clone();
+        let (base, read);
+        let bytes: &[u8] = match &resident {
+            Some(bytes) => {
+                base = 0;
+                bytes
+            }
+            None => {
+                base = first.at;
+                read = self.read_bytes(&*self.load()?, base, (last.at - base) as usize + last.length + 4)?;
+                &read
+            }
+        };
+        for chunk in chunks {
+            let damaged = |what: String| DiskError::damaged(&self.path, chunk.at, what);
+            let at = (chunk.at - base) as usize;
+            let (body, crc) = bytes
+                .get(at..at + chunk.length + 4)
+                .and_then(|bytes| bytes.split_last_chunk::<4>())
+                .ok_or_else(|| damaged("a chunk lies outside the file".into()))?;
+            if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
+                return Err(damaged("the checksum of a chunk does not match".into()));
+            }
+            gorilla::merge_decoded(body, chunk.count, chunk.first, (start, end), into)
+                .map_err(|error| damaged(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn read_bytes(&self, loaded: &Loaded, at: u64, length: usize) -> Result<Vec<u8>, DiskError> {
+        if at.saturating_add(length as u64) > self.bytes {
+            return Err(DiskError::damaged(&self.path, at, format!("{length} bytes from here lie behind its end")));
+        }
+        let mut bytes = vec![0; length];
+        loaded.file.read_at(&mut bytes, at).map_err(DiskError::file("read chunk file", &self.path))?;
+        Ok(bytes)
+    }
+
+    /// Opens the file and reads trailer and index, the first time.
+    fn load(&self) -> Result<Arc<Loaded>, DiskError> {
+        let mut loaded = self.loaded.lock();
+        if let Some(loaded) = &*loaded {
+            return Ok(loaded.clone());
+        }
+        let file = self.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
+        let read =
+            |at: u64, into: &mut [u8]| file.read_at(into, at).map_err(DiskError::file("read chunk file", &self.path));
+        if self.bytes < (HEADER_BYTES + TRAILER_BYTES) as u64 {
+            return Err(DiskError::damaged(
+                &self.path,
+                0,
+                format!("{} bytes are too few for a chunk file", self.bytes),
+            ));
+        }
+        let (mut header, mut trailer) = ([0; HEADER_BYTES], [0; TRAILER_BYTES]);
+        read(0, &mut header)?;
+        if header[..8] != FILE_MAGIC {
+            return Err(DiskError::damaged(&self.path, 0, "the file does not start as a chunk file does"));
+        }
+        let version = header[8..].first_chunk().map_or(0, |v| u32::from_le_bytes(*v));
+        if version != FILE_VERSION {
+            return Err(DiskError::Version { path: self.path.clone(), got: version, want: FILE_VERSION });
+        }
+        let trailer_at = self.bytes - TRAILER_BYTES as u64;
+        read(trailer_at, &mut trailer)?;
+        let info = FileInfo::decode(&self.path, &trailer, self.bytes)?;
+        let mut index = vec![0; (trailer_at - info.index_at) as usize];
+        read(info.index_at, &mut index)?;
+        let damaged = |what: &str| DiskError::damaged(&self.path, info.index_at, what);
+        if crc32c::crc32c(&index) != info.index_crc {
+            return Err(damaged("the checksum of the index does not match"));
+        }
+        let index = FileIndex::new(index).ok_or_else(|| damaged("the index is not in the form of version 1"))?;
+        let ready = Arc::new(Loaded { file, info, index });
+        *loaded = Some(ready.clone());
+        Ok(ready)
+    }
+}
+
+impl Drop for ChunkFile {
+    fn drop(&mut self) {
+        if *self.superseded.get_mut()
+            && let Err(error) = self.vfs.remove_file(&self.path)
+        {
+            // It is found again, and seen to be superseded, at the next start.
+            tracing::warn!(path = %self.path.display(), %error, "a chunk file that is no longer needed cannot be removed");
+        }
+    }
+}
+
+/// Adds the series of one block. `None` where the bytes are not in the form.
+fn parse_block(
+    bytes: &[u8],
+    block: &BlockRef,
+    metric: u32,
+    info: FileInfo,
+    sets: Option<&RoaringBitmap>,
+    (start, end): (i64, i64),
+    into: &mut FileSelection,
+) -> Option<()> {
+    let mut cursor = Cursor::new(bytes);
+    let (mut set, mut at) = (block.first_set, block.chunks_at);
+    for _ in 0..block.series {
+        set = set.checked_add(u32::try_from(cursor.read()?).ok()?)?;
+        let wanted = sets.is_none_or(|sets| sets.contains(set));
+        let first_chunk = into.chunks.len();
+        let mut before = info.partition.wrapping_mul(PARTITION_MS);
+        for _ in 0..cursor.read()? {
+            let (length, count) = (cursor.read_len()?, cursor.read_len()?);
+            let first = before.wrapping_add(cursor.read_signed()?);
+            let last = first.wrapping_add(cursor.read()? as i64);
+            let next = at.checked_add(length as u64 + 4).filter(|next| *next <= info.entries_at)?;
+            if wanted && first <= end && last >= start {
+                into.chunks.push(ChunkRef { at, length, count, first, last });
+            }
+            (at, before) = (next, last);
+        }
+        let chunk_count = into.chunks.len() - first_chunk;
+        if chunk_count > 0 {
+            let (first_chunk, chunk_count) = (u32::try_from(first_chunk).ok()?, chunk_count as u32);
+            into.series.push(FileSeries { metric, set, first_chunk, chunk_count });
+        }
+    }
+    cursor.is_empty().then_some(())
+}

@@ -1,0 +1,78 @@
+//! The disk tier: chunk files in partitions.
+//!
+//! A chunk file holds the chunks of one generation (or of several, once merged) of one partition of one database,
+//! with the labels and postings that find them. It is written to the side, synced, and renamed into place; from then
+//! on it never changes. docs/format/chunks.md has the bytes.
+
+mod file;
+mod format;
+mod index;
+mod merge;
+mod partition;
+mod verify;
+mod writer;
+
+pub use file::{ChunkFile, ChunkRef, FileSelection, FileSeries};
+pub use format::{FileInfo, SERIES_PER_BLOCK, TRAILER_BYTES};
+pub use index::FileIndex;
+pub use merge::{merge, plan_merge};
+pub use partition::{FileName, Partition, Partitions, day_name, parse_day};
+pub use verify::{Fault, dump, verify_file};
+pub use writer::ChunkFileWriter;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the disk tier could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// The file system refused.
+    #[error("cannot {what} {path}")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The bytes are not what was written.
+    #[error("chunk file {path} is damaged at byte {offset}: {what}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the damaged part starts.
+        offset: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The file was written by a later version.
+    #[error("chunk file {path} has format version {got}, this version reads {want}; it was not touched")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        got: u32,
+        /// What we read.
+        want: u32,
+    },
+}
+
+impl DiskError {
+    /// Whether the file itself is bad, so that trying again will not help.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, DiskError::Damaged { .. })
+    }
+
+    fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskError {
+        let path = path.to_path_buf();
+        move |source| DiskError::File { what, path, source }
+    }
+
+    fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> DiskError {
+        DiskError::Damaged { path: path.to_path_buf(), offset, what: what.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

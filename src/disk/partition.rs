@@ -1,0 +1,292 @@
+//! Partitions on disk: `<data>/db/<database>/<day>/<first>-<last>.chunks`.
+//!
+//! A file that holds generations 3 to 7 replaces every file of its partition whose generations lie within; that is all
+//! a merge has to say to be seen whole or not at all, and all a start after a crash has to know.
+
+use super::DiskError;
+use super::file::ChunkFile;
+use crate::vfs::{SharedVfs, create_dir_durable};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a chunk file is called: the generations that it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileName {
+    /// The first generation.
+    pub first: u64,
+    /// The last generation: files of a partition count in its order, of equal times the later file's sample.
+    pub last: u64,
+}
+
+impl FileName {
+    /// The name in a file name; `None` for files that are not chunk files.
+    pub fn parse(name: &str) -> Option<FileName> {
+        let (first, last) = name.strip_suffix(".chunks")?.split_once('-')?;
+        let parsed = FileName { first: first.parse().ok()?, last: last.parse().ok()? };
+        (parsed.to_string() == name && parsed.first <= parsed.last).then_some(parsed)
+    }
+
+    /// Whether a file of this name holds all that one of the other name holds.
+    pub fn contains(&self, other: &FileName) -> bool {
+        self.first <= other.first && self.last >= other.last
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:010}-{:010}.chunks", self.first, self.last)
+    }
+}
+
+/// The name of a partition's folder, `2023-11-14`.
+pub fn day_name(partition: i64) -> String {
+    match i32::try_from(partition).ok().and_then(|days| EPOCH.checked_add(jiff::Span::new().try_days(days).ok()?).ok())
+    {
+        Some(date) => date.to_string(),
+        None => format!("day{partition}"), // beyond the years that have a name
+    }
+}
+
+/// The partition whose folder has this name.
+pub fn parse_day(name: &str) -> Option<i64> {
+    let day = match name.strip_prefix("day") {
+        Some(number) => number.parse().ok()?,
+        None => i64::from(name.parse::<jiff::civil::Date>().ok()?.since(EPOCH).ok()?.get_days()),
+    };
+    (day_name(day) == name).then_some(day)
+}
+
+const EPOCH: jiff::civil::Date = jiff::civil::Date::constant(1970, 1, 1);
+
+/// One partition of one database.
+pub struct Partition {
+    /// Its database.
+    pub database: Arc<str>,
+    /// Days since the epoch.
+    pub day: i64,
+    /// Its folder.
+    pub dir: PathBuf,
+    files: RwLock<Vec<Arc<ChunkFile>>>,
+}
+
+impl Partition {
+    /// Its files in the order in which they count.
+    pub fn files(&self) -> Vec<Arc<ChunkFile>> {
+        self.files.read().clone()
+    }
+
+    /// Puts a file that has been made durable in the place of those that it contains.
+    pub fn publish(&self, file: Arc<ChunkFile>) {
+        let mut files = self.files.write();
+        files.retain(|older| {
+            let gone = file.name().contains(&older.name());
+            if gone {
+                older.supersede();
+            }
+            !gone
+        });
+        files.push(file);
+        files.sort_by_key(|file| (file.name().last, file.name().first));
+    }
+
+    /// Takes a file out, so that it is no longer read.
+    pub fn withdraw(&self, file: &Arc<ChunkFile>) {
+        self.files.write().retain(|f| !Arc::ptr_eq(f, file));
+    }
+}
+
+/// Databases, their days, and the partition of each.
+type ByDay = BTreeMap<Arc<str>, BTreeMap<i64, Arc<Partition>>>;
+
+/// All partitions.
+pub struct Partitions {
+    vfs: SharedVfs,
+    root: PathBuf,
+    by_day: RwLock<ByDay>,
+}
+
+impl Partitions {
+    /// Finds the partitions below `root` by listing folders: no file is opened. Removes what a crash left half done,
+    /// and files that another one contains.
+    pub fn open(vfs: SharedVfs, root: &Path) -> Result<Partitions, DiskError> {
+        let partitions = Partitions { vfs, root: root.to_path_buf(), by_day: RwLock::default() };
+        let list = |dir: &Path| partitions.vfs.list(dir).map_err(DiskError::file("list folder", dir));
+        for database in list(root)?.into_iter().filter(|entry| entry.is_dir) {
+            let Some(name) = unescape(&database.name) else {
+                tracing::warn!(folder = database.name, "a folder among the databases is not ours and is left alone");
+                continue;
+            };
+            let dir = root.join(&database.name);
+            for day in list(&dir)?.into_iter().filter(|entry| entry.is_dir) {
+                let Some(number) = parse_day(&day.name) else {
+                    tracing::warn!(folder = %dir.join(&day.name).display(), "a folder among the partitions is not ours and is left alone");
+                    continue;
+                };
+                let dir = dir.join(&day.name);
+                let files = partitions.open_partition(&dir, list(&dir)?)?;
+                partitions.insert(&name, number, dir, files);
+            }
+        }
+        Ok(partitions)
+    }
+
+    fn open_partition(&self, dir: &Path, entries: Vec<crate::vfs::Entry>) -> Result<Vec<Arc<ChunkFile>>, DiskError> {
+        let mut files: Vec<(FileName, u64)> = Vec::new();
+        for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
+            let path = dir.join(&entry.name);
+            if entry.name.ends_with(".chunks.tmp") {
+                self.vfs.remove_file(&path).map_err(DiskError::file("remove unfinished file", &path))?;
+            } else if let Some(name) = FileName::parse(&entry.name) {
+                files.push((name, entry.bytes));
+            } else {
+                tracing::warn!(path = %path.display(), "a file among the chunk files is not ours and is left alone");
+            }
+        }
+        files.sort_by_key(|(name, _)| (name.last, name.first));
+        let all = files.clone();
+        let mut kept = Vec::new();
+        for (name, bytes) in files {
+            let path = dir.join(name.to_string());
+            if all.iter().any(|(other, _)| *other != name && other.contains(&name)) {
+                self.vfs.remove_file(&path).map_err(DiskError::file("remove superseded file", &path))?;
+            } else {
+                kept.push(Arc::new(ChunkFile::found(self.vfs.clone(), path, name, bytes)));
+            }
+        }
+        Ok(kept)
+    }
+
+    fn insert(&self, database: &str, day: i64, dir: PathBuf, files: Vec<Arc<ChunkFile>>) -> Arc<Partition> {
+        let mut by_day = self.by_day.write();
+        let database: Arc<str> = match by_day.get_key_value(database) {
+            Some((name, _)) => name.clone(),
+            None => database.into(),
+        };
+        let make = || Arc::new(Partition { database: database.clone(), day, dir, files: RwLock::new(files) });
+        by_day.entry(database.clone()).or_default().entry(day).or_insert_with(make).clone()
+    }
+
+    /// The partition of a day, its folder made durable where it is new.
+    pub fn get_or_create(&self, database: &str, day: i64) -> Result<Arc<Partition>, DiskError> {
+        if let Some(partition) = self.by_day.read().get(database).and_then(|days| days.get(&day)) {
+            return Ok(partition.clone());
+        }
+        let dir = self.root.join(escape(database)).join(day_name(day));
+        create_dir_durable(&*self.vfs, &self.root, &dir).map_err(DiskError::file("create folder", &dir))?;
+        Ok(self.insert(database, day, dir, Vec::new()))
+    }
+
+    /// The names of all databases that have a partition.
+    pub fn databases(&self) -> Vec<Arc<str>> {
+        self.by_day.read().keys().cloned().collect()
+    }
+
+    /// The partitions of a database between two days, both included, oldest first.
+    pub fn between(&self, database: &str, first: i64, last: i64) -> Vec<Arc<Partition>> {
+        let by_day = self.by_day.read();
+        let days = by_day.get(database).into_iter().filter(|_| first <= last);
+        days.flat_map(|days| days.range(first..=last)).map(|(_, partition)| partition.clone()).collect()
+    }
+
+    /// Every partition.
+    pub fn all(&self) -> Vec<Arc<Partition>> {
+        self.by_day.read().values().flat_map(|days| days.values().cloned()).collect()
+    }
+
+    /// Drops a partition: its files are unlinked one by one, which needs no free space, then its folder. What a query
+    /// has open it can read to the end. Returns the bytes that went.
+    pub fn expire(&self, partition: &Arc<Partition>) -> Result<u64, DiskError> {
+        if let Some(days) = self.by_day.write().get_mut(&partition.database) {
+            days.remove(&partition.day);
+        }
+        let mut bytes = 0;
+        for file in std::mem::take(&mut *partition.files.write()) {
+            bytes += file.bytes();
+            file.info().ok(); // opens it for queries that already hold it
+            self.vfs.remove_file(file.path()).map_err(DiskError::file("remove chunk file", file.path()))?;
+        }
+        // A folder that holds something that is not ours stays.
+        let _ = self.vfs.remove_dir(&partition.dir);
+        if let Some(parent) = partition.dir.parent() {
+            self.vfs.sync_dir(parent).map_err(DiskError::file("sync folder", parent))?;
+        }
+        Ok(bytes)
+    }
+
+    /// Moves a damaged file out of its partition into `quarantine`, where it is kept under a name that tells where it
+    /// came from.
+    pub fn quarantine(
+        &self,
+        partition: &Partition,
+        file: &Arc<ChunkFile>,
+        quarantine: &Path,
+    ) -> Result<PathBuf, DiskError> {
+        partition.withdraw(file);
+        let name = format!("{}.{}.{}", escape(&partition.database), day_name(partition.day), file.name());
+        let to = quarantine.join(name);
+        self.vfs.create_dir_all(quarantine).map_err(DiskError::file("create folder", quarantine))?;
+        self.vfs.rename(file.path(), &to).map_err(DiskError::file("move to quarantine", file.path()))?;
+        for dir in [quarantine, &partition.dir] {
+            self.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
+        }
+        Ok(to)
+    }
+}
+
+/// A database's name as a folder's: letters, digits, `-` and `_` stay, every other byte is `%` and two hex digits.
+fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => escaped.push(char::from(byte)),
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+fn unescape(name: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            _ => byte,
+        });
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (escape(&text) == name).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_back_and_foreign_ones_do_not() {
+        for (day, name) in
+            [(0, "1970-01-01"), (19_675, "2023-11-14"), (-1, "1969-12-31"), (20_000_000_000, "day20000000000")]
+        {
+            assert_eq!(day_name(day), name);
+            assert_eq!(parse_day(name), Some(day));
+        }
+        for foreign in ["2023-1-4", "lost+found", "", "day5", "2023-11-14x"] {
+            assert_eq!(parse_day(foreign), None, "{foreign}");
+        }
+        let name = FileName { first: 3, last: 12 };
+        assert_eq!(FileName::parse(&name.to_string()), Some(name));
+        for foreign in ["3-12.chunks", "0000000012-0000000003.chunks", "0000000003-0000000012.chunks.tmp"] {
+            assert_eq!(FileName::parse(foreign), None, "{foreign}");
+        }
+        for database in ["telegraf", "a/b", "..", "ü%", "", "A.b-c_1"] {
+            assert_eq!(unescape(&escape(database)).as_deref(), Some(database));
+            assert!(!escape(database).contains(['/', '.']));
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Chunk files written, read, merged, damaged and found again.
+
+use super::*;
+use crate::codec::gorilla::{Chunk, OpenChunk};
+use crate::series::{Labels, METRIC_NAME, MatchOp, Matcher, PARTITION_MS, Samples};
+use crate::vfs::{DiskVfs, SharedVfs};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+
+const DAY: i64 = 19_675;
+
+/// Series to samples: what a file should hold.
+type Content = BTreeMap<(String, Labels), Vec<(i64, f64)>>;
+
+fn chunk(samples: &[(i64, f64)]) -> Chunk {
+    let mut open = OpenChunk::start(samples[0].0, samples[0].1);
+    for (time, value) in &samples[1..] {
+        assert_eq!(open.append(&[*time], &[*value]), 1);
+    }
+    open.to_chunk()
+}
+
+fn write(vfs: &SharedVfs, dir: &Path, name: FileName, content: &Content) -> ChunkFile {
+    let mut sets: Vec<&Labels> =
+        content.keys().map(|(_, labels)| labels).collect::<BTreeSet<_>>().into_iter().collect();
+    sets.sort_by_key(|labels| labels.as_bytes());
+    let mut writer = ChunkFileWriter::create(vfs.clone(), dir, name, DAY, false, false).unwrap();
+    let mut series: Vec<_> = content
+        .iter()
+        .map(|((metric, labels), samples)| (metric, sets.iter().position(|s| *s == labels).unwrap() as u32, samples))
+        .collect();
+    series.sort_by_key(|(metric, set, _)| (metric.to_string(), *set));
+    for (metric, set, samples) in series {
+        let chunks: Vec<Chunk> = samples.chunks(50).map(chunk).collect();
+        writer.series(metric, set, chunks.iter()).unwrap();
+    }
+    writer.finish("telegraf", &sets).unwrap()
+}
+
+fn read(file: &ChunkFile, matchers: &[Matcher]) -> Content {
+    let selection = file.select(matchers, i64::MIN, i64::MAX).unwrap();
+    let mut content = Content::new();
+    for series in &selection.series {
+        let mut samples = Samples::default();
+        file.read(selection.chunks_of(series), i64::MIN, i64::MAX, &mut samples).unwrap();
+        let metric = file.with_index(|index| index.metric(series.metric as usize).to_string()).unwrap();
+        let labels = file.labels(series.set).unwrap();
+        assert_eq!(file.with_index(|index| index.set_hash(series.set)).unwrap(), labels.hash128());
+        content.insert((metric, labels), samples.times.into_iter().zip(samples.values).collect());
+    }
+    content
+}
+
+fn content(hosts: usize, samples: usize, offset: i64) -> Content {
+    let mut content = Content::new();
+    for host in 0..hosts {
+        for metric in ["cpu_idle", "cpu_user", "mem_free"] {
+            let labels = Labels::from_pairs([("host", format!("h{host}").as_str()), ("dc", ["eu", "us"][host % 2])]);
+            let values =
+                (0..samples as i64).map(|at| (DAY * PARTITION_MS + offset + at * 10_000, (host as i64 + at) as f64));
+            content.insert((metric.to_string(), labels), values.collect());
+        }
+    }
+    content
+}
+
+#[test]
+fn a_file_gives_back_what_was_written_to_any_matcher() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let want = content(300, 120, 0);
+    let written = write(&vfs, dir.path(), FileName { first: 1, last: 1 }, &want);
+    let found = ChunkFile::found(vfs.clone(), written.path().to_path_buf(), written.name(), written.bytes());
+    assert_eq!(fs::metadata(found.path()).unwrap().len(), written.bytes());
+    let info = found.info().unwrap();
+    assert_eq!((info.samples, info.series, info.chunks), (300 * 3 * 120, 900, 2700));
+    let m = |name: &str, op, value: &str| Matcher::new(name, op, value).unwrap();
+    for matchers in [
+        vec![],
+        vec![m(METRIC_NAME, MatchOp::Equal, "cpu_user")],
+        vec![m(METRIC_NAME, MatchOp::Regex, "cpu_.*"), m("dc", MatchOp::Equal, "eu")],
+        vec![m("host", MatchOp::Regex, "h1|h7|none")],
+        vec![m("host", MatchOp::NotRegex, "h.*7"), m(METRIC_NAME, MatchOp::NotEqual, "cpu_user")],
+        vec![m("host", MatchOp::Equal, "")],
+        vec![m("none", MatchOp::Equal, "")],
+    ] {
+        let passes = |(metric, labels): &(String, Labels)| {
+            let set = labels.with(METRIC_NAME, metric);
+            matchers.iter().all(|m| m.matches(set.get(m.name()).unwrap_or("")))
+        };
+        let want: Content = want.iter().filter(|(key, _)| passes(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        assert_eq!(read(&written, &matchers), want, "{matchers:?}");
+        assert_eq!(read(&found, &matchers), want, "{matchers:?}");
+    }
+    found.set_resident(true).unwrap();
+    assert_eq!(read(&found, &[]), want);
+    assert_eq!(verify_file(&vfs, found.path()), (vec![], info.samples));
+}
+
+#[test]
+fn a_range_decodes_only_its_chunks() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(&DiskVfs::shared(), dir.path(), FileName { first: 1, last: 1 }, &content(1, 500, 0));
+    let start = DAY * PARTITION_MS;
+    for (from, to, chunks) in [(0, 499, 10), (0, 0, 1), (60, 60, 1), (49, 50, 2), (500, 600, 0)] {
+        let selection = file
+            .select(&[Matcher::equal(METRIC_NAME, "cpu_user")], start + from * 10_000, start + to * 10_000)
+            .unwrap();
+        assert_eq!(selection.chunks.len(), chunks, "{from} to {to}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_an_error_or_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let want = content(2, 60, 0);
+    let path = write(&vfs, dir.path(), FileName { first: 1, last: 1 }, &want).path().to_path_buf();
+    let whole = fs::read(&path).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).unwrap();
+        let (faults, _) = verify_file(&vfs, &path);
+        if faults.is_empty() {
+            let file = ChunkFile::found(vfs.clone(), path.clone(), FileName { first: 1, last: 1 }, bytes.len() as u64);
+            assert_eq!(read(&file, &[]), want, "bit {bit}");
+        }
+    }
+    for length in 0..whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(!verify_file(&vfs, &path).0.is_empty(), "cut at {length}");
+    }
+}
+
+#[test]
+fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let partitions = Partitions::open(vfs.clone(), dir.path()).unwrap();
+    let partition = partitions.get_or_create("tele/graf", DAY).unwrap();
+    for generation in 1..=3 {
+        let name = FileName { first: generation, last: generation };
+        partition.publish(Arc::new(write(&vfs, &partition.dir, name, &content(2, 10, generation as i64 * 50_000))));
+    }
+    let before = partition.files();
+    let merged = merge(&vfs, &partition.dir, &before, false, false, &|| true).unwrap().unwrap();
+    // As a crash leaves it: the parts are still there, and so is an unfinished file.
+    fs::write(partition.dir.join("0000000009-0000000009.chunks.tmp"), b"half").unwrap();
+    let found = Partitions::open(vfs.clone(), dir.path()).unwrap();
+    let files = found.between("tele/graf", DAY, DAY)[0].files();
+    assert_eq!(files.iter().map(|f| f.name()).collect::<Vec<_>>(), [FileName { first: 1, last: 3 }]);
+    assert_eq!(fs::read_dir(&partition.dir).unwrap().count(), 1);
+    assert_eq!(read(&files[0], &[]), read(&merged, &[]));
+    let expired = found.expire(&found.all()[0]).unwrap();
+    assert_eq!((expired, partition.dir.exists()), (files[0].bytes(), false));
+    assert_eq!(read(&files[0], &[]).len(), 6, "a query that holds the file reads on");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn merging_files_is_what_a_map_does(
+        parts in proptest::collection::vec(proptest::collection::vec((0usize..5, 0usize..3, 0i64..200, any::<i16>()), 1..60), 1..5))
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let vfs = DiskVfs::shared();
+        let mut map: BTreeMap<(String, Labels), BTreeMap<i64, f64>> = BTreeMap::new();
+        let mut files = Vec::new();
+        for (generation, part) in parts.into_iter().enumerate() {
+            let mut one: BTreeMap<(String, Labels), BTreeMap<i64, f64>> = BTreeMap::new();
+            for (metric, host, time, value) in part {
+                let key = (format!("m{metric}"), Labels::from_pairs([("host", format!("{host}").as_str())]));
+                let time = DAY * PARTITION_MS + time;
+                one.entry(key.clone()).or_default().insert(time, f64::from(value));
+                map.entry(key).or_default().insert(time, f64::from(value));
+            }
+            let content = one.into_iter().map(|(k, v)| (k, v.into_iter().collect())).collect();
+            let generation = generation as u64 + 1;
+            files.push(Arc::new(write(&vfs, dir.path(), FileName { first: generation, last: generation }, &content)));
+        }
+        let merged = merge(&vfs, dir.path(), &files, true, true, &|| true).unwrap().unwrap();
+        let want: Content = map.into_iter().map(|(k, v)| (k, v.into_iter().collect())).collect();
+        prop_assert_eq!(read(&merged, &[]), want);
+        prop_assert_eq!(verify_file(&vfs, merged.path()).0, vec![]);
+    }
+}

@@ -1,0 +1,105 @@
+//! Reads a chunk file whole: to say whether it is sound, or to show what is in it.
+
+use super::DiskError;
+use super::file::{ChunkFile, ChunkRef};
+use super::partition::FileName;
+use crate::series::{METRIC_NAME, Samples};
+use crate::vfs::SharedVfs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Something that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, where, as a sentence.
+    pub what: String,
+}
+
+/// Reads every byte of a chunk file that means something and decodes every chunk. Returns what is wrong with it, and
+/// how many samples are sound.
+pub fn verify_file(vfs: &SharedVfs, path: &Path) -> (Vec<Fault>, u64) {
+    let mut faults = Vec::new();
+    let mut samples = 0;
+    let mut fault = |error: &DiskError| {
+        let source = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
+        faults.push(Fault { path: path.to_path_buf(), what: format!("{error}{source}") });
+    };
+    let walked = walk(vfs, path, &mut |file, _, _, chunks| {
+        for chunk in chunks {
+            match read_chunk(file, chunk) {
+                Ok(_) => samples += chunk.count as u64,
+                Err(error) => fault(&error),
+            }
+        }
+    });
+    if let Err(error) = walked {
+        fault(&error);
+    }
+    (faults, samples)
+}
+
+/// Writes what is in a chunk file for people to read. A chunk that cannot be read is shown with its fault.
+pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Result<()>, DiskError> {
+    let file = open(vfs, path)?;
+    let info = file.info()?;
+    let mut written = writeln!(out, "{info:#?}\nindex: {} bytes", file.memory_bytes().1);
+    walk(vfs, path, &mut |file, metric, set, chunks| {
+        let labels = file.labels(set).unwrap_or_else(|_| crate::series::Labels::empty());
+        let mut show = || -> io::Result<()> {
+            writeln!(out, "{}", labels.with(METRIC_NAME, metric))?;
+            for chunk in chunks {
+                let ChunkRef { at, length, count, first, last } = chunk;
+                writeln!(out, "  chunk at byte {at}: {count} samples in {length} bytes, {first} to {last} ms")?;
+                match read_chunk(file, chunk) {
+                    Ok(samples) => {
+                        for (time, value) in samples.times.iter().zip(&samples.values) {
+                            writeln!(out, "    {time} {value}")?;
+                        }
+                    }
+                    Err(error) => writeln!(out, "    {error}")?,
+                }
+            }
+            Ok(())
+        };
+        if written.is_ok() {
+            written = show();
+        }
+    })?;
+    Ok(written)
+}
+
+fn open(vfs: &SharedVfs, path: &Path) -> Result<ChunkFile, DiskError> {
+    let bytes = vfs.open(path).and_then(|file| file.len()).map_err(DiskError::file("open chunk file", path))?;
+    Ok(ChunkFile::found(vfs.clone(), path.to_path_buf(), FileName { first: 0, last: 0 }, bytes))
+}
+
+/// Gives every series to `each`: the file, the metric's name, the number of the label set, the chunks.
+fn walk(
+    vfs: &SharedVfs,
+    path: &Path,
+    each: &mut dyn FnMut(&ChunkFile, &str, u32, &[ChunkRef]),
+) -> Result<(), DiskError> {
+    let file = open(vfs, path)?;
+    let metrics = file.with_index(|index| (0..index.metric_count()).map(|m| index.metric(m).to_string()).collect())?;
+    let metrics: Vec<String> = metrics;
+    for (number, metric) in metrics.iter().enumerate() {
+        let selection = file.series_of(number)?;
+        for series in &selection.series {
+            each(&file, metric, series.set, selection.chunks_of(series));
+        }
+    }
+    Ok(())
+}
+
+fn read_chunk(file: &ChunkFile, chunk: &ChunkRef) -> Result<Samples, DiskError> {
+    let mut samples = Samples::default();
+    file.read(std::slice::from_ref(chunk), i64::MIN, i64::MAX, &mut samples)?;
+    let ends = (samples.times.first().copied(), samples.times.last().copied());
+    if ends != (Some(chunk.first), Some(chunk.last)) {
+        let what = format!("its times are {ends:?}, the index says {} to {}", chunk.first, chunk.last);
+        return Err(DiskError::damaged(file.path(), chunk.at, what));
+    }
+    Ok(samples)
+}

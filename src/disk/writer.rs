@@ -1,0 +1,251 @@
+//! Writes one chunk file, series by series, in one pass and in memory that grows with series, not with samples.
+
+use super::DiskError;
+use super::file::ChunkFile;
+use super::format::{FileInfo, SERIES_PER_BLOCK, encode_header};
+use super::partition::FileName;
+use crate::codec::gorilla::Chunk;
+use crate::codec::varint;
+use crate::series::{Labels, PARTITION_MS};
+use crate::vfs::{SharedVfs, VfsFile};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Bytes that are collected before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// A chunk file that is being written: give it every series in order, then the label sets.
+pub struct ChunkFileWriter {
+    vfs: SharedVfs,
+    /// The file's name until it is whole, and then.
+    from: PathBuf,
+    to: PathBuf,
+    name: FileName,
+    file: Box<dyn VfsFile>,
+    /// Bytes not written yet, and the offset of the first.
+    buffer: Vec<u8>,
+    written: u64,
+    /// A copy of the chunks, where the file is to stay resident.
+    resident: Option<Vec<u8>>,
+    info: FileInfo,
+    entries: Vec<u8>,
+    metrics: Vec<MetricEntries>,
+    last_set: u32,
+}
+
+struct MetricEntries {
+    name: Box<str>,
+    series: u64,
+    blocks: Vec<Block>,
+}
+
+/// Where the entries of up to [`SERIES_PER_BLOCK`] series stand.
+struct Block {
+    first_set: u32,
+    /// Offset from the start of the entries.
+    entries_at: u64,
+    /// Offset of the first chunk in the file.
+    chunks_at: u64,
+    crc: u32,
+}
+
+impl ChunkFileWriter {
+    /// Starts the file `name` in the folder of its partition, which must exist. `resident` keeps a copy in memory.
+    pub fn create(
+        vfs: SharedVfs,
+        dir: &Path,
+        name: FileName,
+        partition: i64,
+        resident: bool,
+        archived: bool,
+    ) -> Result<Self, DiskError> {
+        let to = dir.join(name.to_string());
+        let from = dir.join(format!("{name}.tmp"));
+        let created = match vfs.create(&from) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                // Left over by an attempt that failed.
+                vfs.remove_file(&from).and_then(|()| vfs.create(&from))
+            }
+            created => created,
+        };
+        let info = FileInfo {
+            partition,
+            generations: (name.first, name.last),
+            times: (i64::MAX, i64::MIN),
+            archived,
+            ..FileInfo::default()
+        };
+        Ok(ChunkFileWriter {
+            file: created.map_err(DiskError::file("create chunk file", &from))?,
+            vfs,
+            from,
+            to,
+            name,
+            buffer: encode_header().to_vec(),
+            written: 0,
+            resident: resident.then(Vec::new),
+            info,
+            entries: Vec::new(),
+            metrics: Vec::new(),
+            last_set: 0,
+        })
+    }
+
+    /// Adds a series: a metric and the number of its label set, both never going back, and its chunks, at least one,
+    /// in the order in which they were written. Of equal times in two chunks the later chunk counts.
+    pub fn series<'a>(
+        &mut self,
+        metric: &str,
+        set: u32,
+        chunks: impl ExactSizeIterator<Item = &'a Chunk>,
+    ) -> Result<(), DiskError> {
+        if self.metrics.last().is_none_or(|last| *last.name != *metric) {
+            self.close_block();
+            self.metrics.push(MetricEntries { name: metric.into(), series: 0, blocks: Vec::new() });
+        }
+        let chunks_at = self.written + self.buffer.len() as u64;
+        let entries_at = self.entries.len() as u64;
+        let new_block = self.metrics.last().is_some_and(|m| m.series % SERIES_PER_BLOCK as u64 == 0);
+        if new_block {
+            self.close_block();
+            self.last_set = set;
+        }
+        if let Some(metric) = self.metrics.last_mut() {
+            if new_block {
+                metric.blocks.push(Block { first_set: set, entries_at, chunks_at, crc: 0 });
+            }
+            metric.series += 1;
+        }
+        assert!(set >= self.last_set, "BUG: series were not given in order");
+        varint::push(&mut self.entries, u64::from(set - self.last_set));
+        varint::push(&mut self.entries, chunks.len() as u64);
+        self.last_set = set;
+        let mut before = self.info.partition.wrapping_mul(PARTITION_MS);
+        for chunk in chunks {
+            varint::push(&mut self.entries, chunk.bytes.len() as u64);
+            varint::push(&mut self.entries, chunk.count as u64);
+            varint::push_signed(&mut self.entries, chunk.first.wrapping_sub(before));
+            varint::push(&mut self.entries, chunk.last.wrapping_sub(chunk.first) as u64);
+            before = chunk.last;
+            self.buffer.extend_from_slice(&chunk.bytes);
+            self.buffer.extend_from_slice(&crc32c::crc32c(&chunk.bytes).to_le_bytes());
+            self.info.times = (self.info.times.0.min(chunk.first), self.info.times.1.max(chunk.last));
+            self.info.samples += chunk.count as u64;
+            self.info.chunks += 1;
+        }
+        self.info.series += 1;
+        if self.buffer.len() >= WRITE_BYTES { self.write_out() } else { Ok(()) }
+    }
+
+    /// Writes what indexes the series, makes the file durable and gives it its name. `sets` are the label sets by
+    /// number. Returns the file, ready to be read.
+    pub fn finish(mut self, database: &str, sets: &[&Labels]) -> Result<ChunkFile, DiskError> {
+        self.close_block();
+        self.info.entries_at = self.written + self.buffer.len() as u64;
+        self.write_out()?;
+        if let Some(resident) = &mut self.resident {
+            resident.shrink_to_fit();
+        }
+        let resident = self.resident.take();
+        let mut end = std::mem::take(&mut self.entries);
+        self.info.index_at = self.info.entries_at + end.len() as u64;
+        let index = encode_index(database, &self.metrics, sets);
+        self.info.index_crc = crc32c::crc32c(&index);
+        end.extend_from_slice(&index);
+        end.extend_from_slice(&self.info.encode());
+        let dir = self.to.parent().unwrap_or(Path::new("."));
+        self.file.append(&end).map_err(DiskError::file("write chunk file", &self.from))?;
+        self.file.sync().map_err(DiskError::file("sync chunk file", &self.from))?;
+        self.vfs.rename(&self.from, &self.to).map_err(DiskError::file("name chunk file", &self.to))?;
+        self.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
+        let bytes = self.info.index_at + (index.len() + super::TRAILER_BYTES) as u64;
+        Ok(ChunkFile::written(self.vfs.clone(), self.to.clone(), self.name, self.info, bytes, resident))
+    }
+
+    /// Gives up: nothing of the file stays.
+    pub fn abandon(self) {
+        if let Err(error) = self.vfs.remove_file(&self.from) {
+            tracing::warn!(path = %self.from.display(), %error, "a chunk file that was given up stays until the next start");
+        }
+    }
+
+    /// Ends the current block of entries with its checksum.
+    fn close_block(&mut self) {
+        if let Some(block) = self.metrics.last_mut().and_then(|metric| metric.blocks.last_mut())
+            && block.crc == 0
+        {
+            block.crc = crc32c::crc32c(&self.entries[block.entries_at as usize..]);
+        }
+    }
+
+    fn write_out(&mut self) -> Result<(), DiskError> {
+        self.file.append(&self.buffer).map_err(DiskError::file("write chunk file", &self.from))?;
+        if let Some(resident) = &mut self.resident {
+            resident.extend_from_slice(&self.buffer);
+        }
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// The index: database, label values with postings, label sets, metrics. docs/format/chunks.md has the layout.
+fn encode_index(database: &str, metrics: &[MetricEntries], sets: &[&Labels]) -> Vec<u8> {
+    let mut out = Vec::new();
+    varint::push_bytes(&mut out, database.as_bytes());
+
+    let mut labels: BTreeMap<&str, BTreeMap<&str, Vec<u32>>> = BTreeMap::new();
+    for (number, set) in sets.iter().enumerate() {
+        for (name, value) in set.iter() {
+            labels.entry(name).or_default().entry(value).or_default().push(number as u32);
+        }
+    }
+    let mut pairs: Vec<Vec<u8>> = vec![Vec::new(); sets.len()];
+    varint::push(&mut out, labels.len() as u64);
+    for (at, (name, values)) in labels.iter().enumerate() {
+        varint::push_bytes(&mut out, name.as_bytes());
+        push_table(&mut out, values.keys().map(|value| value.as_bytes()));
+        let postings = values.values().enumerate().map(|(value, postings)| {
+            let mut encoded = Vec::new();
+            let mut before = 0;
+            for number in postings {
+                varint::push(&mut encoded, u64::from(number - before));
+                before = *number;
+                varint::push(&mut pairs[*number as usize], at as u64);
+                varint::push(&mut pairs[*number as usize], value as u64);
+            }
+            encoded
+        });
+        push_table(&mut out, postings.collect::<Vec<_>>().iter().map(Vec::as_slice));
+    }
+
+    push_table(&mut out, pairs.iter().map(Vec::as_slice));
+    for set in sets {
+        out.extend_from_slice(&set.hash128().to_le_bytes());
+    }
+
+    push_table(&mut out, metrics.iter().map(|metric| metric.name.as_bytes()));
+    for metric in metrics {
+        varint::push(&mut out, metric.series);
+        for block in &metric.blocks {
+            out.extend_from_slice(&block.first_set.to_le_bytes());
+            out.extend_from_slice(&block.crc.to_le_bytes());
+            out.extend_from_slice(&block.entries_at.to_le_bytes());
+            out.extend_from_slice(&block.chunks_at.to_le_bytes());
+        }
+    }
+    out
+}
+
+/// A table of byte strings: their count, the offsets at which they end as `u32`s, then the strings.
+fn push_table<'a>(out: &mut Vec<u8>, strings: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
+    varint::push(out, strings.len() as u64);
+    let mut end = 0u32;
+    for string in strings.clone() {
+        end += string.len() as u32;
+        out.extend_from_slice(&end.to_le_bytes());
+    }
+    for string in strings {
+        out.extend_from_slice(string);
+    }
+}
