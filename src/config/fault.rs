@@ -88,15 +88,15 @@ pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
             if key == section {
                 return Some(at + 1);
             }
+            if key.starts_with(&format!("{section}.")) {
+                of_section = Some(at + 1);
+            }
         } else if let Some((name, _)) = line.split_once('=') {
             let dot = if section.is_empty() { "" } else { "." };
             let full = format!("{section}{dot}{}", name.trim());
             if key == full {
                 return Some(at + 1);
             }
-        }
-        if !section.is_empty() && key.starts_with(&format!("{section}.")) {
-            of_section = Some(at + 1);
         }
     }
     of_section

@@ -230,12 +230,6 @@ impl<'a> Layers<'a> {
                 Err(cause) => cause,
             };
             let (Some(key), message) = explain(&cause) else { return Err(cause) };
-            // The crate leaves out the dot in `database[0].name`.
-            let key = key.replace("].", "]").replace(']', "].");
-            let key = key.trim_end_matches('.').to_string();
-            // `list[2]` and the like: the fault is in the list.
-            let key =
-                key.strip_suffix(']').and_then(|k| k.rsplit_once('[')).map_or(key.clone(), |(k, _)| k.to_string());
             if !self.reset(&mut tree, &key) {
                 return Err(cause);
             }
@@ -297,13 +291,19 @@ impl<'a> Layers<'a> {
 /// The key and the sentence of what serde or the `config` crate found.
 fn explain(cause: &Cause) -> (Option<String>, String) {
     match cause {
-        Cause::At { error, key, .. } => (key.clone(), explain(error).1),
-        Cause::Type { unexpected, expected, key, .. } => (key.clone(), format!("got {unexpected}, want {expected}")),
-        // A key without a value cannot happen below the defaults, but for the name of a database.
-        Cause::NotFound(key) => (Some(key.clone()), "is missing".to_string()),
+        Cause::At { error, key, .. } => (key.as_deref().map(our_key), explain(error).1),
+        Cause::Type { unexpected, expected, key, .. } => {
+            (key.as_deref().map(our_key), format!("got {unexpected}, want {expected}"))
+        }
         // serde's own wording for a value of a wrong type, brought to ours.
         other => (None, other.to_string().replace("invalid type: ", "got ").replace(", expected ", ", want ")),
     }
+}
+
+/// The crate's key as ours: it writes `database[0]name`, and `list[2]` where we say that the list is wrong.
+fn our_key(key: &str) -> String {
+    let key = key.strip_suffix(']').and_then(|key| key.rsplit_once('[')).map_or(key, |(list, _)| list);
+    key.replace("].", "]").replace(']', "].")
 }
 
 /// The defaults as a tree. By way of JSON, since the `config` crate's own way loses empty lists.
