@@ -5,5 +5,8 @@
 //! docs/design.md has the words, the promises and the direction in which modules may depend on each other.
 
 pub mod config;
+pub mod daemon;
+pub mod health;
 pub mod promql;
 pub mod series;
+pub mod telemetry;
