@@ -1,6 +1,7 @@
 //! Our own log: one line an event on standard error, for people or as JSON.
 
 use crate::config::{Log, LogFormat};
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -26,7 +27,9 @@ pub(super) fn start(log: &Log) -> Result<(), LoggingError> {
     let filter = EnvFilter::builder()
         .parse(&log.level)
         .map_err(|source| LoggingError::Level { level: log.level.clone(), source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let stderr = std::io::stderr;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
     match log.format {
         LogFormat::Text => builder.finish().try_init()?,
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init()?,

@@ -85,6 +85,20 @@ fn names_say_their_unit_and_counters_that_they_count() {
 }
 
 #[test]
+fn the_dashboard_asks_for_metrics_that_exist() {
+    let dashboard = include_str!("../../conf/grafana/dashboard.json");
+    let asked: BTreeSet<&str> = dashboard
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("sealine_") || word.starts_with("process_"))
+        .map(|word| word.strip_suffix("_bucket").unwrap_or(word))
+        .collect();
+    assert!(asked.len() > 30, "the dashboard shows most of what there is: {asked:?}");
+    for name in asked {
+        assert!(METRICS.iter().chain(PROCESS).any(|(known, _)| *known == name), "{name} is asked for, but never made");
+    }
+}
+
+#[test]
 fn each_handle_moves_the_sample_that_its_labels_say() {
     let telemetry = Telemetry::new();
     telemetry.inlet(Protocol::Udp).lines.inc_by(3);
