@@ -15,7 +15,7 @@ run: check-tools ## Build for release and serve on 127.0.0.1:8086, with the data
 	"$${CARGO_TARGET_DIR:-target}/release/sealine" serve --config "$(CONFIG)" --data-dir "$(DATA)"
 
 test: check-tools ## Run all tests: cargo's, then integration/ against real peers
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 	@if [ -x integration/run.sh ]; then exec integration/run.sh; else echo "integration/run.sh is not there: skipped"; fi
 
 demo: check-tools ## Send real measurements through Telegraf's protocol and show them in a query

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod daemon;
 pub mod health;
+pub mod machine;
 pub mod promql;
 pub mod series;
 pub mod telemetry;

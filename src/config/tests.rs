@@ -292,3 +292,33 @@ fn what_is_shown_loads_back_and_hides_the_token() {
         assert!(flat.contains(&(key.to_string(), value.to_string())), "{key} = {value} in {flat:?}");
     }
 }
+
+#[test]
+fn whatever_stands_at_a_key_is_taken_or_named() {
+    let keys = Config::default().flat();
+    for (key, _) in keys.iter().filter(|(key, _)| key != "database") {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let header = if section.is_empty() { String::new() } else { format!("[{section}]") };
+        for odd in [
+            "[]",
+            "[[1]]",
+            "{}",
+            "{ x = 1 }",
+            "nan",
+            "inf",
+            "-1",
+            "9223372036854775807",
+            "1979-05-27",
+            "true",
+            "''",
+            "\"\\u0000\"",
+        ] {
+            let Err(message) = load(&format!("{header}\n{name} = {odd}"), &[], &Flags::default()) else { continue };
+            assert!(
+                message.contains(&format!("test.toml:2: {key}: ")) || message.contains("\n  default: "),
+                "{key} = {odd}: {message}"
+            );
+        }
+        load(&format!("{header}\n{name} = {{ x = 1 }}"), &[], &Flags::default()).expect_err("a table is no value");
+    }
+}
