@@ -4,7 +4,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge};
 
-/// What the kernel counts CPU time in for `/proc`: fixed at 100 a second on every Linux architecture that Rust supports.
+/// What the kernel counts CPU time in for `/proc`: 100 a second on every Linux architecture that Rust supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// One moment of the process.
