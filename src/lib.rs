@@ -6,9 +6,14 @@
 
 pub mod clock;
 pub mod codec;
+pub mod config;
+pub mod daemon;
 pub mod disk;
+pub mod health;
+mod machine;
 pub mod memory;
 pub mod promql;
 pub mod series;
+pub mod telemetry;
 pub mod vfs;
 pub mod wal;

@@ -1,0 +1,199 @@
+//! Which values make sense, alone and together. Every fault is found, not only the first.
+
+use super::{Config, DatabasePolicy, MemoryLimit, Naming, Retention, WalSync, duration, size};
+use std::fmt::Display;
+use std::time::Duration;
+
+/// Lookback, timeouts and intervals beyond this are slips of a unit.
+const LONG: Duration = Duration::from_secs(24 * 3600);
+
+/// A wrong value: its key, and a sentence with what was got and what is wanted.
+pub(super) type Wrong = (String, String);
+
+/// What is wrong with values that were each read well.
+pub(super) fn check(config: &Config) -> Vec<Wrong> {
+    let mut found = Found::default();
+    found.numbers(config);
+    found.durations(config);
+    found.texts(config);
+    found.relations(config);
+    found.retention("retention", &config.retention);
+    found.naming("naming", &config.naming);
+    for (at, policy) in config.database.iter().enumerate() {
+        found.database(at, policy, &config.database[..at]);
+    }
+    found.0
+}
+
+#[derive(Default)]
+struct Found(Vec<Wrong>);
+
+impl Found {
+    fn unless(&mut self, right: bool, key: &str, sentence: impl FnOnce() -> String) {
+        if !right {
+            self.0.push((key.to_string(), sentence()));
+        }
+    }
+
+    fn within<T: PartialOrd>(&mut self, key: &str, value: T, least: T, most: T, print: impl Fn(&T) -> String) {
+        self.unless(least <= value && value <= most, key, || {
+            format!("got {}, want {} to {}", print(&value), print(&least), print(&most))
+        });
+    }
+
+    fn numbers(&mut self, config: &Config) {
+        let Config { http, tcp, ingest, merge, query, .. } = config;
+        for (key, value, most) in [
+            ("http.max_connections", http.max_connections, 1_000_000),
+            ("tcp.max_connections", tcp.max_connections, 1_000_000),
+            ("ingest.max_tags", ingest.max_tags, 1_000),
+            ("ingest.max_fields", ingest.max_fields, 65_535),
+            ("query.max_series", query.max_series, usize::MAX),
+            ("query.max_points", query.max_points, 10_000_000),
+        ] {
+            match most {
+                usize::MAX => self.unless(value >= 1, key, || format!("got {value}, want at least 1")),
+                _ => self.within(key, value, 1, most, usize::to_string),
+            }
+        }
+        self.unless(query.max_samples >= 1, "query.max_samples", || "got 0, want at least 1".to_string());
+        self.within("ingest.max_errors_listed", ingest.max_errors_listed, 0, 10_000, usize::to_string);
+        self.within("query.concurrency", query.concurrency, 0, 10_000, usize::to_string);
+        self.within("query.threads", query.threads, 0, 1_024, usize::to_string);
+        self.within("merge.fan_in", merge.fan_in, 2, 64, usize::to_string);
+    }
+
+    fn durations(&mut self, config: &Config) {
+        let (millisecond, second) = (Duration::from_millis(1), Duration::from_secs(1));
+        let Config { http, query, seal, .. } = config;
+        for (key, value, least) in [
+            ("http.header_timeout", http.header_timeout, millisecond),
+            ("http.body_timeout", http.body_timeout, millisecond),
+            ("http.idle_timeout", http.idle_timeout, millisecond),
+            ("http.drain_timeout", http.drain_timeout, Duration::ZERO),
+            ("query.lookback", query.lookback, millisecond),
+            ("query.timeout", query.timeout, millisecond),
+            ("query.queue_timeout", query.queue_timeout, Duration::ZERO),
+            ("seal.interval", seal.interval, second),
+        ] {
+            self.within(key, value, least, LONG, |value| duration::format(*value));
+        }
+        if let WalSync::Interval(interval) = config.wal.sync {
+            let most = Duration::from_secs(60);
+            self.within("wal.sync", interval, millisecond, most, |value| WalSync::Interval(*value).to_string());
+        }
+    }
+
+    fn texts(&mut self, config: &Config) {
+        self.unless(!config.data_dir.as_os_str().is_empty(), "data_dir", || "got \"\", want a folder".to_string());
+        self.unless(config.http.listen.0.is_some(), "http.listen", || {
+            "got \"\", want an address: without HTTP nothing can be asked".to_string()
+        });
+        self.database_name("udp.database", &config.udp.database);
+        self.database_name("tcp.database", &config.tcp.database);
+        let origin = &config.http.cors_origin;
+        self.unless(origin.bytes().all(|byte| byte.is_ascii_graphic()), "http.cors_origin", || {
+            format!("got {origin:?}, want \"*\", an origin such as \"https://grafana.example\", or \"\" for off")
+        });
+        let level = &config.log.level;
+        self.unless(is_log_filter(level), "log.level", || {
+            format!(
+                "got `{level}`, want off, error, warn, info, debug or trace, \
+                 also by part: `info,sealine::wal=debug`"
+            )
+        });
+        if let MemoryLimit::Bytes(bytes) = config.memory.limit {
+            let least = 32 << 20;
+            self.unless(bytes >= least, "memory.limit", || {
+                format!("got {}, want at least {}", size::format(bytes), size::format(least))
+            });
+        }
+    }
+
+    fn relations(&mut self, config: &Config) {
+        let Config { http, udp, ingest, wal, seal, .. } = config;
+        for (key, value, least) in [
+            ("http.max_body_bytes", http.max_body_bytes, 1 << 10),
+            ("http.max_compressed_bytes", http.max_compressed_bytes, 1 << 10),
+            ("udp.receive_buffer_bytes", udp.receive_buffer_bytes, 64 << 10),
+            ("udp.queue_bytes", udp.queue_bytes, 64 << 10),
+            ("ingest.max_line_bytes", ingest.max_line_bytes, 64),
+            ("ingest.max_name_bytes", ingest.max_name_bytes, 1),
+            ("ingest.max_value_bytes", ingest.max_value_bytes, 1),
+            ("wal.segment_bytes", wal.segment_bytes, 64 << 10),
+        ] {
+            self.unless(value >= least, key, || {
+                format!("got {}, want at least {}", size::format(value), size::format(least))
+            });
+        }
+        // Lengths inside a body are held in 32 bits.
+        self.unless(http.max_body_bytes <= 1 << 30, "http.max_body_bytes", || {
+            format!("got {}, want at most 1GiB", size::format(http.max_body_bytes))
+        });
+        for (key, value, bound, bound_value) in [
+            ("ingest.max_line_bytes", ingest.max_line_bytes, "http.max_body_bytes", http.max_body_bytes),
+            ("ingest.max_key_bytes", ingest.max_key_bytes, "ingest.max_line_bytes", ingest.max_line_bytes),
+            ("ingest.max_name_bytes", ingest.max_name_bytes, "ingest.max_key_bytes", ingest.max_key_bytes),
+            ("ingest.max_value_bytes", ingest.max_value_bytes, "ingest.max_key_bytes", ingest.max_key_bytes),
+            ("wal.segment_bytes", wal.segment_bytes, "seal.wal_bytes", seal.wal_bytes),
+            ("seal.wal_bytes", seal.wal_bytes, "wal.max_bytes", wal.max_bytes),
+        ] {
+            self.unless(value <= bound_value, key, || {
+                format!("got {}, want at most {bound}, which is {}", size::format(value), size::format(bound_value))
+            });
+        }
+    }
+
+    fn retention(&mut self, section: &str, retention: &Retention) {
+        let Retention { memory, disk } = *retention;
+        self.unless(disk.is_zero() || disk >= memory, &format!("{section}.disk"), || {
+            format!(
+                "got {}, want 0 (for ever) or at least {section}.memory, which is {}",
+                duration::format(disk),
+                duration::format(memory)
+            )
+        });
+    }
+
+    fn naming(&mut self, section: &str, naming: &Naming) {
+        let rest = naming.template.replace("{measurement}", "").replace("{field}", "");
+        let right = naming.template.contains("{field}") && !rest.contains(['{', '}']);
+        self.unless(right, &format!("{section}.template"), || {
+            format!("got `{}`, want a text with {{field}} and, if wished, {{measurement}}", naming.template)
+        });
+        for pattern in &naming.string_fields {
+            let right = pattern.split_once('.').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
+            self.unless(right, &format!("{section}.string_fields"), || {
+                format!("got `{pattern}`, want measurement.field, such as `system.os` or `*.version`")
+            });
+        }
+    }
+
+    fn database(&mut self, at: usize, policy: &DatabasePolicy, before: &[DatabasePolicy]) {
+        let section = format!("database[{at}]");
+        self.database_name(&format!("{section}.name"), &policy.name);
+        self.unless(before.iter().all(|other| other.name != policy.name), &format!("{section}.name"), || {
+            format!("got `{}` a second time, want one block a database", policy.name)
+        });
+        self.retention(&format!("{section}.retention"), &policy.retention);
+        self.naming(&format!("{section}.naming"), &policy.naming);
+    }
+
+    fn database_name(&mut self, key: &str, name: &impl Display) {
+        let name = name.to_string();
+        self.unless((1..=255).contains(&name.len()) && !name.contains(char::is_control), key, || {
+            format!("got {name:?}, want a name of 1 to 255 bytes without control characters")
+        });
+    }
+}
+
+/// Whether `text` is a list of levels and of `part=level`, with commas between.
+fn is_log_filter(text: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    text.split(',').all(|directive| {
+        let (part, level) = directive.split_once('=').unwrap_or(("sealine", directive));
+        LEVELS.contains(&level)
+            && !part.is_empty()
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+    })
+}

@@ -1,0 +1,388 @@
+//! Everything that can be set, with its default. `conf/sealine.toml` is the same list for users, and a test holds the
+//! two together.
+//!
+//! A value comes from the last of these that has it: the default here, the file, the environment
+//! (`SEALINE__SECTION__KEY`), a flag. load.rs puts them together, check.rs knows which values make sense.
+//!
+//! Names: a bound starts with `max_`, a number of bytes ends in `_bytes`; times carry their own unit (`30s`).
+//! In a bound or a retention, 0 means "none" where the key's description says so, and is refused elsewhere.
+
+mod check;
+pub mod duration;
+mod fault;
+mod load;
+mod scalar;
+mod show;
+pub mod size;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod values;
+
+pub use fault::{ConfigError, Fault};
+pub use load::Flags;
+pub use values::{Listen, LogFormat, MemoryLimit, Names, Precision, Secret, WalSync};
+
+use scalar::{count, list, switch, text};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The whole configuration. [`Config::load`] gives one that was checked; `default()` passes the same checks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The folder that holds the write-ahead log and the chunk files; made when it is not there.
+    pub data_dir: PathBuf,
+    /// HTTP: writes, queries and administration.
+    pub http: Http,
+    /// Line protocol in datagrams.
+    pub udp: Udp,
+    /// Line protocol over plain TCP.
+    pub tcp: Tcp,
+    /// Limits on lines.
+    pub ingest: Ingest,
+    /// How lines become series, where no database says otherwise.
+    pub naming: Naming,
+    /// The write-ahead log.
+    pub wal: Wal,
+    /// When memory goes to disk.
+    pub seal: Seal,
+    /// Joining chunk files.
+    pub merge: Merge,
+    /// How long samples stay, where no database says otherwise.
+    pub retention: Retention,
+    /// The disk as a whole.
+    pub disk: Disk,
+    /// Memory as a whole.
+    pub memory: Memory,
+    /// Limits on queries.
+    pub query: Query,
+    /// Who may use the admin endpoints.
+    pub admin: Admin,
+    /// Our own log.
+    pub log: Log,
+    /// Databases with rules of their own: what their block does not set was filled in from the sections above.
+    pub database: Vec<DatabasePolicy>,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Http {
+    /// The address to listen on; cannot be off. Port 0 takes a free one.
+    #[serde(with = "text")]
+    pub listen: Listen,
+    /// The longest body after decompression.
+    #[serde(with = "size")]
+    pub max_body_bytes: u64,
+    /// The longest body as it travels.
+    #[serde(with = "size")]
+    pub max_compressed_bytes: u64,
+    /// A client must have sent its request's head within this time.
+    #[serde(with = "duration")]
+    pub header_timeout: Duration,
+    /// A client must have sent its request's body within this time.
+    #[serde(with = "duration")]
+    pub body_timeout: Duration,
+    /// A connection without a request is closed after this time.
+    #[serde(with = "duration")]
+    pub idle_timeout: Duration,
+    /// On shutdown, running requests get this long to end.
+    #[serde(with = "duration")]
+    pub drain_timeout: Duration,
+    /// Connections beyond this many wait to be accepted.
+    #[serde(with = "count")]
+    pub max_connections: usize,
+    /// What `Access-Control-Allow-Origin` says; empty sends no such header.
+    pub cors_origin: String,
+}
+
+/// `[udp]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Udp {
+    /// The address to listen on, or off.
+    #[serde(with = "text")]
+    pub listen: Listen,
+    /// The database that the samples go to.
+    pub database: String,
+    /// The unit of the times in the lines.
+    #[serde(with = "text")]
+    pub precision: Precision,
+    /// The kernel's receive buffer to ask for; it may give less, see `net.core.rmem_max`.
+    #[serde(with = "size")]
+    pub receive_buffer_bytes: u64,
+    /// Datagrams read but not yet stored; beyond this they are dropped and counted.
+    #[serde(with = "size")]
+    pub queue_bytes: u64,
+}
+
+/// `[tcp]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tcp {
+    /// The address to listen on, or off.
+    #[serde(with = "text")]
+    pub listen: Listen,
+    /// The database that the samples go to.
+    pub database: String,
+    /// The unit of the times in the lines.
+    #[serde(with = "text")]
+    pub precision: Precision,
+    /// Connections beyond this many wait to be accepted.
+    #[serde(with = "count")]
+    pub max_connections: usize,
+}
+
+/// `[ingest]`: a line beyond a limit is rejected and counted, the lines around it are stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ingest {
+    /// The longest line.
+    #[serde(with = "size")]
+    pub max_line_bytes: u64,
+    /// The longest measurement with its tags, as it stands in the line.
+    #[serde(with = "size")]
+    pub max_key_bytes: u64,
+    /// The most tags of a line.
+    #[serde(with = "count")]
+    pub max_tags: usize,
+    /// The most fields of a line.
+    #[serde(with = "count")]
+    pub max_fields: usize,
+    /// The longest measurement, tag name or field name.
+    #[serde(with = "size")]
+    pub max_name_bytes: u64,
+    /// The longest tag value.
+    #[serde(with = "size")]
+    pub max_value_bytes: u64,
+    /// How far a time may lie ahead of the server's clock; 0 checks nothing.
+    #[serde(with = "duration")]
+    pub max_future: Duration,
+    /// How many bad lines an answer names; it counts them all. 0 names none.
+    #[serde(with = "count")]
+    pub max_errors_listed: usize,
+}
+
+/// `[naming]`: from a line's measurement, tags and fields to series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Naming {
+    /// The metric's name, made from `{measurement}` and `{field}`.
+    pub template: String,
+    /// A field of this name gives the measurement alone as the metric's name; empty elides none.
+    pub elide_field: String,
+    /// What becomes of characters outside `[a-zA-Z0-9_:]`.
+    #[serde(with = "text")]
+    pub names: Names,
+    /// Whether series carry their database as the label `db`.
+    #[serde(with = "switch")]
+    pub db_label: bool,
+    /// String fields to keep, as `measurement.field` (`*` stands for any text), each as the label `value` of an
+    /// `_info` series. Other strings are dropped and counted.
+    #[serde(with = "list")]
+    pub string_fields: Vec<String>,
+}
+
+/// `[wal]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wal {
+    /// What an answer of 204 promises.
+    #[serde(with = "text")]
+    pub sync: WalSync,
+    /// A new segment file starts after this much.
+    #[serde(with = "size")]
+    pub segment_bytes: u64,
+    /// With this much log not yet sealed, writes are refused with 503: it bounds how long a start takes.
+    #[serde(with = "size")]
+    pub max_bytes: u64,
+}
+
+/// `[seal]`: whichever comes first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Seal this long after the last time.
+    #[serde(with = "duration")]
+    pub interval: Duration,
+    /// Seal when the log since the last time is this long.
+    #[serde(with = "size")]
+    pub wal_bytes: u64,
+    /// Seal when open chunks take this much memory; 0 derives it from `memory.limit`.
+    #[serde(with = "size")]
+    pub memory_bytes: u64,
+}
+
+/// `[merge]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Merge {
+    /// Whether chunk files are merged and archived at all.
+    #[serde(with = "switch")]
+    pub enabled: bool,
+    /// How many files of about one size make one of the next.
+    #[serde(with = "count")]
+    pub fan_in: usize,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Samples younger than this are answered from memory, as far as `memory.limit` allows.
+    #[serde(with = "duration")]
+    pub memory: Duration,
+    /// Samples older than this go, a day at a time; 0 keeps them for ever.
+    #[serde(with = "duration")]
+    pub disk: Duration,
+}
+
+/// `[disk]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Disk {
+    /// With more than this in chunk files, the oldest days go first; 0 sets no bound.
+    #[serde(with = "size")]
+    pub max_bytes: u64,
+}
+
+/// `[memory]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// What the daemon plans with.
+    #[serde(with = "text")]
+    pub limit: MemoryLimit,
+}
+
+/// `[query]`: a query beyond a limit ends with an error that names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    /// How far back an instant looks for a sample.
+    #[serde(with = "duration")]
+    pub lookback: Duration,
+    /// The longest run of a query; a request's `timeout` may lower it.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// The most samples that a query reads.
+    #[serde(with = "count")]
+    pub max_samples: u64,
+    /// The most series that a query reads.
+    #[serde(with = "count")]
+    pub max_series: usize,
+    /// The most steps of a range query.
+    #[serde(with = "count")]
+    pub max_points: usize,
+    /// Queries that run at once; 0 is twice the number of cores.
+    #[serde(with = "count")]
+    pub concurrency: usize,
+    /// A query waits at most this long for its turn, then 503.
+    #[serde(with = "duration")]
+    pub queue_timeout: Duration,
+    /// Threads that queries share; 0 is one a core.
+    #[serde(with = "count")]
+    pub threads: usize,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Admin {
+    /// The token that admin endpoints ask for; with none they answer only clients of this machine.
+    #[serde(with = "text")]
+    pub token: Secret,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Log {
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`; parts may differ: `info,sealine::wal=debug`.
+    pub level: String,
+    /// How a line looks.
+    #[serde(with = "text")]
+    pub format: LogFormat,
+}
+
+/// The rules of one database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabasePolicy {
+    /// The database's name.
+    pub name: String,
+    /// How long its samples stay.
+    pub retention: Retention,
+    /// How its lines become series.
+    pub naming: Naming,
+}
+
+impl Config {
+    /// The rules of database `name`: its own block, or the general sections.
+    pub fn database(&self, name: &str) -> DatabasePolicy {
+        self.database.iter().find(|policy| policy.name == name).cloned().unwrap_or_else(|| DatabasePolicy {
+            name: name.to_string(),
+            retention: self.retention.clone(),
+            naming: self.naming.clone(),
+        })
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            data_dir: PathBuf::from("data"),
+            http: Http {
+                listen: Listen(Some(([127, 0, 0, 1], 8086).into())),
+                max_body_bytes: 32 * MIB,
+                max_compressed_bytes: 32 * MIB,
+                header_timeout: Duration::from_secs(5),
+                body_timeout: Duration::from_secs(30),
+                idle_timeout: MINUTE,
+                drain_timeout: Duration::from_secs(7),
+                max_connections: 1024,
+                cors_origin: "*".to_string(),
+            },
+            udp: Udp {
+                listen: Listen(Some(([127, 0, 0, 1], 8089).into())),
+                database: "udp".to_string(),
+                precision: Precision::Nanoseconds,
+                receive_buffer_bytes: 16 * MIB,
+                queue_bytes: 64 * MIB,
+            },
+            tcp: Tcp {
+                listen: Listen(None),
+                database: "tcp".to_string(),
+                precision: Precision::Nanoseconds,
+                max_connections: 256,
+            },
+            ingest: Ingest {
+                max_line_bytes: 256 * KIB,
+                max_key_bytes: 64 * KIB,
+                max_tags: 40,
+                max_fields: 4096,
+                max_name_bytes: 256,
+                max_value_bytes: 4 * KIB,
+                max_future: 10 * MINUTE,
+                max_errors_listed: 10,
+            },
+            naming: Naming {
+                template: "{measurement}_{field}".to_string(),
+                elide_field: "value".to_string(),
+                names: Names::Classic,
+                db_label: true,
+                string_fields: Vec::new(),
+            },
+            wal: Wal { sync: WalSync::Always, segment_bytes: 64 * MIB, max_bytes: 4 * GIB },
+            seal: Seal { interval: 30 * MINUTE, wal_bytes: GIB, memory_bytes: 0 },
+            merge: Merge { enabled: true, fan_in: 8 },
+            retention: Retention { memory: 120 * MINUTE, disk: Duration::ZERO },
+            disk: Disk { max_bytes: 0 },
+            memory: Memory { limit: MemoryLimit::Percent(60) },
+            query: Query {
+                lookback: 5 * MINUTE,
+                timeout: Duration::from_secs(30),
+                max_samples: 50_000_000,
+                max_series: 300_000,
+                max_points: 11_000,
+                concurrency: 0,
+                queue_timeout: Duration::from_secs(10),
+                threads: 0,
+            },
+            admin: Admin { token: Secret::default() },
+            log: Log { level: "info".to_string(), format: LogFormat::Text },
+            database: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The metrics, a struct a part of the daemon. The help texts are the documentation for users; they say what is
+//! counted, the doc comments here add what a caller must know.
+
+use super::labels::{Endpoint, LineRejection, Outcome, Protocol, RequestRejection, Tier};
+use super::register::Register;
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+use std::array::from_fn;
+
+/// What came in by one protocol. Lines and samples count once they are stored.
+pub struct InletMetrics {
+    /// Lines stored.
+    pub lines: IntCounter,
+    /// Samples stored.
+    pub samples: IntCounter,
+    /// Bytes of line protocol, decompressed, good or bad.
+    pub bytes: IntCounter,
+    /// Fields dropped since they are strings.
+    pub strings_dropped: IntCounter,
+    /// Integers beyond 2^53, stored as the nearest float.
+    pub integers_rounded: IntCounter,
+    rejected: [IntCounter; LineRejection::ALL.len()],
+}
+
+impl InletMetrics {
+    pub(super) fn all(register: &Register) -> [Self; Protocol::ALL.len()] {
+        let by = &["protocol"][..];
+        let lines = register.counters("sealine_ingested_lines_total", "Lines stored.", by);
+        let samples = register.counters("sealine_ingested_samples_total", "Samples stored.", by);
+        let bytes = register.counters("sealine_ingested_bytes_total", "Line protocol received, decompressed.", by);
+        let strings = register.counters("sealine_strings_dropped_total", "String fields that were not stored.", by);
+        let integers = register.counters(
+            "sealine_integers_rounded_total",
+            "Integers beyond 2^53, which were stored as the nearest float.",
+            by,
+        );
+        let rejected = register.counters(
+            "sealine_rejected_lines_total",
+            "Lines that were not stored, by reason.",
+            &["protocol", "reason"],
+        );
+        Protocol::ALL.map(|protocol| {
+            let protocol = protocol.as_str();
+            InletMetrics {
+                lines: lines.with_label_values(&[protocol]),
+                samples: samples.with_label_values(&[protocol]),
+                bytes: bytes.with_label_values(&[protocol]),
+                strings_dropped: strings.with_label_values(&[protocol]),
+                integers_rounded: integers.with_label_values(&[protocol]),
+                rejected: LineRejection::ALL.map(|reason| rejected.with_label_values(&[protocol, reason.as_str()])),
+            }
+        })
+    }
+
+    /// Lines not stored for this reason.
+    pub fn rejected(&self, reason: LineRejection) -> &IntCounter {
+        &self.rejected[reason as usize]
+    }
+}
+
+/// The HTTP server.
+pub struct HttpMetrics {
+    /// Connections that are open.
+    pub connections: IntGauge,
+    /// Requests being served.
+    pub in_flight: IntGauge,
+    rejected: [IntCounter; RequestRejection::ALL.len()],
+}
+
+impl HttpMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        let rejected =
+            register.counters("sealine_rejected_requests_total", "Requests not served, by reason.", &["reason"]);
+        HttpMetrics {
+            connections: register.gauge("sealine_http_connections", "HTTP connections that are open."),
+            in_flight: register.gauge("sealine_http_requests_in_flight", "HTTP requests being served."),
+            rejected: RequestRejection::ALL.map(|reason| rejected.with_label_values(&[reason.as_str()])),
+        }
+    }
+
+    /// Requests not served for this reason.
+    pub fn rejected(&self, reason: RequestRejection) -> &IntCounter {
+        &self.rejected[reason as usize]
+    }
+}
+
+/// The UDP inlet.
+pub struct UdpMetrics {
+    /// Datagrams read from the socket.
+    pub datagrams: IntCounter,
+    /// Datagrams that the kernel dropped, as it tells: the socket's buffer was full.
+    pub kernel_drops: IntCounter,
+    /// Datagrams that we dropped: `udp.queue_bytes` were waiting.
+    pub queue_drops: IntCounter,
+}
+
+impl UdpMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        UdpMetrics {
+            datagrams: register.counter("sealine_udp_datagrams_total", "Datagrams read from the socket."),
+            kernel_drops: register.counter(
+                "sealine_udp_kernel_drops_total",
+                "Datagrams that the kernel dropped since the socket's buffer was full.",
+            ),
+            queue_drops: register.counter(
+                "sealine_udp_queue_drops_total",
+                "Datagrams dropped since udp.queue_bytes of them were waiting.",
+            ),
+        }
+    }
+}
+
+/// The TCP inlet.
+pub struct TcpMetrics {
+    /// Connections that are open.
+    pub connections: IntGauge,
+}
+
+impl TcpMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        TcpMetrics { connections: register.gauge("sealine_tcp_connections", "TCP inlet connections that are open.") }
+    }
+}
+
+/// The write-ahead log.
+pub struct WalMetrics {
+    /// Bytes appended.
+    pub written_bytes: IntCounter,
+    /// How long each fdatasync took, in seconds.
+    pub fsync_duration: Histogram,
+    /// Syncs that failed.
+    pub fsync_failures: IntCounter,
+    /// Bytes appended and not yet durable.
+    pub unsynced_bytes: IntGauge,
+    /// How long the oldest of those has waited, in seconds.
+    pub unsynced_age: Gauge,
+    /// Bytes of all segments on disk.
+    pub disk_bytes: IntGauge,
+}
+
+impl WalMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        WalMetrics {
+            written_bytes: register.counter("sealine_wal_written_bytes_total", "Bytes appended to the log."),
+            fsync_duration: register.durations("sealine_wal_fsync_duration_seconds", "How long syncs of the log take."),
+            fsync_failures: register.counter("sealine_wal_fsync_failures_total", "Syncs of the log that failed."),
+            unsynced_bytes: register.gauge("sealine_wal_unsynced_bytes", "Bytes of the log not yet durable."),
+            unsynced_age: register.float_gauge(
+                "sealine_wal_unsynced_age_seconds",
+                "How long the oldest byte of the log has waited to be durable.",
+            ),
+            disk_bytes: register.gauge("sealine_wal_disk_bytes", "Size of the log on disk."),
+        }
+    }
+}
+
+/// What one tier holds.
+pub struct TierMetrics {
+    /// Series with at least one chunk in the tier; those in several files of the disk count in each.
+    pub series: IntGauge,
+    /// Chunks.
+    pub chunks: IntGauge,
+    /// Bytes of chunks and of what finds them.
+    pub bytes: IntGauge,
+}
+
+impl TierMetrics {
+    pub(super) fn all(register: &Register) -> [Self; Tier::ALL.len()] {
+        let by = &["tier"][..];
+        let series = register.gauges("sealine_tier_series", "Series in the tier; on disk, those of each file.", by);
+        let chunks = register.gauges("sealine_tier_chunks", "Chunks in the tier.", by);
+        let bytes = register.gauges("sealine_tier_bytes", "Bytes in the tier, index included.", by);
+        Tier::ALL.map(|tier| TierMetrics {
+            series: series.with_label_values(&[tier.as_str()]),
+            chunks: chunks.with_label_values(&[tier.as_str()]),
+            bytes: bytes.with_label_values(&[tier.as_str()]),
+        })
+    }
+}
+
+/// Sealing.
+pub struct SealMetrics {
+    /// Seals done.
+    pub done: IntCounter,
+    /// Seals that failed; the log stays.
+    pub failures: IntCounter,
+    /// How long each took, in seconds.
+    pub duration: Histogram,
+}
+
+impl SealMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        SealMetrics {
+            done: register.counter("sealine_seals_total", "Seals done: memory written to chunk files."),
+            failures: register.counter("sealine_seal_failures_total", "Seals that failed; their log was kept."),
+            duration: register.durations("sealine_seal_duration_seconds", "How long seals take."),
+        }
+    }
+}
+
+/// What happens to chunk files.
+pub struct DiskMetrics {
+    /// Merges done.
+    pub merges: IntCounter,
+    /// Archives done: last merges of a partition.
+    pub archives: IntCounter,
+    /// Merges and archives that failed; their sources stay.
+    pub merge_failures: IntCounter,
+    /// Partitions dropped by `retention.disk` or `disk.max_bytes`.
+    pub expiries: IntCounter,
+    /// Files put aside since they are damaged.
+    pub quarantined: IntCounter,
+}
+
+impl DiskMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        DiskMetrics {
+            merges: register.counter("sealine_merges_total", "Merges of chunk files done."),
+            archives: register.counter("sealine_archives_total", "Archives of partitions done."),
+            merge_failures: register
+                .counter("sealine_merge_failures_total", "Merges and archives that failed; their files were kept."),
+            expiries: register.counter("sealine_partitions_expired_total", "Partitions dropped by retention or size."),
+            quarantined: register.counter("sealine_files_quarantined_total", "Damaged files put aside."),
+        }
+    }
+}
+
+/// Queries.
+pub struct QueryMetrics {
+    /// Queries being evaluated.
+    pub running: IntGauge,
+    /// Queries that wait for their turn.
+    pub waiting: IntGauge,
+    /// Samples read.
+    pub samples_read: IntCounter,
+    ended: [[IntCounter; Outcome::ALL.len()]; Endpoint::ALL.len()],
+    durations: [Histogram; Endpoint::ALL.len()],
+}
+
+impl QueryMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        let ended = register.counters("sealine_queries_total", "Queries ended, by outcome.", &["endpoint", "outcome"]);
+        let durations = register.durations_by(
+            "sealine_query_duration_seconds",
+            "How long queries take, queue included.",
+            &["endpoint"],
+        );
+        QueryMetrics {
+            running: register.gauge("sealine_queries_running", "Queries being evaluated."),
+            waiting: register.gauge("sealine_queries_waiting", "Queries that wait for their turn."),
+            samples_read: register.counter("sealine_query_samples_read_total", "Samples read by queries."),
+            ended: from_fn(|at| {
+                let endpoint = Endpoint::ALL[at].as_str();
+                Outcome::ALL.map(|outcome| ended.with_label_values(&[endpoint, outcome.as_str()]))
+            }),
+            durations: Endpoint::ALL.map(|endpoint| durations.with_label_values(&[endpoint.as_str()])),
+        }
+    }
+
+    /// Counts a query that ended after `seconds`.
+    pub fn ended(&self, endpoint: Endpoint, outcome: Outcome, seconds: f64) {
+        self.ended[endpoint as usize][outcome as usize].inc();
+        self.durations[endpoint as usize].observe(seconds);
+    }
+}

@@ -1,0 +1,132 @@
+//! The values that labels may have. They are closed lists, so that no client can make a series of ours.
+
+/// Declares a label as an enum: its variants, in order, each with the value that it has at `/metrics`.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $variant:ident => $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$value_doc])* $variant),* }
+
+        impl $name {
+            /// Every value, in the order of their numbers.
+            pub const ALL: [$name; [$($text),*].len()] = [$($name::$variant),*];
+
+            /// The label's value at `/metrics`.
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text),* }
+            }
+        }
+    };
+}
+
+label! {
+    /// How lines came in.
+    Protocol {
+        /// Bodies of requests.
+        Http => "http",
+        /// Datagrams.
+        Udp => "udp",
+        /// Streams.
+        Tcp => "tcp",
+    }
+}
+
+label! {
+    /// Where samples are held.
+    Tier {
+        /// Open and sealed chunks in memory, which the log protects.
+        Memory => "memory",
+        /// Chunk files.
+        Disk => "disk",
+        /// The part of the chunk files that is held in memory as well.
+        Resident => "resident",
+    }
+}
+
+label! {
+    /// Why a line was not stored.
+    LineRejection {
+        /// It is not line protocol.
+        Syntax => "syntax",
+        /// `ingest.max_line_bytes`
+        LineTooLong => "line_too_long",
+        /// `ingest.max_key_bytes`
+        KeyTooLong => "key_too_long",
+        /// `ingest.max_name_bytes`
+        NameTooLong => "name_too_long",
+        /// `ingest.max_value_bytes`
+        ValueTooLong => "value_too_long",
+        /// `ingest.max_tags`
+        TooManyTags => "too_many_tags",
+        /// `ingest.max_fields`
+        TooManyFields => "too_many_fields",
+        /// `ingest.max_future`
+        Future => "future",
+        /// `retention.disk`
+        Expired => "expired",
+        /// The time does not fit into milliseconds of 64 bits.
+        TimeRange => "time_range",
+        /// The store refused it: the disk is full, the log failed or is too long.
+        Unavailable => "unavailable",
+    }
+}
+
+label! {
+    /// Why a request was not served.
+    RequestRejection {
+        /// It is not HTTP, or its parameters cannot be read.
+        Malformed => "malformed",
+        /// No such path.
+        NotFound => "not_found",
+        /// The path does not know this method.
+        Method => "method",
+        /// `http.max_body_bytes` or `http.max_compressed_bytes`
+        BodyTooLarge => "body_too_large",
+        /// The body does not decompress, or says a coding that we do not speak.
+        Encoding => "encoding",
+        /// `http.header_timeout` or `http.body_timeout`
+        Timeout => "timeout",
+        /// The token is missing or wrong.
+        Forbidden => "forbidden",
+        /// Too much to do, or shutting down.
+        Unavailable => "unavailable",
+    }
+}
+
+label! {
+    /// What was asked.
+    Endpoint {
+        /// `/api/v1/query`
+        Query => "query",
+        /// `/api/v1/query_range`
+        QueryRange => "query_range",
+        /// `/api/v1/series`
+        Series => "series",
+        /// `/api/v1/labels`
+        Labels => "labels",
+        /// `/api/v1/label/<name>/values`
+        LabelValues => "label_values",
+        /// What reads samples in other ways.
+        Other => "other",
+    }
+}
+
+label! {
+    /// How a query ended.
+    Outcome {
+        /// With an answer.
+        Ok => "ok",
+        /// It was not a query: 400.
+        Invalid => "invalid",
+        /// It reached a limit: 422.
+        Limit => "limit",
+        /// `query.timeout`
+        Timeout => "timeout",
+        /// It did not get its turn within `query.queue_timeout`.
+        Queue => "queue",
+        /// The client left.
+        Cancelled => "cancelled",
+        /// The store failed: 500.
+        Failed => "failed",
+    }
+}

@@ -1,0 +1,108 @@
+//! What the daemon counts about itself, for `/metrics`: created once, passed down, no globals.
+//!
+//! Each group is a struct of ready handles: what runs for every line adds to an atomic and looks nothing up. A counter
+//! is written by whoever does the thing, and read by [`Telemetry::render`] only; readers may see one counter ahead of
+//! another.
+//!
+//! Names are `sealine_<what>_<unit>`, with `_total` on counters, as Prometheus asks for.
+
+mod groups;
+mod labels;
+mod process;
+mod register;
+#[cfg(test)]
+mod tests;
+
+pub use groups::{
+    DiskMetrics, HttpMetrics, InletMetrics, QueryMetrics, SealMetrics, TcpMetrics, TierMetrics, UdpMetrics, WalMetrics,
+};
+pub use labels::{Endpoint, LineRejection, Outcome, Protocol, RequestRejection, Tier};
+
+use prometheus::{Registry, TextEncoder};
+use register::Register;
+use std::sync::Arc;
+
+/// The content type of what [`Telemetry::render`] gives.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Every metric of the process. Cloning shares them.
+#[derive(Clone)]
+pub struct Telemetry(Arc<Metrics>);
+
+/// The groups, one a part of the daemon.
+pub struct Metrics {
+    registry: Registry,
+    /// What came in, by protocol: see [`Metrics::inlet`].
+    inlets: [InletMetrics; Protocol::ALL.len()],
+    /// The HTTP server.
+    pub http: HttpMetrics,
+    /// The UDP inlet.
+    pub udp: UdpMetrics,
+    /// The TCP inlet.
+    pub tcp: TcpMetrics,
+    /// The write-ahead log.
+    pub wal: WalMetrics,
+    /// What is held, by tier: see [`Metrics::tier`].
+    tiers: [TierMetrics; Tier::ALL.len()],
+    /// Sealing.
+    pub seal: SealMetrics,
+    /// Merging, archiving, expiry and damage.
+    pub disk: DiskMetrics,
+    /// Queries.
+    pub query: QueryMetrics,
+}
+
+impl Telemetry {
+    /// A fresh registry with every metric at zero.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let register = Register(&registry);
+        register
+            .gauge_with("sealine_build_info", "1, with the version as a label.", "version", env!("CARGO_PKG_VERSION"))
+            .set(1);
+        register.collector(process::ProcessCollector::new());
+        let http = HttpMetrics::new(&register);
+        let udp = UdpMetrics::new(&register);
+        let tcp = TcpMetrics::new(&register);
+        let wal = WalMetrics::new(&register);
+        let seal = SealMetrics::new(&register);
+        let disk = DiskMetrics::new(&register);
+        let query = QueryMetrics::new(&register);
+        let (inlets, tiers) = (InletMetrics::all(&register), TierMetrics::all(&register));
+        Telemetry(Arc::new(Metrics { registry, inlets, http, udp, tcp, wal, tiers, seal, disk, query }))
+    }
+
+    /// All metrics in the Prometheus text format, version 0.0.4.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // It can only fail on a metric without samples or without a name; tests render every one.
+        TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text).expect("BUG: a metric cannot be encoded");
+        text
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Telemetry::new()
+    }
+}
+
+impl std::ops::Deref for Telemetry {
+    type Target = Metrics;
+
+    fn deref(&self) -> &Metrics {
+        &self.0
+    }
+}
+
+impl Metrics {
+    /// The counters of what comes in by `protocol`.
+    pub fn inlet(&self, protocol: Protocol) -> &InletMetrics {
+        &self.inlets[protocol as usize]
+    }
+
+    /// The gauges of what `tier` holds.
+    pub fn tier(&self, tier: Tier) -> &TierMetrics {
+        &self.tiers[tier as usize]
+    }
+}
