@@ -56,7 +56,8 @@ impl<'a> Key<'a> {
         let measurement =
             checked(Part::Measurement, raw, MEASUREMENT_ESCAPES, limits).map_err(|f| fail(self.raw, f))?;
 
-        let mut tags = Vec::new();
+        let commas = memchr_iter(b',', rest).count();
+        let mut tags = Vec::with_capacity(commas.min(limits.tags_max));
         while let Ok((after, raw)) = raw_tag(rest) {
             tags.push(raw.resolve(limits).map_err(|(at, fault)| fail(at, fault))?);
             if after.first() == Some(&b'=') {

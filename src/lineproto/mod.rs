@@ -38,6 +38,8 @@ mod split;
 mod text;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 pub use error::{Fault, LineError, Part};

@@ -85,11 +85,14 @@ pub(super) fn checked<'a>(part: Part, raw: &'a [u8], escapes: &[u8], limits: &Li
         Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     };
     let text = text.ok_or_else(|| Fault::InvalidUtf8 { part, text: excerpt(raw) })?;
-    match text.chars().find(|c| c.is_control()) {
-        Some(c) if part != Part::StringValue => {
-            Err(Fault::ControlCharacter { part, text: excerpt(text.as_bytes()), code: c.into() })
-        }
-        _ => Ok(text),
+    if part == Part::StringValue {
+        return Ok(text);
+    }
+    // Most names are ASCII, where a look at each byte tells; beyond it there are the C1 controls.
+    let is_plain = text.is_ascii() && !text.bytes().any(|b| b.is_ascii_control());
+    match if is_plain { None } else { text.chars().find(|c| c.is_control()) } {
+        Some(c) => Err(Fault::ControlCharacter { part, text: excerpt(text.as_bytes()), code: c.into() }),
+        None => Ok(text),
     }
 }
 
