@@ -141,19 +141,15 @@ fn boolean(input: &[u8]) -> Parsed<'_, Value<'_>> {
     .parse_complete(input)
 }
 
-/// A string whose closing quote ends the value. Otherwise the fault depends on the bytes up to the first newline alone,
-/// since that is where such a line ends.
+/// A string, quotes and all. Its closing quote must end the value.
 fn string(input: &[u8]) -> Parsed<'_, Value<'_>> {
     let unterminated = Err(Error(Bad { at: input, field: &[], what: What::Unterminated }));
     let Some((_, from_text)) = input.split_first() else { return unterminated };
     let Some(end) = closing_quote(from_text) else { return unterminated };
     let (text, rest) = (&from_text[..end], &from_text[end + 1..]);
-    if ends_value(rest.first().copied()) {
-        return Ok((rest, Value::String(RawString(text))));
-    }
-    match memchr(b'\n', text) {
-        Some(_) => unterminated,
-        None => Err(Error(Bad { at: rest, field: &[], what: What::AfterString })),
+    match ends_value(rest.first().copied()) {
+        true => Ok((rest, Value::String(RawString(text)))),
+        false => Err(Error(Bad { at: rest, field: &[], what: What::AfterString })),
     }
 }
 

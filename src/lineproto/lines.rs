@@ -107,16 +107,36 @@ impl<'a> Lines<'a> {
         self.fields.clear();
         // Two bytes beyond the limit tell that a line is over it, and bound how far a quote is looked for.
         let input = &rest[..rest.len().min(self.limits.line_bytes_max.saturating_add(2))];
-        match grammar::line(input, self.limits.fields_max, &mut self.fields) {
-            Ok((tail, head)) => {
-                let end = input.len() - tail.len() + usize::from(tail.starts_with(b"\r"));
-                if end > self.limits.line_bytes_max || head.key.len() > self.limits.key_bytes_max {
-                    return Some(Err(self.refuse(rest, self.key_too_long(&head))));
-                }
+        if let Ok((tail, head)) = grammar::line(input, self.limits.fields_max, &mut self.fields) {
+            let end = input.len() - tail.len() + usize::from(tail.starts_with(b"\r"));
+            if end <= self.limits.line_bytes_max && head.key.len() <= self.limits.key_bytes_max {
                 self.pass(rest, end, head.has_strings);
-                Some(Ok(self.line(&head)))
+                return Some(Ok(self.line(&head)));
             }
-            Err(Error(bad) | Failure(bad)) => Some(Err(self.refuse(rest, bad.explain(input.len())))),
+        }
+        Some(self.line_alone(rest))
+    }
+
+    /// Reads the line at the start of `rest` a second time, cut out by the rule for where lines end: so what is wrong
+    /// with it cannot depend on the lines after it, nor on the piece of a body it came in. That it is too long comes
+    /// first, since a piece may show no more of it than that.
+    #[cold]
+    fn line_alone(&mut self, rest: &'a [u8]) -> Result<Line<'_, 'a>, LineError> {
+        let Limits { line_bytes_max, key_bytes_max, fields_max, .. } = self.limits;
+        let end = line_end(rest, line_bytes_max, false).unwrap_or(rest.len());
+        self.pass(rest, end, true);
+        if end > line_bytes_max {
+            let fault = Fault::LineTooLong { limit: line_bytes_max };
+            return Err(LineError { fault, column: line_bytes_max.saturating_add(1) });
+        }
+        self.fields.clear();
+        match grammar::line(&rest[..end], fields_max, &mut self.fields) {
+            Ok((_, head)) if head.key.len() > key_bytes_max => {
+                let fault = Fault::KeyTooLong { got: head.key.len(), limit: key_bytes_max };
+                Err(LineError { fault, column: head.key_column })
+            }
+            Ok((_, head)) => Ok(self.line(&head)),
+            Err(Error(bad) | Failure(bad)) => Err(bad.explain(end)),
             Err(Incomplete(_)) => unreachable!("BUG: every parser of the grammar is a complete one"),
         }
     }
@@ -133,7 +153,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Steps over a line of `length` bytes at the start of `rest`, and its newline.
+    /// Steps over the line of `length` bytes at the start of `rest`, and its newline.
     #[inline]
     fn pass(&mut self, rest: &[u8], length: usize, has_inner_newlines: bool) {
         self.at += length + 1;
@@ -141,25 +161,6 @@ impl<'a> Lines<'a> {
         if has_inner_newlines {
             self.next_number += memchr_iter(b'\n', &rest[..length]).count() as u64;
         }
-    }
-
-    /// Steps over a bad line at the start of `rest`. That it is too long comes before anything else, since pieces of a
-    /// body may show no more of it than that.
-    #[cold]
-    fn refuse(&mut self, rest: &[u8], error: LineError) -> LineError {
-        let limit = self.limits.line_bytes_max;
-        let end = line_end(rest, limit, false).unwrap_or(rest.len());
-        self.pass(rest, end, true);
-        match end > limit {
-            true => LineError { fault: Fault::LineTooLong { limit }, column: limit.saturating_add(1) },
-            false => error,
-        }
-    }
-
-    #[cold]
-    fn key_too_long(&self, head: &Head<'a>) -> LineError {
-        let fault = Fault::KeyTooLong { got: head.key.len(), limit: self.limits.key_bytes_max };
-        LineError { fault, column: head.key_column }
     }
 
     /// Moves to the first line that is neither blank nor a comment.

@@ -126,7 +126,7 @@ fn read(split: Split<'_>, limits: &Limits, points: &mut Numbered) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn points_survive_being_written_and_read(points in vec(any_point(), 1..5), newline in select(vec!["\n", "\r\n"])) {
