@@ -6,7 +6,7 @@ use super::index::{BlockRef, FileIndex};
 use super::partition::FileName;
 use crate::codec::gorilla;
 use crate::codec::varint::Cursor;
-use crate::series::{Labels, Matcher, PARTITION_MS, Samples};
+use crate::series::{Labels, METRIC_NAME, Matcher, PARTITION_MS, Samples};
 use crate::vfs::{SharedVfs, VfsFile};
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
@@ -174,6 +174,19 @@ impl ChunkFile {
             self.scan_metric(&loaded, metric, Some(&sets), start, end, &mut selection)?;
         }
         Ok(selection)
+    }
+
+    /// The label sets that have a series which passes the matchers; the times of the file's samples decide for all.
+    pub fn sets_passing(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<RoaringBitmap, DiskError> {
+        let loaded = self.load()?;
+        if loaded.info.times.0 > end || loaded.info.times.1 < start {
+            return Ok(RoaringBitmap::new());
+        }
+        if !matchers.iter().any(|matcher| matcher.name() == METRIC_NAME) {
+            return Ok(loaded.index.sets_passing(matchers));
+        }
+        let selection = self.select(matchers, start, end)?;
+        Ok(selection.series.iter().map(|series| series.set).collect())
     }
 
     /// Every series of a metric with all its chunks.

@@ -2,6 +2,7 @@
 
 use super::row::Row;
 use super::schema::{Field, Schema};
+use crate::codec::lines::FIELDS_MAX;
 use crate::series::postings::{LabelIndex, name_literals, name_passes, select_sets};
 use crate::series::{DATABASE_LABEL, Labels, METRIC_NAME, Matcher};
 use hashbrown::{HashMap, HashTable};
@@ -38,8 +39,6 @@ struct Slot {
     row: Arc<Row>,
     schema: u32,
     spellings: u8,
-    /// Seals in a row that found no sample here.
-    silent_seals: u8,
 }
 
 /// A row to be found or made.
@@ -82,8 +81,13 @@ impl Index {
     }
 
     /// Finds or makes a row, gives it the fields it does not have yet, and remembers that a line calls it `key`.
-    pub fn define(&mut self, key: Option<KeyHash>, new: &NewRow<'_>) -> u32 {
+    /// `None` where the row would come to more than [`FIELDS_MAX`] fields.
+    pub fn define(&mut self, key: Option<KeyHash>, new: &NewRow<'_>) -> Option<u32> {
         let own = own_key(new.measurement, new.labels);
+        let has = self.find(own).map_or(0, |id| self.row(id).1.spellings.len());
+        if has + new.fields.len() > FIELDS_MAX {
+            return None;
+        }
         let id = self.find(own).unwrap_or_else(|| self.insert(own, new));
         self.add_fields(id, new);
         let slot = self.rows[id as usize].as_mut().expect("found or inserted above");
@@ -93,7 +97,7 @@ impl Index {
             slot.spellings += 1;
             self.known.insert_unique(key.0, (key, id), |(key, _)| key.0);
         }
-        id
+        Some(id)
     }
 
     fn insert(&mut self, own: KeyHash, new: &NewRow<'_>) -> u32 {
@@ -111,7 +115,7 @@ impl Index {
         let schema = self.schema(new.measurement, new.fields.to_vec());
         self.schemas[schema as usize].rows.insert(id);
         let row = Arc::new(Row::new(id, new.labels.clone()));
-        let slot = Some(Slot { row, schema, spellings: 0, silent_seals: 0 });
+        let slot = Some(Slot { row, schema, spellings: 0 });
         match self.rows.get_mut(id as usize) {
             Some(place) => *place = slot,
             None => self.rows.push(slot),
@@ -198,52 +202,39 @@ impl Index {
         self.schemas.iter().map(|schema| schema.rows.len() * schema.fields.len() as u64).sum()
     }
 
-    /// All rows.
-    pub fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {
-        self.rows.iter().flatten().map(|slot| &slot.row)
+    /// The rows, each with the number of its schema, and by schema the metrics of its fields: what a seal goes through.
+    pub fn snapshot(&self) -> (Vec<(Arc<Row>, u32)>, Vec<Vec<Arc<str>>>) {
+        let rows = self.rows.iter().flatten().map(|slot| (slot.row.clone(), slot.schema)).collect();
+        let metrics = |schema: &Schema| schema.fields.iter().map(|field| field.metric.clone()).collect();
+        (rows, self.schemas.iter().map(metrics).collect())
     }
 
-    /// Every metric with the (row, field) pairs that feed it, to be sealed.
-    pub fn metrics(&self) -> impl Iterator<Item = (&Arc<str>, Vec<(Arc<Row>, u16)>)> {
-        self.metrics.iter().map(|(metric, feeds)| {
-            let mut series = Vec::new();
-            for (schema, field) in feeds {
-                let rows = self.schemas[*schema as usize].rows.iter();
-                series.extend(rows.map(|id| (self.row(id).0.clone(), *field)));
-            }
-            (metric, series)
-        })
-    }
-
-    /// Counts a seal that found no sample for each row without any, and forgets those that two seals found silent and
-    /// that nobody else holds. Returns how many went.
-    pub fn forget_silent(&mut self) -> usize {
+    /// Forgets those of these rows that hold no sample and that nobody else holds. Returns how many went.
+    pub fn forget(&mut self, rows: &[u32]) -> usize {
         let mut gone = RoaringBitmap::new();
-        for (id, slot) in self.rows.iter_mut().enumerate() {
-            let Some(slot) = slot else { continue };
+        for &id in rows {
+            let Some(place) = self.rows.get_mut(id as usize) else { continue };
             // A request that is under way holds the row it found, and finds it only under this lock.
-            let idle = Arc::strong_count(&slot.row) == 1 && slot.row.is_empty();
-            slot.silent_seals = if idle { slot.silent_seals + 1 } else { 0 };
-            if slot.silent_seals > 2 {
-                gone.insert(id as u32);
+            let Some(slot) = place.take_if(|s| Arc::strong_count(&s.row) == 1 && s.row.is_empty()) else { continue };
+            for (name, value) in &slot.row.labels {
+                let Some(values) = self.labels.get_mut(name) else { continue };
+                if let Some(carry) = values.get_mut(value) {
+                    carry.remove(id);
+                    if carry.is_empty() {
+                        values.remove(value);
+                    }
+                }
+                if values.is_empty() {
+                    self.labels.remove(name);
+                }
             }
-        }
-        if gone.is_empty() {
-            return 0;
-        }
-        for id in &gone {
-            self.rows[id as usize] = None;
+            self.schemas[slot.schema as usize].rows.remove(id);
             self.free.push(id);
+            gone.insert(id);
         }
-        self.known.retain(|(_, id)| !gone.contains(*id));
-        self.labels.retain(|_, values| {
-            values.retain(|_, rows| {
-                *rows -= &gone;
-                !rows.is_empty()
-            });
-            !values.is_empty()
-        });
-        self.schemas.iter_mut().for_each(|schema| schema.rows -= &gone);
+        if !gone.is_empty() {
+            self.known.retain(|(_, id)| !gone.contains(*id));
+        }
         gone.len() as usize
     }
 
@@ -377,7 +368,7 @@ mod tests {
 
     fn define(index: &mut Index, raw: &str, labels: &Labels, names: &[&str]) -> u32 {
         let new = NewRow { measurement: "cpu", labels, fields: &fields(names) };
-        index.define(Some(hash_key(raw.as_bytes())), &new)
+        index.define(Some(hash_key(raw.as_bytes())), &new).unwrap()
     }
 
     #[test]
@@ -425,16 +416,18 @@ mod tests {
     }
 
     #[test]
-    fn silent_rows_are_forgotten_and_their_numbers_used_again() {
+    fn empty_rows_are_forgotten_and_their_numbers_used_again() {
         let mut index = Index::default();
         let labels = Labels::from_pairs([("host", "a")]);
         let id = define(&mut index, "a", &labels, &["user"]);
         let held = index.row(id).0.clone();
-        for _ in 0..5 {
-            assert_eq!(index.forget_silent(), 0, "somebody holds the row");
-        }
+        assert_eq!(index.forget(&[id]), 0, "somebody holds the row");
+        held.append(1, 0, &[(0, 1.0)]);
         drop(held);
-        assert_eq!([index.forget_silent(), index.forget_silent(), index.forget_silent()], [0, 0, 1]);
+        assert_eq!(index.forget(&[id]), 0, "it holds a sample");
+        index.row(id).0.close(1);
+        index.row(id).0.drop_closed(1);
+        assert_eq!(index.forget(&[id, 7]), 1);
         assert_eq!((index.len(), index.series(), index.find(hash_key(b"a"))), (0, 0, None));
         assert_eq!(index.select(&[Matcher::equal("host", "a")]).len(), 0);
         assert_eq!(define(&mut index, "b", &Labels::from_pairs([("host", "b")]), &["user"]), id);

@@ -24,6 +24,8 @@ pub struct Row {
     pub set: u128,
     /// What the log of the current generation knows of the row.
     pub log: LogMark,
+    /// Seals in a row that found no sample here.
+    pub silent_seals: AtomicU32,
     hot: Mutex<Hot>,
 }
 
@@ -73,7 +75,7 @@ impl Row {
     /// A row without samples.
     pub fn new(id: u32, labels: Labels) -> Self {
         let set = labels.hash128();
-        Row { id, labels, set, log: LogMark::default(), hot: Mutex::default() }
+        Row { id, labels, set, log: LogMark::default(), silent_seals: AtomicU32::new(0), hot: Mutex::default() }
     }
 
     /// Adds a line of `generation`; generations never go back. Returns by how many bytes the chunks grew.

@@ -1,0 +1,211 @@
+//! What one request adds: lines in their compact form and the rows they belong to. Written to the log as one record,
+//! so that a request is in the log whole or not at all, and applied to memory from the same bytes.
+//!
+//! A record's payload, as docs/format/wal.md has it: the database, definitions of rows that this log has not named
+//! yet, the row of each line, the lines.
+
+use crate::codec::lines::{LineReader, LineWriter};
+use crate::codec::varint::{self, Cursor};
+use crate::memory::{Database, Databases, Field, NewRow, Row};
+use crate::series::Labels;
+use crate::wal::{Dictionary, Entry};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Lines of one database, parsed and resolved to rows.
+pub struct Batch {
+    pub(super) database: Arc<Database>,
+    pub(super) rows: Vec<BatchRow>,
+    pub(super) lines: LineWriter,
+}
+
+/// The row of one line.
+pub(super) struct BatchRow {
+    pub row: Arc<Row>,
+    /// How many fields the row had when the line was resolved: the log must define as many.
+    pub fields: u16,
+}
+
+impl Batch {
+    /// No line yet.
+    pub(super) fn new(database: Arc<Database>) -> Self {
+        Batch { database, rows: Vec::new(), lines: LineWriter::default() }
+    }
+
+    /// Adds a line of a row.
+    pub(super) fn push(&mut self, row: BatchRow, time: i64, values: &[(u16, f64)]) {
+        self.rows.push(row);
+        self.lines.push(time, values);
+    }
+
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Samples in it.
+    pub fn samples(&self) -> usize {
+        self.lines.samples()
+    }
+
+    /// Takes the lines into memory.
+    pub(super) fn apply(&self, generation: u64) {
+        let (mut reader, mut values) = (LineReader::new(self.lines.bytes()), Vec::new());
+        let mut grown = 0;
+        for BatchRow { row, .. } in &self.rows {
+            let Some(time) = reader.next(&mut values) else { break };
+            grown += row.append(generation, time, &values);
+        }
+        assert!(reader.is_empty(), "BUG: a batch holds lines that cannot be read back");
+        self.database.held.add(self.lines.samples() as u64, grown);
+    }
+}
+
+impl Entry for Batch {
+    fn bytes(&self) -> usize {
+        self.lines.bytes().len() + self.rows.len() * size_of::<BatchRow>()
+    }
+
+    fn encode(&mut self, dictionary: &mut Dictionary, out: &mut Vec<u8>) {
+        varint::push_bytes(out, self.database.name.as_bytes());
+        let mut undefined: Vec<(&BatchRow, u32)> = Vec::new();
+        for line in &self.rows {
+            let mark = &line.row.log;
+            if mark.generation.load(Relaxed) != dictionary.id {
+                mark.generation.store(dictionary.id, Relaxed);
+                mark.id.store(dictionary.rows, Relaxed);
+                mark.fields.store(0, Relaxed);
+                dictionary.rows += 1;
+            }
+            let defined = mark.fields.load(Relaxed);
+            if defined < u32::from(line.fields) {
+                mark.fields.store(u32::from(line.fields), Relaxed);
+                undefined.push((line, defined));
+            }
+        }
+        varint::push(out, undefined.len() as u64);
+        if !undefined.is_empty() {
+            let index = self.database.index.read();
+            for (line, from) in undefined {
+                let (row, schema) = index.row(line.row.id);
+                let fields = &schema.fields[from as usize..usize::from(line.fields)];
+                varint::push(out, u64::from(row.log.id.load(Relaxed)));
+                varint::push_bytes(out, schema.measurement.as_bytes());
+                varint::push_bytes(out, row.labels.as_bytes());
+                varint::push(out, u64::from(from));
+                varint::push(out, fields.len() as u64);
+                for field in fields {
+                    varint::push_bytes(out, &field.raw);
+                    varint::push_bytes(out, field.metric.as_bytes());
+                }
+            }
+        }
+        varint::push(out, self.rows.len() as u64);
+        let mut expected = 0;
+        for line in &self.rows {
+            let id = i64::from(line.row.log.id.load(Relaxed));
+            varint::push_signed(out, id - expected);
+            expected = id + 1;
+        }
+        out.extend_from_slice(self.lines.bytes());
+    }
+}
+
+/// Applies records of a log that is read back: what [`Batch`] wrote, in the order of the log.
+#[derive(Default)]
+pub(super) struct Replay {
+    generation: Option<u64>,
+    /// By a row's number in this generation's log.
+    rows: Vec<Option<LoggedRow>>,
+    /// Samples taken into memory.
+    pub samples: u64,
+    /// Records, or lines of them, that could not be applied: what defined their rows was lost to damage.
+    pub orphans: u64,
+}
+
+struct LoggedRow {
+    database: Arc<Database>,
+    row: Arc<Row>,
+    /// The row's field numbers now, by those it had in the log.
+    fields: Vec<u16>,
+}
+
+impl Replay {
+    /// Applies one record's payload.
+    pub fn record(&mut self, databases: &Databases, generation: u64, payload: &[u8]) {
+        if self.generation != Some(generation) {
+            self.generation = Some(generation);
+            self.rows.clear();
+        }
+        if self.parse(databases, generation, payload).is_none() {
+            self.orphans += 1;
+        }
+    }
+
+    fn parse(&mut self, databases: &Databases, generation: u64, payload: &[u8]) -> Option<()> {
+        let mut cursor = Cursor::new(payload);
+        let database = databases.get_or_create(cursor.read_str()?);
+        for _ in 0..cursor.read()? {
+            self.define(&database, &mut cursor)?;
+        }
+        let mut refs = cursor;
+        let count = cursor.read()?;
+        for _ in 0..count {
+            cursor.read_signed()?;
+        }
+        refs.read()?;
+        let (mut lines, mut values) = (LineReader::new(cursor.rest()), Vec::new());
+        let (mut expected, mut grown, mut samples) = (0i64, 0, 0);
+        for _ in 0..count {
+            let id = expected.checked_add(refs.read_signed()?)?;
+            expected = id + 1;
+            let time = lines.next(&mut values)?;
+            let row = usize::try_from(id).ok().and_then(|id| self.rows.get(id)?.as_ref());
+            let known = row.filter(|row| values.iter().all(|(field, _)| usize::from(*field) < row.fields.len()));
+            let Some(row) = known else {
+                self.orphans += 1;
+                continue;
+            };
+            for (field, _) in &mut values {
+                *field = row.fields[usize::from(*field)];
+            }
+            samples += values.len() as u64;
+            grown += row.row.append(generation, time, &values);
+            debug_assert_eq!(row.database.name, database.name);
+        }
+        database.held.add(samples, grown);
+        self.samples += samples;
+        lines.is_empty().then_some(())
+    }
+
+    /// Reads one definition and finds or makes the row.
+    fn define(&mut self, database: &Arc<Database>, cursor: &mut Cursor<'_>) -> Option<()> {
+        let id = cursor.read_len()?;
+        let (measurement, labels) = (cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
+        let from = cursor.read_len()?;
+        let mut fields = Vec::new();
+        for _ in 0..cursor.read()? {
+            fields.push(Field { raw: cursor.read_bytes()?.into(), metric: cursor.read_str()?.into() });
+        }
+        let mut index = database.index.write();
+        let number = index.define(None, &NewRow { measurement, labels: &labels, fields: &fields })?;
+        let (row, schema) = index.row(number);
+        let numbers = fields.iter().map(|field| schema.find(&field.raw, 0).map(|(field, _)| field));
+        let numbers: Vec<u16> = numbers.collect::<Option<_>>()?;
+        // A log names its rows 0, 1, 2 …; damage may have taken some of the names.
+        if id > self.rows.len() + (1 << 24) {
+            return None;
+        }
+        if id >= self.rows.len() {
+            self.rows.resize_with(id + 1, || None);
+        }
+        match &mut self.rows[id] {
+            Some(known) if from > 0 && known.fields.len() == from => known.fields.extend(numbers),
+            place if from == 0 => {
+                *place = Some(LoggedRow { database: database.clone(), row: row.clone(), fields: numbers });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,195 @@
+//! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
+
+use super::{Store, StoreError};
+use crate::disk::{Partition, merge, plan_merge};
+use crate::series::PARTITION_MS;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a round of maintenance did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Maintained {
+    /// Merges of some files of a partition.
+    pub merged: usize,
+    /// Partitions brought into one file.
+    pub archived: usize,
+    /// Partitions dropped.
+    pub expired: usize,
+    /// Bytes that those took.
+    pub expired_bytes: u64,
+}
+
+impl Store {
+    /// Whether a file whose newest sample is this old is held in memory.
+    pub(super) fn is_resident(&self, database: &str, newest: i64) -> bool {
+        newest > self.memory_horizon(database)
+    }
+
+    /// Samples before this time are read from disk.
+    fn memory_horizon(&self, database: &str) -> i64 {
+        let window = self.config.database(database).retention.memory;
+        self.clock.now_ms().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Does what is due: expiry first, since it frees space. `keep_on` is asked often, and a merge ends where it says no.
+    pub fn maintain(&self, keep_on: &dyn Fn() -> bool) -> Result<Maintained, StoreError> {
+        let _one_at_a_time = self.maintaining.lock();
+        let mut done = Maintained::default();
+        self.expire(&mut done)?;
+        for partition in self.partitions.all() {
+            self.update_residence(&partition)?;
+            if self.config.merge.enabled {
+                self.merge_tiers(&partition, keep_on, &mut done)?;
+                if self.archive_due(&partition)? {
+                    done.archived += usize::from(self.archive_partition(&partition, keep_on)?);
+                }
+            }
+            if !keep_on() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Archives what is due; with `force`, every partition that has files.
+    pub fn archive(&self, force: bool, keep_on: &dyn Fn() -> bool) -> Result<Maintained, StoreError> {
+        let _one_at_a_time = self.maintaining.lock();
+        let mut done = Maintained::default();
+        for partition in self.partitions.all() {
+            if force || self.archive_due(&partition)? {
+                done.archived += usize::from(self.archive_partition(&partition, keep_on)?);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Merges neighbours of a partition for as long as there are enough of one size.
+    fn merge_tiers(
+        &self,
+        partition: &Arc<Partition>,
+        keep_on: &dyn Fn() -> bool,
+        done: &mut Maintained,
+    ) -> Result<(), StoreError> {
+        loop {
+            let files = partition.files();
+            let sizes: Vec<u64> = files.iter().map(|file| file.bytes()).collect();
+            let Some(range) = plan_merge(&sizes, self.config.merge.fan_in) else { return Ok(()) };
+            if !self.merge_files(partition, range, false, keep_on)? {
+                return Ok(());
+            }
+            self.telemetry.disk.merges.inc();
+            done.merged += 1;
+        }
+    }
+
+    /// A partition is archived once no sample of it is young. It is archived again when what came late has grown to an
+    /// eighth of it, or to many files.
+    fn archive_due(&self, partition: &Partition) -> Result<bool, StoreError> {
+        let end = (partition.day + 1).saturating_mul(PARTITION_MS);
+        if end > self.memory_horizon(&partition.database) {
+            return Ok(false);
+        }
+        let files = partition.files();
+        let (mut archived, mut late) = (0, 0);
+        for file in &files {
+            match file.info() {
+                Ok(info) if info.archived => archived += file.bytes(),
+                Ok(_) => late += file.bytes(),
+                Err(error) if error.is_damage() => return Ok(false), // a query that meets it sets it aside
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(late > 0 && (late * 8 >= archived || files.len() > 2 * self.config.merge.fan_in))
+    }
+
+    /// Brings a partition into one file. Says whether there was anything to do.
+    fn archive_partition(&self, partition: &Arc<Partition>, keep_on: &dyn Fn() -> bool) -> Result<bool, StoreError> {
+        let files = partition.files();
+        let done = match files.as_slice() {
+            [] => true,
+            [one] => one.info()?.archived,
+            _ => false,
+        };
+        let archived = !done && self.merge_files(partition, 0..files.len(), true, keep_on)?;
+        if archived {
+            self.telemetry.disk.archives.inc();
+        }
+        Ok(archived)
+    }
+
+    fn merge_files(
+        &self,
+        partition: &Arc<Partition>,
+        range: std::ops::Range<usize>,
+        archived: bool,
+        keep_on: &dyn Fn() -> bool,
+    ) -> Result<bool, StoreError> {
+        let files = &partition.files()[range];
+        let resident = files.iter().any(|file| file.is_resident());
+        let merged = merge(&self.vfs, &partition.dir, files, resident, archived, keep_on);
+        match merged.inspect_err(|_| self.telemetry.disk.merge_failures.inc())? {
+            Some(file) => {
+                partition.publish(Arc::new(file));
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Brings young files into memory and lets go of old ones.
+    fn update_residence(&self, partition: &Arc<Partition>) -> Result<(), StoreError> {
+        let horizon = self.memory_horizon(&partition.database);
+        let maybe_young = (partition.day + 1).saturating_mul(PARTITION_MS) > horizon;
+        for file in partition.files() {
+            let young = maybe_young
+                && match file.info() {
+                    Ok(info) => info.times.1 > horizon,
+                    Err(error) if error.is_damage() => false,
+                    Err(error) => return Err(error.into()),
+                };
+            if young != file.is_resident() {
+                match file.set_resident(young) {
+                    Err(error) if !error.is_damage() => return Err(error.into()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops partitions that are older than `retention.disk`, then the oldest ones beyond `disk.max_bytes`.
+    fn expire(&self, done: &mut Maintained) -> Result<(), StoreError> {
+        let now = self.clock.now_ms();
+        for partition in self.partitions.all() {
+            let keep = self.config.database(&partition.database).retention.disk;
+            let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+            let end = (partition.day + 1).saturating_mul(PARTITION_MS);
+            if keep != Duration::ZERO && end <= now.saturating_sub(keep_ms) {
+                self.drop_partition(&partition, done)?;
+            }
+        }
+        if self.config.disk.max_bytes > 0 {
+            let mut partitions = self.partitions.all();
+            partitions.sort_by_key(|partition| partition.day);
+            let bytes = |p: &Arc<Partition>| p.files().iter().map(|file| file.bytes()).sum::<u64>();
+            let mut total = self.wal.stats(&self.clock).bytes + partitions.iter().map(bytes).sum::<u64>();
+            for partition in &partitions {
+                if total <= self.config.disk.max_bytes {
+                    break;
+                }
+                total -= bytes(partition);
+                self.drop_partition(partition, done)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_partition(&self, partition: &Arc<Partition>, done: &mut Maintained) -> Result<(), StoreError> {
+        let bytes = self.partitions.expire(partition)?;
+        tracing::info!(database = %partition.database, path = %partition.dir.display(), bytes, "partition expired");
+        self.telemetry.disk.expiries.inc();
+        done.expired += 1;
+        done.expired_bytes += bytes;
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! The one door to log, memory tier and disk tier: append, seal, select, maintain.
+//!
+//! A write:  [`Store::stage`] parses and resolves, [`Store::append`] logs, syncs and applies, then answers.
+//! A seal:   ends a generation, writes its chunks to chunk files, then deletes its log.
+//! A query:  sees files and memory through one [`Reader`], which never shows the border between them.
+
+mod batch;
+mod labels;
+mod maintain;
+mod seal;
+mod select;
+mod stage;
+mod status;
+
+pub use batch::Batch;
+pub use maintain::Maintained;
+pub use select::Reader;
+pub use stage::{Refusal, Report, Stage, Terms};
+pub use status::{DatabaseStatus, StoreStatus, TierStatus};
+
+use crate::clock::SharedClock;
+use crate::config::{Config, Names, WalSync};
+use crate::disk::{DiskError, Partitions};
+use crate::lineproto::{Limits, Precision};
+use crate::memory::Databases;
+use crate::series::Naming;
+use crate::telemetry::Telemetry;
+use crate::vfs::{SharedVfs, create_dir_durable};
+use crate::wal::{self, Event, ReplayError, SyncPolicy, Wal, WalError};
+use parking_lot::Mutex;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of staged requests that may wait for the log.
+const WAL_QUEUE_BYTES: usize = 64 << 20;
+
+/// Why the store could not be opened, or could not seal or maintain what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A folder of the data directory cannot be made.
+    #[error("cannot create folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// Another process works on the data directory.
+    #[error("cannot lock {path}: another process works on this data directory")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The log cannot be read.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    /// A sealed segment cannot be deleted.
+    #[error("cannot delete sealed log segments in {path}")]
+    Forget {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The disk tier failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Everything that is kept. Shared by all parts of the daemon; dropping the last handle syncs and closes the log.
+pub struct Store {
+    vfs: SharedVfs,
+    clock: SharedClock,
+    config: Arc<Config>,
+    telemetry: Telemetry,
+    databases: Arc<Databases>,
+    partitions: Partitions,
+    quarantine: PathBuf,
+    wal: Wal<Batch>,
+    /// What every query holds while it runs: a seal lets go of chunks in memory only when the queries that began
+    /// before their file was there have ended.
+    pin: Mutex<Arc<Pin>>,
+    /// Held while sealing: one at a time.
+    sealing: Mutex<Sealing>,
+    /// Held while merging, archiving or expiring: one at a time.
+    maintaining: Mutex<()>,
+    /// Keeps other processes out for as long as the store is open.
+    _lock: std::fs::File,
+}
+
+/// See [`Store::pin`].
+struct Pin;
+
+/// What sealing has to remember.
+struct Sealing {
+    /// The last generation that is wholly in chunk files.
+    sealed: u64,
+    /// When the last seal ended, on the monotonic clock.
+    last: Duration,
+    /// The same on the wall clock, for people; `None` before the first.
+    last_at: Option<i64>,
+}
+
+impl Store {
+    /// Opens the data directory: finds the chunk files, replays the log, starts a new generation.
+    pub fn open(
+        vfs: SharedVfs,
+        clock: SharedClock,
+        config: Arc<Config>,
+        telemetry: Telemetry,
+    ) -> Result<Arc<Store>, StoreError> {
+        let root = config.data_dir.clone();
+        let (wal_dir, db_dir, quarantine) = (root.join("wal"), root.join("db"), root.join("quarantine"));
+        for dir in [&wal_dir, &db_dir] {
+            create_dir_durable(&*vfs, &root, dir).map_err(|source| StoreError::Folder { path: dir.clone(), source })?;
+        }
+        let lock = lock(root.join("lock"))?;
+        let partitions = Partitions::open(vfs.clone(), &db_dir)?;
+        let databases = {
+            let config = config.clone();
+            Arc::new(Databases::new(move |name| naming(&config, name)))
+        };
+        let started = clock.monotonic();
+        let mut replay = batch::Replay::default();
+        let mut first_generation = None;
+        let replayed = wal::replay(&*vfs, &wal_dir, &quarantine, |generation, payload| {
+            first_generation.get_or_insert(generation);
+            replay.record(&databases, generation, payload);
+        })?;
+        for damage in &replayed.damages {
+            telemetry.disk.quarantined.inc();
+            tracing::error!(
+                path = %damage.path.display(), offset = damage.offset, bytes = damage.bytes,
+                quarantine = %quarantine.display(),
+                "a stretch of the log cannot be read and was passed over; a copy of the segment is in quarantine"
+            );
+        }
+        if replay.orphans > 0 {
+            tracing::error!(
+                orphans = replay.orphans,
+                "lines of the log belong to rows whose definition was lost to damage"
+            );
+        }
+        tracing::info!(
+            records = replayed.records,
+            bytes = replayed.bytes,
+            samples = replay.samples,
+            torn_bytes = replayed.torn_bytes,
+            seconds = (clock.monotonic() - started).as_secs_f64(),
+            "log replayed"
+        );
+        // Generations count on from whatever is there: a chunk file's name tells its order.
+        let on_disk = partitions.all().iter().flat_map(|p| p.files()).map(|file| file.name().last).max().unwrap_or(0);
+        let generation = replayed.last_generation.unwrap_or(0).max(on_disk) + 1;
+        let sealed = first_generation.unwrap_or(generation) - 1;
+        let options = wal::Options {
+            dir: wal_dir,
+            sync: match config.wal.sync {
+                WalSync::Always => SyncPolicy::Always,
+                WalSync::Interval(interval) => SyncPolicy::Interval(interval),
+                WalSync::Never => SyncPolicy::Never,
+            },
+            segment_bytes: config.wal.segment_bytes,
+            queue_bytes_max: WAL_QUEUE_BYTES,
+        };
+        let wal = Wal::start(vfs.clone(), clock.clone(), options, generation, replayed.next_lsn, apply)?;
+        let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
+        Ok(Arc::new(Store {
+            vfs,
+            clock,
+            config,
+            telemetry,
+            databases,
+            partitions,
+            quarantine,
+            wal,
+            pin: Mutex::new(Arc::new(Pin)),
+            sealing: Mutex::new(sealing),
+            maintaining: Mutex::new(()),
+            _lock: lock,
+        }))
+    }
+
+    /// Starts a batch of lines for a database, which is made if it is not there.
+    pub fn stage(&self, database: &str, precision: Precision) -> Stage {
+        let now = self.clock.now_ms();
+        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let ingest = &self.config.ingest;
+        let limits = self.limits();
+        let retention = self.config.database(database).retention;
+        let terms = Terms {
+            limits,
+            precision,
+            now,
+            latest: if ingest.max_future.is_zero() { i64::MAX } else { now.saturating_add(ms(ingest.max_future)) },
+            earliest: if retention.disk.is_zero() { i64::MIN } else { now.saturating_sub(ms(retention.disk)) },
+            errors_listed_max: ingest.max_errors_listed,
+        };
+        Stage::new(self.databases.get_or_create(database), terms)
+    }
+
+    /// The sizes that lines must keep to: for whoever cuts bodies into lines.
+    pub fn limits(&self) -> Limits {
+        let ingest = &self.config.ingest;
+        Limits {
+            line_bytes_max: ingest.max_line_bytes as usize,
+            key_bytes_max: ingest.max_key_bytes as usize,
+            tags_max: ingest.max_tags,
+            name_bytes_max: ingest.max_name_bytes as usize,
+            value_bytes_max: ingest.max_value_bytes as usize,
+            fields_max: ingest.max_fields,
+        }
+    }
+
+    /// Logs a batch and applies it. When this returns `Ok`, the batch is as durable as `wal.sync` says, and the next
+    /// query sees it.
+    pub async fn append(&self, batch: Batch) -> Result<(), WalError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.wal.append(batch).await.unwrap_or(Err(WalError::Closed))
+    }
+
+    /// [`Self::append`] for threads that may block.
+    pub fn append_blocking(&self, batch: Batch) -> Result<(), WalError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.wal.append(batch).blocking_recv().unwrap_or(Err(WalError::Closed))
+    }
+
+    /// What a query reads from; `database` narrows it to one.
+    pub fn reader(self: &Arc<Self>, database: Option<&str>) -> Reader {
+        Reader::new(self.clone(), database.map(str::to_string))
+    }
+}
+
+/// Runs on the apply thread.
+fn apply(event: Event<Batch>) {
+    match event {
+        Event::Apply { generation, entries } => {
+            for (batch, receipt) in entries {
+                batch.apply(generation);
+                receipt.done();
+            }
+        }
+        Event::Rotated { generation, done } => {
+            let _ = done.send(Ok(generation)); // whoever asked may have gone
+        }
+    }
+}
+
+/// The naming rules of a database.
+fn naming(config: &Config, database: &str) -> Naming {
+    let naming = config.database(database).naming;
+    Naming {
+        template: naming.template,
+        elide_field: naming.elide_field,
+        utf8: naming.names == Names::Utf8,
+        db_label: naming.db_label,
+        info_fields: naming.string_fields,
+    }
+}
+
+/// Takes the lock of the data directory, which the system gives back when the process ends, however it ends.
+#[expect(clippy::disallowed_methods, reason = "a lock between processes is not part of the simulated disk")]
+fn lock(path: PathBuf) -> Result<std::fs::File, StoreError> {
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| StoreError::Folder { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(error) => Err(StoreError::Locked { path, source: error.into() }),
+    }
+}

@@ -1,0 +1,231 @@
+//! Queries over both tiers: which series a selector finds, and where their samples are.
+//!
+//! Files first, memory last: of equal times the later part counts. A reader pins what it sees, so that a seal in
+//! between neither hides a sample nor lets one be missed.
+
+use super::{Pin, Store};
+use crate::disk::{ChunkFile, DiskError, FileSelection, FileSeries, Partition};
+use crate::memory::Row;
+use crate::promql::{Selection, Source, SourceError};
+use crate::series::{DATABASE_LABEL, Labels, METRIC_NAME, Matcher, Samples, partition_of};
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A view of the store for one query.
+pub struct Reader {
+    pub(super) store: Arc<Store>,
+    database: Option<String>,
+    _pin: Arc<Pin>,
+}
+
+/// The series that a selector found, in every tier.
+struct Found<'r> {
+    reader: &'r Reader,
+    files: Vec<FilePart>,
+    series: Vec<Series>,
+    /// Where each series' samples are, in the order in which they count: `series[i].parts` says which.
+    parts: Vec<(u32, Part)>,
+    missing: Mutex<BTreeSet<String>>,
+}
+
+struct FilePart {
+    file: Arc<ChunkFile>,
+    selection: FileSelection,
+}
+
+struct Series {
+    metric: Arc<str>,
+    /// Range in `parts`, once they are sorted by series.
+    from: u32,
+    to: u32,
+}
+
+enum Part {
+    File { file: u32, series: FileSeries },
+    Memory { row: Arc<Row>, field: u16 },
+}
+
+impl Reader {
+    pub(super) fn new(store: Arc<Store>, database: Option<String>) -> Self {
+        let pin = store.pin.lock().clone();
+        Reader { store, database, _pin: pin }
+    }
+
+    /// The databases that can have series which pass the matchers.
+    pub(super) fn databases(&self, matchers: &[Matcher]) -> BTreeSet<Arc<str>> {
+        let store = &self.store;
+        let mut names: BTreeSet<Arc<str>> = store.databases.all().iter().map(|d| d.name.clone()).collect();
+        names.extend(store.partitions.databases());
+        names.retain(|name| {
+            self.database.as_ref().is_none_or(|only| **only == **name)
+                && (!store.config.database(name).naming.db_label
+                    || matchers.iter().filter(|m| m.name() == DATABASE_LABEL).all(|m| m.matches(name)))
+        });
+        names
+    }
+
+    /// The files of a database that may hold samples within `start..=end`, in the order in which they count.
+    pub(super) fn files(&self, database: &str, start: i64, end: i64) -> Vec<(Arc<Partition>, Arc<ChunkFile>)> {
+        let partitions = self.store.partitions.between(database, partition_of(start), partition_of(end));
+        let files = |p: Arc<Partition>| p.files().into_iter().map(move |file| (p.clone(), file)).collect::<Vec<_>>();
+        partitions.into_iter().flat_map(files).collect()
+    }
+
+    /// What a file that cannot be read means for the answer: a sentence for its warnings where the file is damaged (it
+    /// is set aside, so that it is met only once), an error where the machine failed.
+    pub(super) fn damaged(
+        &self,
+        partition: &Partition,
+        file: &Arc<ChunkFile>,
+        error: DiskError,
+    ) -> Result<String, SourceError> {
+        if !error.is_damage() {
+            return Err(SourceError(Box::new(error)));
+        }
+        let sentence = format!("data is missing from this answer: {error}");
+        tracing::error!(%error, "a damaged chunk file is set aside");
+        self.store.telemetry.disk.quarantined.inc();
+        match self.store.partitions.quarantine(partition, file, &self.store.quarantine) {
+            Ok(to) => tracing::error!(path = %to.display(), "the damaged file is kept here"),
+            Err(error) => tracing::error!(%error, "a damaged chunk file cannot be set aside"),
+        }
+        Ok(sentence)
+    }
+}
+
+/// Collects parts under the series they belong to: one metric and one label set are one series, wherever they are.
+#[derive(Default)]
+struct Joiner {
+    metrics: HashMap<Arc<str>, u32>,
+    names: Vec<Arc<str>>,
+    known: HashMap<(u32, u128), u32>,
+    series: Vec<Series>,
+    parts: Vec<(u32, Part)>,
+}
+
+impl Joiner {
+    fn metric(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.metrics.get(name) {
+            return *number;
+        }
+        let name: Arc<str> = name.into();
+        self.names.push(name.clone());
+        let number = self.names.len() as u32 - 1;
+        self.metrics.insert(name, number);
+        number
+    }
+
+    fn add(&mut self, metric: u32, set: u128, part: Part) {
+        let number = *self.known.entry((metric, set)).or_insert_with(|| {
+            self.series.push(Series { metric: self.names[metric as usize].clone(), from: 0, to: 0 });
+            self.series.len() as u32 - 1
+        });
+        self.parts.push((number, part));
+    }
+
+    /// Series with their parts together, in the order in which those were added.
+    fn finish(mut self) -> (Vec<Series>, Vec<(u32, Part)>) {
+        self.parts.sort_by_key(|(series, _)| *series);
+        for (at, (series, _)) in self.parts.iter().enumerate() {
+            let series = &mut self.series[*series as usize];
+            if series.to == 0 {
+                series.from = at as u32;
+            }
+            series.to = at as u32 + 1;
+        }
+        (self.series, self.parts)
+    }
+}
+
+impl Source for Reader {
+    fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Box<dyn Selection + '_>, SourceError> {
+        let mut joiner = Joiner::default();
+        let (mut files, mut missing) = (Vec::new(), BTreeSet::new());
+        for database in self.databases(matchers) {
+            for (partition, file) in self.files(&database, start, end) {
+                let selected = file.select(matchers, start, end).and_then(|selection| {
+                    file.with_index(|index| {
+                        let mut last = (u32::MAX, 0);
+                        for series in &selection.series {
+                            if last.0 != series.metric {
+                                last = (series.metric, joiner.metric(index.metric(series.metric as usize)));
+                            }
+                            let part = Part::File { file: files.len() as u32, series: *series };
+                            joiner.add(last.1, index.set_hash(series.set), part);
+                        }
+                    })?;
+                    Ok(selection)
+                });
+                match selected {
+                    Ok(selection) if selection.series.is_empty() => {}
+                    Ok(selection) => files.push(FilePart { file, selection }),
+                    Err(error) => {
+                        missing.insert(self.damaged(&partition, &file, error)?);
+                    }
+                }
+            }
+            let memory = self.store.databases.get_or_create(&database);
+            for selected in memory.index.read().select(matchers) {
+                let metric = joiner.metric(&selected.metric);
+                joiner.add(metric, selected.row.set, Part::Memory { row: selected.row, field: selected.field });
+            }
+        }
+        let (series, parts) = joiner.finish();
+        Ok(Box::new(Found { reader: self, files, series, parts, missing: Mutex::new(missing) }))
+    }
+}
+
+impl Found<'_> {
+    fn parts(&self, index: usize) -> &[(u32, Part)] {
+        let Series { from, to, .. } = self.series[index];
+        &self.parts[from as usize..to as usize]
+    }
+}
+
+impl Selection for Found<'_> {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn labels(&self, index: usize) -> Labels {
+        let set = self.parts(index).iter().find_map(|(_, part)| match part {
+            Part::Memory { row, .. } => Some(row.labels.clone()),
+            Part::File { file, series } => self.files[*file as usize].file.labels(series.set).ok(),
+        });
+        set.unwrap_or_else(Labels::empty).with(METRIC_NAME, &self.series[index].metric)
+    }
+
+    fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError> {
+        into.clear();
+        for (_, part) in self.parts(index) {
+            match part {
+                Part::Memory { row, field } => {
+                    row.read(*field, start, end, into).map_err(|error| SourceError(Box::new(error)))?;
+                }
+                Part::File { file, series } => {
+                    let FilePart { file, selection } = &self.files[*file as usize];
+                    let chunks = selection.chunks_of(series);
+                    let from = chunks.iter().position(|c| c.last >= start && c.first <= end).unwrap_or(chunks.len());
+                    let to = chunks.iter().rposition(|c| c.last >= start && c.first <= end).map_or(from, |at| at + 1);
+                    match file.read(&chunks[from..to], start, end, into) {
+                        Ok(()) => {}
+                        Err(error) if error.is_damage() => {
+                            // Only the series that the damage is in has to do without it.
+                            tracing::error!(%error, "a chunk cannot be read");
+                            self.missing.lock().insert(format!("data is missing from this answer: {error}"));
+                        }
+                        Err(error) => return Err(SourceError(Box::new(error))),
+                    }
+                }
+            }
+        }
+        self.reader.store.telemetry.query.samples_read.inc_by(into.len() as u64);
+        Ok(())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.missing.lock().iter().cloned().collect()
+    }
+}

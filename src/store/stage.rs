@@ -1,0 +1,324 @@
+//! From line protocol to a batch: every line is parsed, checked against the limits, and resolved to its row.
+//!
+//! The road of a line that was seen before is short: hash its key, find the row, match the fields by position. The
+//! index is locked for reading once a block. Only what is new is looked at closely, and locked for.
+
+use super::batch::{Batch, BatchRow};
+use crate::codec::lines::FIELDS_MAX;
+use crate::lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
+use crate::memory::{Database, Field, Index, NewRow, hash_key};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Integers beyond this cannot all be told apart as floats.
+const EXACT_INTEGER_MAX: u64 = 1 << 53;
+
+/// What holds for the lines of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Sizes that a line must keep to.
+    pub limits: Limits,
+    /// The unit of its times.
+    pub precision: Precision,
+    /// What a line without a time gets: the server's, at arrival, in milliseconds.
+    pub now: i64,
+    /// Times after this are refused.
+    pub latest: i64,
+    /// Times before this are refused: their partition has expired.
+    pub earliest: i64,
+    /// How many refusals are described; the others are only counted.
+    pub errors_listed_max: usize,
+}
+
+/// What became of the lines of a request.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Lines taken.
+    pub lines: u64,
+    /// Samples in them.
+    pub samples: u64,
+    /// Lines refused.
+    pub refused: u64,
+    /// How many of them for which reason.
+    pub reasons: BTreeMap<&'static str, u64>,
+    /// The first refusals.
+    pub first: Vec<Refusal>,
+    /// String fields that were not stored.
+    pub strings_dropped: u64,
+    /// Integers that were stored rounded.
+    pub integers_rounded: u64,
+}
+
+/// Why a line was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Number of the line in the request, from 1.
+    pub line: u64,
+    /// Byte in the line, from 1.
+    pub column: usize,
+    /// The counter's label.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+/// A batch that is being filled.
+pub struct Stage {
+    database: Arc<Database>,
+    terms: Terms,
+    batch: Batch,
+    report: Report,
+    values: Vec<(u16, f64)>,
+}
+
+/// Why a line is refused: what the grammar says, or what the store adds.
+enum Refused {
+    Line(LineError),
+    Store { reason: &'static str, message: String },
+}
+
+impl From<LineError> for Refused {
+    fn from(error: LineError) -> Self {
+        Refused::Line(error)
+    }
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Refused::Line(LineError { fault, column: 1 })
+    }
+}
+
+impl Stage {
+    /// An empty batch for `database`.
+    pub(super) fn new(database: Arc<Database>, terms: Terms) -> Self {
+        let batch = Batch::new(database.clone());
+        Stage { database, terms, batch, report: Report::default(), values: Vec::new() }
+    }
+
+    /// Takes whole lines; `number` is that of the first.
+    pub fn add(&mut self, block: &[u8], number: u64) {
+        let database = self.database.clone();
+        let limits = self.terms.limits;
+        let mut lines = Lines::new(block, &limits).numbered_from(number);
+        let mut index = database.index.read();
+        while let Some(line) = lines.next_line() {
+            let taken = match line {
+                Ok(line) => match self.take_known(&index, &line) {
+                    Some(taken) => taken,
+                    None => {
+                        drop(index);
+                        let taken = self.take_new(&line);
+                        index = database.index.read();
+                        taken
+                    }
+                },
+                Err(error) => Err(error.into()),
+            };
+            if let Err(refused) = taken {
+                let number = lines.number();
+                self.refuse(number, refused);
+            }
+        }
+    }
+
+    /// What was taken and what was not.
+    pub fn finish(mut self) -> (Batch, Report) {
+        self.report.samples = self.batch.samples() as u64;
+        (self.batch, self.report)
+    }
+
+    /// Takes a line whose row and fields are known; `None` where one is not.
+    #[inline]
+    fn take_known(&mut self, index: &Index, line: &Line<'_, '_>) -> Option<Result<(), Refused>> {
+        let id = index.find(hash_key(line.key.raw()))?;
+        let (row, schema) = index.row(id);
+        self.values.clear();
+        let (mut hint, mut strings, mut rounded) = (0, 0, 0);
+        for field in line.fields {
+            let value = match field.value {
+                Value::Float(value) => value,
+                Value::Integer(value) => {
+                    rounded += u64::from(value.unsigned_abs() > EXACT_INTEGER_MAX);
+                    value as f64
+                }
+                Value::Unsigned(value) => {
+                    rounded += u64::from(value > EXACT_INTEGER_MAX);
+                    value as f64
+                }
+                Value::Boolean(value) => f64::from(u8::from(value)),
+                Value::String(_) => {
+                    strings += 1;
+                    continue;
+                }
+            };
+            let (number, at) = schema.find(field.name.raw(), hint)?;
+            hint = at + 1;
+            push_last_wins(&mut self.values, number, value);
+        }
+        let time = match self.time_of(line) {
+            Ok(time) => time,
+            Err(refused) => return Some(Err(refused)),
+        };
+        if strings > 0
+            && let Err(refused) = self.keep_strings(index, line, time)?
+        {
+            return Some(Err(refused));
+        }
+        if !self.values.is_empty() {
+            let row = BatchRow { row: row.clone(), fields: schema.fields.len() as u16 };
+            self.batch.push(row, time, &self.values);
+        }
+        self.report.lines += 1;
+        self.report.integers_rounded += rounded;
+        Some(Ok(()))
+    }
+
+    /// Makes what a line needs that is not there yet, then takes it.
+    #[cold]
+    fn take_new(&mut self, line: &Line<'_, '_>) -> Result<(), Refused> {
+        self.time_of(line)?; // a line that is refused leaves no row behind
+        let (naming, limits) = (&self.database.naming, &self.terms.limits);
+        let key = line.key.parse(limits)?;
+        let tags = || key.tags.iter().map(|(name, value)| (&**name, &**value));
+        let labels = |info: Option<&str>| {
+            naming.labels(&self.database.name, tags(), info).map_err(|label| Refused::Store {
+                reason: "duplicate_label",
+                message: format!("two tags both become the label `{label}`: leave one out or rename it"),
+            })
+        };
+        let mut fields: Vec<Field> = Vec::new();
+        let mut kept = Vec::new();
+        for field in line.fields {
+            let name = field.name.parse(limits)?;
+            let raw: Box<[u8]> = field.name.raw().into();
+            if let Value::String(text) = field.value {
+                if let Some(metric) = naming.info_metric(&key.measurement, &name) {
+                    let labels = labels(Some(&text.parse(limits)?))?;
+                    kept.push((info_key(line, &raw, text.raw()), labels, Field { raw, metric: metric.into() }));
+                }
+            } else if !fields.iter().any(|known| known.raw == raw) {
+                fields.push(Field { raw, metric: naming.metric(&key.measurement, &name).into() });
+            }
+        }
+        let labels = labels(None)?;
+        {
+            let mut index = self.database.index.write();
+            let new = NewRow { measurement: &key.measurement, labels: &labels, fields: &fields };
+            index.define(Some(hash_key(line.key.raw())), &new).ok_or_else(|| Refused::Store {
+                reason: "too_many_row_fields",
+                message: format!("the row would come to more than {FIELDS_MAX} different fields"),
+            })?;
+            for (key, labels, field) in &kept {
+                let new = NewRow { measurement: "", labels, fields: std::slice::from_ref(field) };
+                index.define(Some(*key), &new);
+            }
+        }
+        // A seal may have forgotten the row again already, if just then it came by.
+        let database = self.database.clone();
+        let taken = self.take_known(&database.index.read(), line);
+        taken.unwrap_or_else(|| self.take_new(line))
+    }
+
+    /// Stores the string fields that a rule keeps, as `1` in a row of their own; counts the others. `None` where such a
+    /// row is not known yet.
+    fn keep_strings(&mut self, index: &Index, line: &Line<'_, '_>, time: i64) -> Option<Result<(), Refused>> {
+        let naming = &self.database.naming;
+        if naming.info_fields.is_empty() {
+            let strings = line.fields.iter().filter(|field| matches!(field.value, Value::String(_))).count();
+            self.report.strings_dropped += strings as u64;
+            return Some(Ok(()));
+        }
+        let key = match line.key.parse(&self.terms.limits) {
+            Ok(key) => key,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let mut rows = Vec::new();
+        let mut dropped = 0;
+        for field in line.fields {
+            let Value::String(text) = field.value else { continue };
+            let name = match field.name.parse(&self.terms.limits) {
+                Ok(name) => name,
+                Err(error) => return Some(Err(error.into())),
+            };
+            if naming.info_metric(&key.measurement, &name).is_none() {
+                dropped += 1;
+                continue;
+            }
+            let id = index.find(info_key(line, field.name.raw(), text.raw()))?;
+            let (row, schema) = index.row(id);
+            let (number, _) = schema.find(field.name.raw(), 0)?;
+            rows.push((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, number));
+        }
+        self.report.strings_dropped += dropped;
+        for (row, number) in rows {
+            self.batch.push(row, time, &[(number, 1.0)]);
+        }
+        Some(Ok(()))
+    }
+
+    /// The line's time, where the database takes it.
+    #[inline]
+    fn time_of(&self, line: &Line<'_, '_>) -> Result<i64, Refused> {
+        let time = line.time_ms(self.terms.precision)?.unwrap_or(self.terms.now);
+        if (self.terms.earliest..=self.terms.latest).contains(&time) {
+            return Ok(time);
+        }
+        Err(self.untimely(time))
+    }
+
+    #[cold]
+    fn untimely(&self, time: i64) -> Refused {
+        let Terms { now, latest, precision, .. } = self.terms;
+        if time > latest {
+            let (ahead, limit) = ((time - now) / 1000, (latest - now) / 1000);
+            return Refused::Store {
+                reason: "future",
+                message: format!(
+                    "time {time} ms is {ahead} s ahead of the server's clock, more than the {limit} s of \
+                     ingest.max_future; it was read with precision={precision}"
+                ),
+            };
+        }
+        Refused::Store {
+            reason: "expired",
+            message: format!(
+                "time {time} ms is older than retention.disk keeps in this database (since {} ms); it was read with \
+                 precision={precision}",
+                self.terms.earliest
+            ),
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, line: u64, refused: Refused) {
+        let refusal = match refused {
+            Refused::Line(error) => {
+                Refusal { line, column: error.column, reason: error.reason(), message: error.to_string() }
+            }
+            Refused::Store { reason, message } => Refusal { line, column: 1, reason, message },
+        };
+        self.report.refused += 1;
+        *self.report.reasons.entry(refusal.reason).or_default() += 1;
+        if self.report.first.len() < self.terms.errors_listed_max {
+            self.report.first.push(refusal);
+        }
+    }
+}
+
+/// Adds a value; of two for one field, the later one stands.
+#[inline]
+fn push_last_wins(values: &mut Vec<(u16, f64)>, number: u16, value: f64) {
+    if values.last().is_some_and(|(last, _)| *last >= number)
+        && let Some(earlier) = values.iter_mut().find(|(known, _)| *known == number)
+    {
+        earlier.1 = value;
+        return;
+    }
+    values.push((number, value));
+}
+
+/// What finds the row of a string that is kept: no client can write a key with a zero byte.
+fn info_key(line: &Line<'_, '_>, field: &[u8], text: &[u8]) -> (u64, u64) {
+    hash_key(&[line.key.raw(), field, text].join(&0))
+}
