@@ -4,5 +4,6 @@
 //! The road of a query: `api` -> `promql` -> `store` -> `memory` and `disk`.
 //! docs/design.md has the words, the promises and the direction in which modules may depend on each other.
 
+pub mod api;
 pub mod promql;
 pub mod series;
