@@ -45,7 +45,8 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>()
         && !seconds.is_nan()
     {
-        let millis = seconds * 1000.0;
+        // Rounded to microseconds first, or 1.001 would lose its last digit.
+        let millis = ((seconds * 1e6).round() / 1000.0).trunc();
         return match millis.abs() <= MILLIS_MAX {
             true => Ok(millis as i64),
             false => Err(format!("cannot parse {text:?} to a valid duration. It overflows int64")),
@@ -157,10 +158,12 @@ mod tests {
         for (text, want) in [
             ("1", Ok(1000)),
             ("0.25", Ok(250)),
+            ("1.001", Ok(1001)),
+            ("0.0001", Ok(0)),
             ("-3", Ok(-3000)),
             ("0", Ok(0)),
             ("1h30m", Ok(5_400_000)),
-            ("1y2w3d4h5m6s7ms", Ok(33_030_306_007)),
+            ("1y2w3d4h5m6s7ms", Ok(33_019_506_007)),
             ("5m", Ok(300_000)),
             ("100ms", Ok(100)),
             ("1m1h", Err("cannot parse \"1m1h\" to a valid duration")),
@@ -198,6 +201,7 @@ mod tests {
             ("job", "job"),
             ("U__http_2e_status", "http.status"),
             ("U__a__b", "a_b"),
+            ("U______name____", "__name__"),
             ("U___1f980_", "🦀"),
             ("U__a_zz_b", "U__a_zz_b"),
             ("U__a_2e", "U__a_2e"),

@@ -9,6 +9,9 @@ use promql_parser::parser::{Expr, parse};
 /// Bytes that the selectors of one request may have. Each may bring regular expressions, and those cost time.
 const SELECTOR_BYTES_MAX: usize = 256 << 10;
 
+/// What is said of a selector that every series passes, in upstream's words.
+const NO_MATCHER: &str = "match[] must contain at least one non-empty matcher";
+
 /// The matchers of each `match[]`; an empty list where there is none.
 ///
 /// Errors: `BadData` for text that is not a selector, and for a selector that every series passes.
@@ -24,7 +27,11 @@ pub fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, ApiError> {
 /// The matchers of one selector, the metric's name among them.
 fn selector(text: &str) -> Result<Vec<Matcher>, String> {
     check_outline(text)?;
-    let Expr::VectorSelector(parsed) = parse(text).map_err(|error| format!("parse error: {error}"))? else {
+    let parsed = parse(text).map_err(|error| match error.contains("non-empty matcher") {
+        true => NO_MATCHER.to_string(),
+        false => format!("parse error: {error}"),
+    })?;
+    let Expr::VectorSelector(parsed) = parsed else {
         return Err(format!("parse error: {text:?} is not a series selector such as up{{job=\"node\"}}"));
     };
     if !parsed.matchers.or_matchers.is_empty() {
@@ -42,7 +49,7 @@ fn selector(text: &str) -> Result<Vec<Matcher>, String> {
         matchers.push(Matcher::new(&matcher.name, op, &matcher.value).map_err(|error| error.to_string())?);
     }
     if matchers.iter().all(Matcher::matches_absent) {
-        return Err("match[] must contain at least one non-empty matcher".to_string());
+        return Err(NO_MATCHER.to_string());
     }
     Ok(matchers)
 }
@@ -108,7 +115,7 @@ mod tests {
             (r#"{__name__=~"cpu_.*", host!~'a|b'}"#, r#"__name__=~"cpu_.*" host!~"a|b""#),
             (r#"{job=~".+"}"#, r#"job=~".+""#),
             (r#"{job="a\"(b"}"#, r#"job="a\"(b""#),
-            ("{job=`a\\(b`}", r#"job="a\\(b""#),
+            ("{job=`a\"(b`}", r#"job="a\"(b""#),
             (r#"{"cpu.usage"}"#, r#"__name__="cpu.usage""#),
             (r#"{"http.status"="ok"}"#, r#"http.status="ok""#),
         ] {

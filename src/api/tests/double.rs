@@ -32,8 +32,8 @@ impl Default for Double {
             vec![("__name__", "up"), ("db", "telegraf"), ("job", "node")],
             vec![("__name__", "up"), ("db", "other"), ("job", "web")],
         ];
-        let points = |_| (1..=10).map(|n| Point { time: super::NOW_MS - (10 - n) * 60_000, value: n as f64 }).collect();
-        let series = sets.map(|set| Series { points: points(&set), labels: Labels::from_pairs(set) });
+        let points = || (1..=10).map(|n| Point { time: super::NOW_MS - (10 - n) * 60_000, value: n as f64 }).collect();
+        let series = sets.map(|set| Series { points: points(), labels: Labels::from_pairs(set) });
         Double {
             series: series.into(),
             created: Mutex::default(),

@@ -43,11 +43,11 @@ async fn promtool_reads_our_answers() {
             format!("{web} =>\n8 @[1435781391]\n9 @[1435781451]\n"),
         ),
         (
-            vec!["query", "series", "--match=up", "--match=load", &url],
+            vec!["query", "series", "--start=1435780000", "--end=1435790000", "--match=up", "--match=load", &url],
             "{__name__=\"load\", path=\"a\\\"\\\\b\"}\n".to_string()
                 + "{__name__=\"up\", db=\"other\", job=\"web\"}\n{__name__=\"up\", db=\"telegraf\", job=\"node\"}\n",
         ),
-        (vec!["query", "labels", &url, "job"], "node\nweb\n".to_string()),
+        (vec!["query", "labels", "--start=1435780000", "--end=1435790000", &url, "job"], "node\nweb\n".to_string()),
     ] {
         let Some(output) = promtool(arguments.iter().map(|argument| argument.to_string()).collect()).await else {
             eprintln!("SKIPPED: promtool is not installed (Debian: apt-get install prometheus)");

@@ -182,7 +182,7 @@ async fn label_queries() {
         }),
         ("/api/v1/label/job/values", 200, data(r#"["node","web"]"#)),
         ("/api/v1/label/U__job/values", 200, data(r#"["node","web"]"#)),
-        ("/api/v1/label/U____name____/values", 200, data(r#"["load","up"]"#)),
+        ("/api/v1/label/U______name____/values", 200, data(r#"["load","up"]"#)),
         ("/api/v1/label/job/values?match[]=up&db=other", 200, data(r#"["web"]"#)),
         ("/api/v1/label/%70ath/values", 200, data(r#"["a\"\\b"]"#)),
         ("/api/v1/label/nope/values", 200, data("[]")),
