@@ -50,6 +50,23 @@ pub fn push_result(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// About as many bytes as [`push_result`] will append, so that a long answer is not moved about while it grows.
+pub fn size_hint(value: &Value) -> usize {
+    /// `[1435781451.781,"12345.678"],`
+    const POINT_BYTES: usize = 30;
+    /// What stands around the labels and the points of a series.
+    const SERIES_BYTES: usize = 64;
+    let of_labels = |labels: &Labels| SERIES_BYTES + 2 * labels.as_bytes().len();
+    match value {
+        Value::Scalar(_) => SERIES_BYTES,
+        Value::String(_, text) => SERIES_BYTES + text.len(),
+        Value::Vector(samples) => samples.iter().map(|(labels, _)| of_labels(labels) + POINT_BYTES).sum(),
+        Value::Matrix(series) => {
+            series.iter().map(|series| of_labels(&series.labels) + POINT_BYTES * series.points.len()).sum()
+        }
+    }
+}
+
 /// Appends items with commas between them.
 pub fn push_list<T>(out: &mut Vec<u8>, items: &[T], push: impl Fn(&mut Vec<u8>, &T)) {
     for (index, item) in items.iter().enumerate() {
@@ -151,7 +168,7 @@ fn push_number(out: &mut Vec<u8>, value: f64, exponents: bool) {
         out.push(b'-');
     }
     let size = value.abs();
-    if size < EXACT && size.trunc() == size {
+    if size < EXACT && size as u64 as f64 == size {
         return push_integer(out, size as u64);
     }
     let mut buffer = zmij::Buffer::new();

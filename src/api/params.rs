@@ -10,12 +10,15 @@ use std::time::Duration;
 /// A form may have this many bytes. Query texts are written by people and dashboards: kilobytes.
 const FORM_BYTES_MAX: usize = 1 << 20;
 
+/// Parameters that a request may have: bounds what a form of nothing but `&` costs.
+const PARAMS_MAX: usize = 10_000;
+
 /// Names and values in the order in which they came, those of the body first.
 #[derive(Debug, Default, Clone)]
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// The parameters of the address alone.
+    /// The parameters of the address alone; its length is bounded by the limit on a request's head.
     pub fn of_uri(head: &Parts) -> Self {
         let mut params = Params::default();
         params.push_all(head.uri.query().unwrap_or("").as_bytes());
@@ -24,7 +27,7 @@ impl Params {
 
     /// The parameters of the form in `body`, then those of the address.
     ///
-    /// Errors: `TooLarge` beyond 1 MiB, `Timeout` where the body takes longer than `timeout`, `BadData` where it
+    /// Errors: `TooLarge` beyond 1 MiB or 10,000 parameters, `Timeout` where the body takes longer than `timeout`, `BadData` where it
     /// is not a form or does not arrive.
     pub async fn of_form(head: &Parts, body: Incoming, timeout: Duration) -> Result<Self, ApiError> {
         let mut params = Params::default();
@@ -35,6 +38,11 @@ impl Params {
             return Err(ApiError::bad_data(format!(
                 "the body has the content type {kind:?}: want application/x-www-form-urlencoded"
             )));
+        }
+        let count = form_urlencoded::parse(&bytes).count();
+        if count > PARAMS_MAX {
+            let what = format!("the form in the body has {count} parameters: want {PARAMS_MAX} at most");
+            return Err(ApiError::new(ErrorKind::TooLarge, what));
         }
         params.push_all(&bytes);
         params.push_all(head.uri.query().unwrap_or("").as_bytes());

@@ -128,7 +128,7 @@ fn truncate(answer: &mut QueryAnswer, limit: Option<usize>) {
 
 /// The body of the answer; with what it cost, where `queued` tells how long the query waited.
 fn encode(answer: &QueryAnswer, queued: Option<Duration>) -> Vec<u8> {
-    let mut body = Vec::with_capacity(256);
+    let mut body = Vec::with_capacity(256 + json::size_hint(&answer.value));
     body.extend_from_slice(br#"{"status":"success","data":{"#);
     json::push_result(&mut body, &answer.value);
     if let Some(queued) = queued {

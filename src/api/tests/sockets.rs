@@ -51,6 +51,15 @@ async fn a_form_has_a_limit() {
 }
 
 #[tokio::test]
+async fn a_form_of_many_parameters_is_refused() {
+    let stand = Stand::start().await;
+    for (count, status) in [(9_999, 200), (10_000, 413)] {
+        let answer = stand.client().await.post_form("/api/v1/query", &format!("query=1{}", "&a".repeat(count))).await;
+        assert_eq!(answer.status, status, "{count}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn a_form_that_does_not_arrive_is_given_up() {
     let stand = Stand::with(Options { body_timeout: Duration::from_millis(100), ..options() }, limits()).await;
     let mut client = stand.client().await;
@@ -283,6 +292,20 @@ async fn slow_heads_and_idle_connections_are_closed() {
         client.closed().await;
         assert!(started.elapsed() >= short, "{name}: closed after {:?}", started.elapsed());
     }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_take_its_answers_is_left() {
+    let idle_timeout = Duration::from_millis(200);
+    let stand = Stand::with(options(), ServerLimits { idle_timeout, ..limits() }).await;
+    let mut client = stand.client().await;
+    let request = "GET /api/v1/query_range?query=0.1&start=0&end=10000&step=1 HTTP/1.1\r\nhost: x\r\n\r\n";
+    // More than the socket's buffers hold.
+    client.send(request.repeat(200)).await;
+    until("the connection is open", || stand.recorder.open.load(Ordering::SeqCst) == 1).await;
+    until("the connection is given up", || stand.recorder.open.load(Ordering::SeqCst) == 0).await;
+    let answered = stand.recorder.ended.lock().len();
+    assert!((1..200).contains(&answered), "{answered} of 200 requests were answered");
 }
 
 #[tokio::test]
