@@ -4,6 +4,7 @@
 //! The road of a query: `api` -> `promql` -> `store` -> `memory` and `disk`.
 //! docs/design.md has the words, the promises and the direction in which modules may depend on each other.
 
+pub mod api;
 pub mod clock;
 pub mod codec;
 pub mod config;

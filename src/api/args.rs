@@ -1,0 +1,214 @@
+//! Reads the values of parameters: times, durations, limits. What is accepted, and how it is refused, is upstream's.
+
+use super::error::ApiError;
+
+/// Times are held within plus and minus this many milliseconds (73 million years), so that adding and subtracting
+/// ranges and offsets cannot overflow. Nothing lies beyond.
+pub const TIME_MS_MAX: i64 = i64::MAX / 4;
+
+/// What upstream's own clients send for "since ever" and "for ever"; no calendar of ours reaches that far.
+const BEFORE_ALL: &str = "-292273086-05-16T16:47:06Z";
+const AFTER_ALL: &str = "292277025-08-18T07:12:54.999999999Z";
+
+/// Reads seconds since the Unix epoch, with decimals, or RFC 3339; answers milliseconds.
+pub fn parse_time(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<f64>()
+        && seconds.is_finite()
+    {
+        // Going through the whole seconds keeps `1435781451.781` from losing its last millisecond.
+        let millis = seconds.trunc() * 1000.0 + (seconds.fract() * 1000.0).round();
+        // A float that is too large becomes the largest integer.
+        return Ok((millis as i64).clamp(-TIME_MS_MAX, TIME_MS_MAX));
+    }
+    match text {
+        BEFORE_ALL => Ok(-TIME_MS_MAX),
+        AFTER_ALL => Ok(TIME_MS_MAX),
+        _ => match text.parse::<jiff::Timestamp>() {
+            Ok(time) => Ok(time.as_nanosecond().div_euclid(1_000_000) as i64),
+            Err(_) => Err(format!("cannot parse {text:?} to a valid timestamp")),
+        },
+    }
+}
+
+/// Reads the time of parameter `name`; `default` where it is absent.
+pub fn time_or(name: &str, text: &str, default: i64) -> Result<i64, ApiError> {
+    if text.is_empty() {
+        return Ok(default);
+    }
+    parse_time(text).map_err(|what| ApiError::parameter(name, format!("Invalid time value for '{name}': {what}")))
+}
+
+/// Reads seconds, with decimals, or a duration such as `1h30m`; answers milliseconds, which may be negative.
+pub fn parse_duration(text: &str) -> Result<i64, String> {
+    /// Upstream counts nanoseconds in 64 bits: 292 years.
+    const MILLIS_MAX: f64 = (i64::MAX / 1_000_000) as f64;
+    if let Ok(seconds) = text.parse::<f64>()
+        && !seconds.is_nan()
+    {
+        // Rounded to microseconds first, or 1.001 would lose its last digit.
+        let millis = ((seconds * 1e6).round() / 1000.0).trunc();
+        return match millis.abs() <= MILLIS_MAX {
+            true => Ok(millis as i64),
+            false => Err(format!("cannot parse {text:?} to a valid duration. It overflows int64")),
+        };
+    }
+    units(text)
+        .filter(|millis| *millis as f64 <= MILLIS_MAX)
+        .ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
+}
+
+/// Sums up numbers with units; each unit once at most, the longest first.
+fn units(text: &str) -> Option<i64> {
+    const UNITS: [(&str, i64); 7] = [
+        ("y", 365 * 86_400_000),
+        ("w", 7 * 86_400_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    let (mut rest, mut units, mut millis) = (text, &UNITS[..], 0i64);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let letters = rest[digits..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - digits);
+        let (number, unit) = (rest[..digits].parse::<i64>().ok()?, &rest[digits..digits + letters]);
+        let place = units.iter().position(|(name, _)| *name == unit)?;
+        millis = millis.checked_add(number.checked_mul(units[place].1)?)?;
+        units = &units[place + 1..];
+        rest = &rest[digits + letters..];
+    }
+    (!text.is_empty()).then_some(millis)
+}
+
+/// Reads parameter `limit`: absent or 0 is no limit.
+pub fn parse_limit(text: &str) -> Result<Option<usize>, ApiError> {
+    match text.parse::<i64>() {
+        _ if text.is_empty() => Ok(None),
+        Ok(0) => Ok(None),
+        Ok(limit @ 1..) => Ok(Some(usize::try_from(limit).unwrap_or(usize::MAX))),
+        Ok(_) => Err(ApiError::parameter("limit", "limit must be non-negative")),
+        Err(_) => Err(ApiError::parameter("limit", format!("cannot parse {text:?} to a whole number"))),
+    }
+}
+
+/// A label's name as it is meant: `U__` starts one whose odd characters are written as `_<hex>_` and whose
+/// underscores are doubled. What does not follow that rule means itself.
+pub fn unescape_label_name(name: &str) -> String {
+    name.strip_prefix("U__").and_then(unescape).unwrap_or_else(|| name.to_string())
+}
+
+fn unescape(escaped: &str) -> Option<String> {
+    let mut name = String::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some((before, after)) = rest.split_once('_') {
+        name.push_str(before);
+        match after.strip_prefix('_') {
+            Some(after) => {
+                name.push('_');
+                rest = after;
+            }
+            None => {
+                let (code, after) = after.split_once('_')?;
+                let hex = !code.is_empty() && code.len() <= 6 && code.bytes().all(|b| b.is_ascii_hexdigit());
+                name.push(hex.then(|| u32::from_str_radix(code, 16).ok()).flatten().and_then(char::from_u32)?);
+                rest = after;
+            }
+        }
+    }
+    name.push_str(rest);
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_or_rfc_3339() {
+        for (text, want) in [
+            ("0", Some(0)),
+            ("1435781451.781", Some(1_435_781_451_781)),
+            ("1435781451.9996", Some(1_435_781_452_000)),
+            ("-1.5", Some(-1500)),
+            ("1e9", Some(1_000_000_000_000)),
+            ("1e300", Some(TIME_MS_MAX)),
+            ("-1e300", Some(-TIME_MS_MAX)),
+            ("2015-07-01T20:10:51.781Z", Some(1_435_781_451_781)),
+            ("2015-07-01T20:10:51.781+02:00", Some(1_435_774_251_781)),
+            (BEFORE_ALL, Some(-TIME_MS_MAX)),
+            (AFTER_ALL, Some(TIME_MS_MAX)),
+            ("", None),
+            ("NaN", None),
+            ("inf", None),
+            ("yesterday", None),
+            ("2015-07-01", None),
+        ] {
+            match want {
+                Some(want) => assert_eq!(parse_time(text), Ok(want), "{text}"),
+                None => {
+                    assert_eq!(parse_time(text), Err(format!("cannot parse {text:?} to a valid timestamp")))
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn durations_are_seconds_or_have_units() {
+        for (text, want) in [
+            ("1", Ok(1000)),
+            ("0.25", Ok(250)),
+            ("1.001", Ok(1001)),
+            ("0.0001", Ok(0)),
+            ("-3", Ok(-3000)),
+            ("0", Ok(0)),
+            ("1h30m", Ok(5_400_000)),
+            ("1y2w3d4h5m6s7ms", Ok(33_019_506_007)),
+            ("5m", Ok(300_000)),
+            ("100ms", Ok(100)),
+            ("1m1h", Err("cannot parse \"1m1h\" to a valid duration")),
+            ("1m1m", Err("cannot parse \"1m1m\" to a valid duration")),
+            ("1.5h", Err("cannot parse \"1.5h\" to a valid duration")),
+            ("5", Ok(5000)),
+            ("m", Err("cannot parse \"m\" to a valid duration")),
+            ("", Err("cannot parse \"\" to a valid duration")),
+            ("NaN", Err("cannot parse \"NaN\" to a valid duration")),
+            ("293y", Err("cannot parse \"293y\" to a valid duration")),
+            ("99999999999999999999y", Err("cannot parse \"99999999999999999999y\" to a valid duration")),
+            ("1e10", Err("cannot parse \"1e10\" to a valid duration. It overflows int64")),
+            ("1grün", Err("cannot parse \"1grün\" to a valid duration")),
+        ] {
+            assert_eq!(parse_duration(text), want.map_err(str::to_string), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_whole_numbers() {
+        for (text, want) in [
+            ("", Ok(None)),
+            ("0", Ok(None)),
+            ("7", Ok(Some(7))),
+            ("-1", Err("invalid parameter \"limit\": limit must be non-negative")),
+            ("x", Err("invalid parameter \"limit\": cannot parse \"x\" to a whole number")),
+        ] {
+            assert_eq!(parse_limit(text).map_err(|error| error.message), want.map_err(str::to_string), "{text}");
+        }
+    }
+
+    #[test]
+    fn escaped_label_names_are_unescaped() {
+        for (name, want) in [
+            ("job", "job"),
+            ("U__http_2e_status", "http.status"),
+            ("U__a__b", "a_b"),
+            ("U______name____", "__name__"),
+            ("U___1f980_", "🦀"),
+            ("U__a_zz_b", "U__a_zz_b"),
+            ("U__a_2e", "U__a_2e"),
+            ("U__a_d800_", "U__a_d800_"),
+            ("U__a_+2e_", "U__a_+2e_"),
+        ] {
+            assert_eq!(unescape_label_name(name), want);
+        }
+    }
+}

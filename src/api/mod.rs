@@ -1,0 +1,147 @@
+//! The HTTP side: what Telegraf, Grafana, promtool and people with curl talk to.
+//!
+//! The road of a request: `server` (sockets, limits) -> `routes` (the one table) -> a handler in `query`, `labels`,
+//! `status`, `influx` or `admin` -> `gate` (so many at a time) -> `backend` (the engine and the store, on threads
+//! that may block) -> `json` and `reply`.
+
+mod admin;
+mod answer;
+mod args;
+mod auth;
+mod backend;
+mod error;
+mod gate;
+pub mod influx;
+mod json;
+mod labels;
+mod observe;
+mod pace;
+mod params;
+mod query;
+mod reply;
+mod routes;
+mod selector;
+mod server;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Cancel, Point, QueryAnswer, QueryRequest, QueryStats, Series, TimeRange, Value};
+pub use backend::{Backend, Found, Metadata, NamedCount, Readiness, RuntimeInfo, Scope, TsdbStatus};
+pub use error::{ApiError, ErrorKind};
+pub use observe::{Observer, Unobserved};
+pub use reply::Reply;
+pub use server::{BindError, Server, ServerLimits};
+
+use gate::Gate;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use params::Params;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Status pages that may be made at once, so that queries cannot keep them waiting, nor they the queries.
+const PAGES_MAX: usize = 4;
+
+/// Admin actions run one after the other.
+const ACTIONS_MAX: usize = 1;
+
+/// How the API behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The longest that a query may take; a request's `timeout` only shortens it.
+    pub query_timeout: Duration,
+    /// Queries and label look-ups that run at once.
+    pub query_concurrency: usize,
+    /// The longest that one of them waits for its turn.
+    pub queue_timeout: Duration,
+    /// Points that a range query may have per series.
+    pub points_max: u32,
+    /// The longest that the body of a form may take to arrive.
+    pub body_timeout: Duration,
+    /// The token for /admin. `None` or empty: only clients on this machine may use it.
+    pub admin_token: Option<String>,
+    /// The origin whose pages may read answers: `*` for all, empty for none.
+    pub cors_origin: String,
+    /// The time, in milliseconds since the Unix epoch.
+    pub now_ms: fn() -> i64,
+}
+
+/// The state that all requests share.
+pub struct Api {
+    backend: Arc<dyn Backend>,
+    observer: Arc<dyn Observer>,
+    metrics: Box<dyn Fn() -> String + Send + Sync>,
+    options: Options,
+    started_ms: i64,
+    queries: Gate,
+    pages: Gate,
+    actions: Gate,
+}
+
+impl Api {
+    /// An API in front of `backend`; `metrics` gives the text behind /metrics.
+    pub fn new(
+        backend: Arc<dyn Backend>,
+        observer: Arc<dyn Observer>,
+        metrics: impl Fn() -> String + Send + Sync + 'static,
+        mut options: Options,
+    ) -> Self {
+        options.admin_token = options.admin_token.filter(|token| !token.is_empty());
+        Api {
+            backend,
+            observer,
+            metrics: Box::new(metrics),
+            started_ms: (options.now_ms)(),
+            queries: Gate::new("query", options.query_concurrency, options.queue_timeout),
+            pages: Gate::new("page", PAGES_MAX, options.queue_timeout),
+            actions: Gate::new("action", ACTIONS_MAX, options.queue_timeout),
+            options,
+        }
+    }
+
+    /// Makes a status page on a thread where that may block.
+    async fn page<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Api) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let api = Arc::clone(self);
+        self.pages.run(None, Cancel::default(), move |_| work(&api)).await
+    }
+
+    /// Runs an admin action, after those before it, on a thread where it may block.
+    async fn action<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Api) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let api = Arc::clone(self);
+        self.actions.run(None, Cancel::default(), move |_| work(&api)).await
+    }
+}
+
+/// A request on its way to its handler.
+pub struct Call {
+    /// The state that all requests share.
+    pub api: Arc<Api>,
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// Method, address, headers.
+    pub head: Parts,
+    /// The body, not read yet.
+    pub body: Incoming,
+    /// What stands in the address where the route has its `*`, still percent-encoded.
+    pub wildcard: String,
+}
+
+impl Call {
+    /// The state and the parameters: those of a form in the body first, those of the address after them.
+    async fn params(self) -> Result<(Arc<Api>, Params), ApiError> {
+        let params = match self.head.method {
+            hyper::Method::POST => Params::of_form(&self.head, self.body, self.api.options.body_timeout).await?,
+            _ => Params::of_uri(&self.head),
+        };
+        Ok((self.api, params))
+    }
+}

@@ -1,0 +1,152 @@
+//! A socket that gives up on clients that do not keep pace.
+//!
+//! hyper has one timer, from the end of an answer to the end of the next request's head. A client that rests between
+//! requests is welcome to rest longer than one may take to send a head, so the time is kept here: an idle connection
+//! is closed after `idle`, one that has begun to send a head must finish it within `head`, and one that does not take
+//! its answer counts as idle. While a handler is at work the clock rests: handlers watch over bodies themselves.
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What handlers tell the socket that they work for. Written and read on the connection's task alone, so relaxed
+/// ordering is enough.
+#[derive(Debug, Default)]
+struct Work {
+    at_work: AtomicUsize,
+    begun: AtomicUsize,
+}
+
+/// Tells a socket of handlers at work.
+#[derive(Debug, Clone, Default)]
+pub struct Busy(Arc<Work>);
+
+impl Busy {
+    /// The head of a request is complete, and a handler is at work until the guard is dropped.
+    pub fn guard(&self) -> BusyGuard {
+        self.0.at_work.fetch_add(1, Ordering::Relaxed);
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        BusyGuard(Arc::clone(&self.0))
+    }
+}
+
+/// See [`Busy::guard`].
+pub struct BusyGuard(Arc<Work>);
+
+impl Drop for BusyGuard {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A socket under watch.
+pub struct Paced<S> {
+    socket: S,
+    busy: Busy,
+    idle: Duration,
+    head: Duration,
+    /// When bytes last came or went, or a handler was last seen at work.
+    active: Instant,
+    /// When the first byte of a head came, until a handler takes over.
+    head_began: Option<Instant>,
+    /// Handlers that had begun when we last looked.
+    begun_seen: usize,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<S> Paced<S> {
+    /// Watches over `socket`; `busy` is told of handlers at work.
+    pub fn new(socket: S, busy: Busy, idle: Duration, head: Duration) -> Self {
+        let active = Instant::now();
+        let timer = Box::pin(sleep_until(active + idle.min(head)));
+        Paced { socket, busy, idle, head, active, head_began: None, begun_seen: 0, timer }
+    }
+
+    /// Whether a handler is at work. Forgets about the head where one has taken over since the last look.
+    fn look_at_handlers(&mut self, now: Instant) -> bool {
+        let begun = self.busy.0.begun.load(Ordering::Relaxed);
+        let at_work = self.busy.0.at_work.load(Ordering::Relaxed) > 0;
+        if at_work || begun != self.begun_seen {
+            self.begun_seen = begun;
+            self.head_began = None;
+            self.active = now;
+        }
+        at_work
+    }
+
+    /// Whether the client has run out of time; if not, wakes the task when it will have. Called where the socket has
+    /// nothing to give or take.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            let now = Instant::now();
+            self.look_at_handlers(now);
+            let (deadline, what) = match self.head_began {
+                Some(began) => (began + self.head, "the head of the request took too long"),
+                None => (self.active + self.idle, "the connection was idle for too long"),
+            };
+            if now >= deadline {
+                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+            // The timer may ring early, never late: mostly it is left alone.
+            if self.timer.deadline() > deadline {
+                self.timer.as_mut().reset(deadline);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl<S: Read + Unpin> Read for Paced<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_read(cx, buf) {
+            let now = Instant::now();
+            self.active = now;
+            if !self.look_at_handlers(now) {
+                self.head_began.get_or_insert(now);
+            }
+            return Poll::Ready(result);
+        }
+        self.poll_late(cx).map(Err)
+    }
+}
+
+impl<S: Write + Unpin> Write for Paced<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_write(cx, buf) {
+            self.active = Instant::now();
+            return Poll::Ready(result);
+        }
+        self.poll_late(cx).map(Err)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs) {
+            self.active = Instant::now();
+            return Poll::Ready(result);
+        }
+        self.poll_late(cx).map(Err)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

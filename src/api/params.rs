@@ -1,0 +1,90 @@
+//! The parameters of a request: of its address, and of its body where that is a form.
+
+use super::error::{ApiError, ErrorKind};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
+use std::time::Duration;
+
+/// A form may have this many bytes. Query texts are written by people and dashboards: kilobytes.
+const FORM_BYTES_MAX: usize = 1 << 20;
+
+/// Parameters that a request may have: bounds what a form of nothing but `&` costs.
+const PARAMS_MAX: usize = 10_000;
+
+/// Names and values in the order in which they came, those of the body first.
+#[derive(Debug, Default, Clone)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// The parameters of the address alone; its length is bounded by the limit on a request's head.
+    pub fn of_uri(head: &Parts) -> Self {
+        let mut params = Params::default();
+        params.push_all(head.uri.query().unwrap_or("").as_bytes());
+        params
+    }
+
+    /// The parameters of the form in `body`, then those of the address.
+    ///
+    /// Errors: `TooLarge` beyond 1 MiB or 10,000 parameters, `Timeout` where the body takes longer than `timeout`, `BadData` where it
+    /// is not a form or does not arrive.
+    pub async fn of_form(head: &Parts, body: Incoming, timeout: Duration) -> Result<Self, ApiError> {
+        let mut params = Params::default();
+        let bytes = read_form(body, timeout).await?;
+        let kind = head.headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
+        let kind = kind.split(';').next().unwrap_or("").trim();
+        if !bytes.is_empty() && !kind.is_empty() && !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(ApiError::bad_data(format!(
+                "the body has the content type {kind:?}: want application/x-www-form-urlencoded"
+            )));
+        }
+        let count = form_urlencoded::parse(&bytes).count();
+        if count > PARAMS_MAX {
+            let what = format!("the form in the body has {count} parameters: want {PARAMS_MAX} at most");
+            return Err(ApiError::new(ErrorKind::TooLarge, what));
+        }
+        params.push_all(&bytes);
+        params.push_all(head.uri.query().unwrap_or("").as_bytes());
+        Ok(params)
+    }
+
+    /// These parameters.
+    #[cfg(test)]
+    pub fn of_pairs(pairs: &[(&str, &str)]) -> Self {
+        Params(pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect())
+    }
+
+    /// The first value of `name`; `""` where there is none.
+    pub fn first(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or("")
+    }
+
+    /// The first value of `name`, unless it is absent or empty.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        Some(self.first(name)).filter(|value| !value.is_empty())
+    }
+
+    /// Every value of `name`.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    fn push_all(&mut self, encoded: &[u8]) {
+        self.0.extend(form_urlencoded::parse(encoded).into_owned());
+    }
+}
+
+async fn read_form(body: Incoming, timeout: Duration) -> Result<hyper::body::Bytes, ApiError> {
+    match tokio::time::timeout(timeout, Limited::new(body, FORM_BYTES_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::new(
+            ErrorKind::TooLarge,
+            format!("the form in the body has more than the {FORM_BYTES_MAX} bytes that are allowed"),
+        )),
+        Ok(Err(error)) => Err(ApiError::bad_data(format!("the body did not arrive whole: {error}"))),
+        Err(_) => {
+            Err(ApiError::new(ErrorKind::Timeout, format!("the body did not arrive within {}s", timeout.as_secs_f64())))
+        }
+    }
+}

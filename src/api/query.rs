@@ -1,0 +1,174 @@
+//! `/api/v1/query`, `/api/v1/query_range` and `/api/v1/format_query`.
+
+use super::answer::{Cancel, QueryAnswer, QueryRequest, QueryStats, TimeRange, Value};
+use super::error::{ApiError, ErrorKind};
+use super::params::Params;
+use super::reply::Reply;
+use super::{Api, Call, args, json};
+use hyper::StatusCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The warning that says that `limit` cut something off, in upstream's words.
+pub const TRUNCATED: &str = "results truncated due to limit";
+
+/// Evaluates a query at one time, by default now.
+pub async fn instant(call: Call) -> Result<Reply, ApiError> {
+    let (api, params) = call.params().await?;
+    let at = args::time_or("time", params.first("time"), (api.options.now_ms)())?;
+    answer(api, params, TimeRange::Instant { at }).await
+}
+
+/// Evaluates a query at each step of a range.
+pub async fn range(call: Call) -> Result<Reply, ApiError> {
+    let (api, params) = call.params().await?;
+    let range = parse_range(&params, api.options.points_max)?;
+    answer(api, params, range).await
+}
+
+/// Writes a query as it should be written.
+pub async fn format(call: Call) -> Result<Reply, ApiError> {
+    let (api, params) = call.params().await?;
+    let text = params.first("query").to_string();
+    let formatted = api.page(move |api| api.backend.format_query(&text)).await.map_err(|e| e.blame("query"))?;
+    Reply::success(&formatted)
+}
+
+/// Reads `start`, `end` and `step`; refuses more than `points_max` steps between the ends.
+fn parse_range(params: &Params, points_max: u32) -> Result<TimeRange, ApiError> {
+    let time = |name| args::parse_time(params.first(name)).map_err(|what| ApiError::parameter(name, what));
+    let (start, end) = (time("start")?, time("end")?);
+    if end < start {
+        return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
+    }
+    let step = args::parse_duration(params.first("step")).map_err(|what| ApiError::parameter("step", what))?;
+    if step <= 0 {
+        let what = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(ApiError::parameter("step", what));
+    }
+    if (end - start) / step > i64::from(points_max) {
+        let smallest = (end - start) / (i64::from(points_max) + 1) + 1;
+        return Err(ApiError::bad_data(format!(
+            "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX): \
+             the smallest step that works for this range is {}s",
+            with_commas(points_max),
+            smallest as f64 / 1000.0,
+        )));
+    }
+    Ok(TimeRange::Range { start, end, step })
+}
+
+/// `11000` as `11,000`.
+fn with_commas(number: u32) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
+async fn answer(api: Arc<Api>, params: Params, range: TimeRange) -> Result<Reply, ApiError> {
+    let longest = api.options.query_timeout;
+    let timeout = match params.given("timeout") {
+        None => longest,
+        Some(text) => {
+            let millis = args::parse_duration(text).map_err(|what| ApiError::parameter("timeout", what))?;
+            longest.min(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
+        }
+    };
+    if timeout.is_zero() {
+        return Err(ApiError::new(ErrorKind::Timeout, "query timed out in query execution: no time was given"));
+    }
+    let lookback_ms = match params.given("lookback_delta").map(args::parse_duration).transpose() {
+        Ok(lookback) => lookback.filter(|millis| *millis > 0),
+        Err(what) => return Err(ApiError::bad_data(format!("error parsing lookback delta duration: {what}"))),
+    };
+    let limit = args::parse_limit(params.first("limit"))?;
+    let with_stats = params.given("stats").is_some();
+    let deadline = Instant::now() + timeout;
+    let cancel = Cancel::default();
+    let request = QueryRequest {
+        text: params.first("query").to_string(),
+        range,
+        lookback_ms,
+        deadline: deadline.into_std(),
+        limit,
+        db: params.given("db").map(str::to_string),
+        cancel: cancel.clone(),
+    };
+    let backend = Arc::clone(&api.backend);
+    let work = move |queued| {
+        let mut answer = backend.query(request).map_err(|error| error.blame("query"))?;
+        truncate(&mut answer, limit);
+        Ok(encode(&answer, with_stats.then_some(queued)))
+    };
+    let body = api.queries.run(Some(deadline), cancel, work).await?;
+    Ok(Reply::json(StatusCode::OK, body))
+}
+
+/// Cuts off the series beyond `limit`, and says so.
+fn truncate(answer: &mut QueryAnswer, limit: Option<usize>) {
+    let limit = limit.unwrap_or(usize::MAX);
+    let before = match &mut answer.value {
+        Value::Vector(samples) => {
+            let before = samples.len();
+            samples.truncate(limit);
+            before
+        }
+        Value::Matrix(series) => {
+            let before = series.len();
+            series.truncate(limit);
+            before
+        }
+        Value::Scalar(_) | Value::String(..) => return,
+    };
+    if before > limit {
+        answer.warnings.push(TRUNCATED.to_string());
+    }
+}
+
+/// The body of the answer; with what it cost, where `queued` tells how long the query waited.
+fn encode(answer: &QueryAnswer, queued: Option<Duration>) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256 + json::size_hint(&answer.value));
+    body.extend_from_slice(br#"{"status":"success","data":{"#);
+    json::push_result(&mut body, &answer.value);
+    if let Some(queued) = queued {
+        body.extend_from_slice(br#","stats":"#);
+        body.extend_from_slice(stats(&answer.stats, queued).to_string().as_bytes());
+    }
+    body.push(b'}');
+    push_notes(&mut body, "warnings", &answer.warnings);
+    push_notes(&mut body, "infos", &answer.infos);
+    body.push(b'}');
+    body
+}
+
+/// Upstream's names for what we count. What we do not tell apart is 0.
+fn stats(stats: &QueryStats, queued: Duration) -> serde_json::Value {
+    let seconds = stats.elapsed.as_secs_f64();
+    serde_json::json!({
+        "timings": {
+            "evalTotalTime": seconds,
+            "resultSortTime": 0.0,
+            "queryPreparationTime": 0.0,
+            "innerEvalTime": seconds,
+            "execQueueTime": queued.as_secs_f64(),
+            "execTotalTime": seconds + queued.as_secs_f64(),
+        },
+        "samples": {
+            "totalQueryableSamples": stats.samples,
+            "peakSamples": stats.points,
+        },
+        "seriesFetched": stats.series,
+    })
+}
+
+/// Appends a list of sentences as a member of the envelope, unless it is empty.
+pub fn push_notes(body: &mut Vec<u8>, name: &str, notes: &[String]) {
+    if !notes.is_empty() {
+        body.extend_from_slice(b",\"");
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(b"\":[");
+        json::push_list(body, notes, |body, note| json::push_text(body, note));
+        body.push(b']');
+    }
+}

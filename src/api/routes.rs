@@ -1,0 +1,286 @@
+//! The one table of routes, and the way from a request to its handler and back.
+
+use super::auth::{self, Refusal};
+use super::error::{ApiError, ErrorKind};
+use super::reply::{Reply, accepts_gzip};
+use super::{Api, Call, admin, influx, labels, query, status};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Paths of InfluxDB are also found below this prefix, for clients that share one address with others.
+const INFLUX_PREFIX: &str = "/influx";
+
+/// Whose path it is; decides how errors are told and what is asked of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Prometheus,
+    Influx,
+    Admin,
+    Page,
+}
+
+/// The methods that a route takes. HEAD goes with GET; OPTIONS is answered for all but admin routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Methods {
+    Get,
+    Post,
+    GetPost,
+}
+
+impl Methods {
+    fn take(self, method: &Method) -> bool {
+        match *method {
+            Method::GET | Method::HEAD => self != Methods::Post,
+            Method::POST => self != Methods::Get,
+            _ => false,
+        }
+    }
+
+    /// What `Allow` says.
+    fn list(self) -> &'static str {
+        match self {
+            Methods::Get => "GET, HEAD, OPTIONS",
+            Methods::Post => "OPTIONS, POST",
+            Methods::GetPost => "GET, HEAD, OPTIONS, POST",
+        }
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+struct Route {
+    methods: Methods,
+    /// One segment may be `*`: any text that is not empty.
+    path: &'static str,
+    family: Family,
+    handler: fn(Call) -> Answering,
+}
+
+/// Rows of the table: methods, path, whose it is, handler.
+macro_rules! routes {
+    ($($methods:ident $path:literal $family:ident $handler:path;)*) => {
+        &[$(Route {
+            methods: Methods::$methods,
+            path: $path,
+            family: Family::$family,
+            handler: |call| Box::pin(async { Reply::from($handler(call).await) }),
+        }),*]
+    };
+}
+
+/// The most frequent first: the table is searched from the top.
+static ROUTES: &[Route] = routes! {
+    Post    "/write"                       Influx     influx::write_v1;
+    Post    "/api/v2/write"                Influx     influx::write_v2;
+    GetPost "/api/v1/query"                Prometheus query::instant;
+    GetPost "/api/v1/query_range"          Prometheus query::range;
+    GetPost "/api/v1/series"               Prometheus labels::series;
+    GetPost "/api/v1/labels"               Prometheus labels::names;
+    Get     "/api/v1/label/*/values"       Prometheus labels::values;
+    GetPost "/api/v1/format_query"         Prometheus query::format;
+    GetPost "/api/v1/query_exemplars"      Prometheus status::nothing;
+    Get     "/api/v1/metadata"             Prometheus status::metadata;
+    Get     "/api/v1/rules"                Prometheus status::rules;
+    Get     "/api/v1/alerts"               Prometheus status::alerts;
+    Get     "/api/v1/targets"              Prometheus status::targets;
+    Get     "/api/v1/targets/metadata"     Prometheus status::nothing;
+    Get     "/api/v1/alertmanagers"        Prometheus status::alertmanagers;
+    Get     "/api/v1/status/buildinfo"     Prometheus status::build_info;
+    Get     "/api/v1/status/runtimeinfo"   Prometheus status::runtime_info;
+    Get     "/api/v1/status/tsdb"          Prometheus status::tsdb;
+    Get     "/api/v1/status/flags"         Prometheus status::flags;
+    Get     "/api/v1/status/config"        Prometheus status::config;
+    Get     "/api/v1/status/walreplay"     Prometheus status::wal_replay;
+    Get     "/-/healthy"                   Page       status::healthy;
+    Get     "/-/ready"                     Page       status::ready;
+    Get     "/metrics"                     Page       status::metrics;
+    Get     "/ping"                        Influx     influx::ping;
+    Get     "/health"                      Influx     influx::health;
+    Get     "/ready"                       Influx     influx::ready;
+    GetPost "/query"                       Influx     influx::query;
+    Post    "/admin/seal"                  Admin      admin::seal;
+    Post    "/admin/archive"               Admin      admin::archive;
+    Get     "/admin/status"                Admin      admin::status;
+    Get     "/"                            Page       index;
+};
+
+/// The route for a path, and what stands for its `*`.
+fn find(path: &str) -> Option<(&'static Route, &str)> {
+    let plain = ROUTES.iter().find_map(|route| Some((route, capture(route.path, path)?)));
+    plain.or_else(|| {
+        let below = path.strip_prefix(INFLUX_PREFIX)?;
+        ROUTES.iter().find(|route| route.family == Family::Influx && route.path == below).map(|route| (route, ""))
+    })
+}
+
+/// What stands for the `*` of `pattern` in `path`; `""` where it has none, `None` where the path does not fit.
+fn capture<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    match pattern.split_once('*') {
+        None => (pattern == path).then_some(""),
+        Some((before, after)) => {
+            let segment = path.strip_prefix(before)?.strip_suffix(after)?;
+            (!segment.is_empty() && !segment.contains('/')).then_some(segment)
+        }
+    }
+}
+
+/// Answers a request.
+pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let found = find(head.uri.path());
+    let mut seen = Seen::new(&api, found.map_or("unknown", |(route, _)| route.path));
+    let gzip = accepts_gzip(&head.headers);
+    let family = found.map(|(route, _)| route.family);
+    let origin = head.headers.get(header::ORIGIN).filter(|_| family != Some(Family::Admin)).cloned();
+    let mut reply = match found {
+        None => nothing_here(head.uri.path()),
+        Some((route, wildcard)) => {
+            let wildcard = wildcard.to_string();
+            let call = Call { api: Arc::clone(&api), peer, head, body, wildcard };
+            go(route, call).await
+        }
+    };
+    if let Some(origin) = origin {
+        allow_origin(&mut reply, &api.options.cors_origin, origin);
+    }
+    if reply.status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(route = seen.route, %peer, "cannot answer: {}", String::from_utf8_lossy(&reply.body));
+    }
+    seen.status = Some(reply.status.as_u16());
+    reply.into_response(gzip).await
+}
+
+/// Checks method and admission, then calls the handler.
+async fn go(route: &Route, call: Call) -> Reply {
+    if route.family == Family::Admin {
+        let token = call.api.options.admin_token.as_deref();
+        if let Err(refusal) = auth::admit(token, call.peer.ip(), &call.head.headers) {
+            return refuse(refusal);
+        }
+    }
+    let method = &call.head.method;
+    let reply = if route.methods.take(method) {
+        (route.handler)(call).await
+    } else if *method == Method::OPTIONS && route.family != Family::Admin {
+        Reply::empty(StatusCode::NO_CONTENT).with(header::ALLOW, HeaderValue::from_static(route.methods.list()))
+    } else {
+        wrong_method(route, method)
+    };
+    if route.family == Family::Influx { influx::with_version(reply) } else { reply }
+}
+
+fn wrong_method(route: &Route, method: &Method) -> Reply {
+    let allowed = route.methods.list();
+    let what = format!("{} does not take the method {method}: want one of {allowed}", route.path);
+    let error = ApiError::new(ErrorKind::WrongMethod, what);
+    let reply = match route.family {
+        Family::Influx => influx::refuse(error.kind.status(), &error.message),
+        _ => Reply::from(error),
+    };
+    reply.with(header::ALLOW, HeaderValue::from_static(allowed))
+}
+
+fn nothing_here(path: &str) -> Reply {
+    let path: String = path.chars().take(200).collect();
+    ApiError::new(ErrorKind::NotFound, format!("there is nothing at {path}: GET / lists what there is")).into()
+}
+
+fn refuse(refusal: Refusal) -> Reply {
+    match refusal {
+        Refusal::WrongToken => Reply::text(StatusCode::UNAUTHORIZED, format!("{refusal}\n"))
+            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+        Refusal::NotLocal | Refusal::CrossSite => Reply::text(StatusCode::FORBIDDEN, format!("{refusal}\n")),
+    }
+}
+
+/// Tells a browser whether the page from `origin` may read the answer: `allowed` is one origin, `*` or empty.
+fn allow_origin(reply: &mut Reply, allowed: &str, origin: HeaderValue) {
+    if allowed.is_empty() {
+        return;
+    }
+    let headers = &mut reply.headers;
+    let mut set = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
+    set(header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin");
+    set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
+    set(header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date");
+    set(header::VARY, "Origin");
+    if allowed == "*" {
+        set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    } else if origin == allowed {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+}
+
+/// `/`: what there is.
+async fn index(_: Call) -> Reply {
+    let rows = ROUTES.iter().map(|route| format!("{:<25} {}\n", route.methods.list(), route.path));
+    let rows: String = rows.collect();
+    Reply::text(StatusCode::OK, format!("Sealine {}\n\n{rows}", env!("CARGO_PKG_VERSION")))
+}
+
+/// Tells the observer of a request, also where its client leaves before the answer.
+struct Seen<'a> {
+    api: &'a Api,
+    route: &'static str,
+    started: Instant,
+    status: Option<u16>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(api: &'a Api, route: &'static str) -> Self {
+        api.observer.request_started(route);
+        Seen { api, route, started: Instant::now(), status: None }
+    }
+}
+
+impl Drop for Seen<'_> {
+    fn drop(&mut self) {
+        let took: Duration = self.started.elapsed();
+        self.api.observer.request_ended(self.route, self.status, took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_find_their_route() {
+        for (path, want) in [
+            ("/write", Some(("/write", ""))),
+            ("/influx/write", Some(("/write", ""))),
+            ("/influx/api/v2/write", Some(("/api/v2/write", ""))),
+            ("/api/v1/label/job/values", Some(("/api/v1/label/*/values", "job"))),
+            ("/api/v1/label/a%2Fb/values", Some(("/api/v1/label/*/values", "a%2Fb"))),
+            ("/", Some(("/", ""))),
+            ("/influx", None),
+            ("/influx/", None),
+            ("/influx/admin/seal", None),
+            ("/influx/influx/write", None),
+            ("/api/v1/label//values", None),
+            ("/api/v1/label/values", None),
+            ("/api/v1/label/a/b/values", None),
+            ("/write/", None),
+            ("", None),
+        ] {
+            assert_eq!(find(path).map(|(route, wildcard)| (route.path, wildcard)), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_path_is_listed_twice() {
+        let mut paths: Vec<_> = ROUTES.iter().map(|route| route.path).collect();
+        paths.sort_unstable();
+        let before = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), before);
+    }
+}

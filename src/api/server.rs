@@ -1,0 +1,204 @@
+//! Accepts connections, so many at a time, and speaks HTTP/1.1 on each until the client or the daemon stops.
+
+use super::Api;
+use super::pace::{Busy, Paced};
+use super::routes;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// What a connection's read buffer may grow to: enough for a large write body to come in few reads.
+const BUFFER_BYTES_MAX: usize = 256 << 10;
+
+/// After a failed accept (too many open files, mostly) the next try waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections beyond the limit that are being told so; beyond these, they are just closed.
+const REFUSALS_MAX: usize = 64;
+
+/// How long a refused client has to take its answer.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+const REFUSAL: &str =
+    r#"{"status":"error","errorType":"unavailable","error":"as many connections as allowed are open"}"#;
+
+/// What one client may ask of the server.
+#[derive(Debug, Clone)]
+pub struct ServerLimits {
+    /// Connections that may be open at once; one more is answered with 503.
+    pub connections_max: usize,
+    /// The longest that the head of a request may take to arrive.
+    pub header_timeout: Duration,
+    /// Bytes that the head of a request may have, its first line included.
+    pub header_bytes_max: usize,
+    /// Headers that a request may have.
+    pub headers_max: usize,
+    /// The longest that a connection may rest, between requests or in the middle of taking an answer.
+    pub idle_timeout: Duration,
+    /// The longest that requests under way may take to finish once the server is told to stop.
+    pub drain_timeout: Duration,
+}
+
+/// Why the server cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for HTTP at {address}")]
+pub struct BindError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// A socket that listens.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Takes the address. Connections queue up from here on, and are served by [`Server::serve`].
+    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let bound = async {
+            let listener = TcpListener::bind(address).await?;
+            let address = listener.local_addr()?;
+            Ok(Server { listener, address })
+        };
+        bound.await.map_err(|source| BindError { address, source })
+    }
+
+    /// Where it listens; tells the port where 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` turns true (or its sender is gone). Then no connection is accepted, requests under way
+    /// are finished, and what is not after `drain_timeout` is cut off.
+    pub async fn serve(self, api: Arc<Api>, limits: ServerLimits, mut shutdown: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        let mut refusals = JoinSet::new();
+        let stopped = shutdown.clone();
+        let mut stop = pin!(async move { drop(shutdown.wait_for(|stop| *stop).await) });
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(ended) = connections.join_next() => tell_of_panic(ended),
+                Some(_) = refusals.join_next() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((socket, peer)) if connections.len() < limits.connections_max => {
+                        connections.spawn(serve_connection(Arc::clone(&api), limits.clone(), socket, peer, stopped.clone()));
+                    }
+                    Ok((socket, _)) => {
+                        api.observer.connection_refused();
+                        if refusals.len() < REFUSALS_MAX {
+                            refusals.spawn(timeout(REFUSAL_TIMEOUT, refuse(socket)));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!("cannot accept a connection at {}: {error}", self.address);
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(self.listener);
+        let drained = async {
+            while let Some(ended) = connections.join_next().await {
+                tell_of_panic(ended);
+            }
+        };
+        if timeout(limits.drain_timeout, drained).await.is_err() {
+            let waited = limits.drain_timeout.as_secs_f64();
+            tracing::warn!("cutting off {} connections that did not finish within {waited}s", connections.len());
+            connections.shutdown().await;
+        }
+    }
+}
+
+fn tell_of_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!("BUG: a connection ended in a panic: {error}");
+    }
+}
+
+/// Says that there are too many connections, and waits until the client has read it: closing at once would throw
+/// away the answer together with the request that nobody reads.
+async fn refuse(mut socket: TcpStream) -> io::Result<()> {
+    let length = REFUSAL.len();
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         retry-after: 1\r\nconnection: close\r\n\r\n"
+    );
+    socket.write_all((head + REFUSAL).as_bytes()).await?;
+    socket.shutdown().await?;
+    let mut sink = [0; 1024];
+    while socket.read(&mut sink).await? > 0 {}
+    Ok(())
+}
+
+/// Serves one connection until either side ends it.
+async fn serve_connection(
+    api: Arc<Api>,
+    limits: ServerLimits,
+    socket: TcpStream,
+    peer: SocketAddr,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let _open = Open::new(&api);
+    if let Err(error) = socket.set_nodelay(true) {
+        return tracing::debug!(%peer, "cannot set TCP_NODELAY: {error}");
+    }
+    let busy = Busy::default();
+    let socket = Paced::new(TokioIo::new(socket), busy.clone(), limits.idle_timeout, limits.header_timeout);
+    let service = service_fn(|request| {
+        let (api, at_work) = (Arc::clone(&api), busy.guard());
+        async move {
+            let response = routes::answer(api, peer, request).await;
+            drop(at_work);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER_BYTES_MAX.max(limits.header_bytes_max))
+        .max_header_size(limits.header_bytes_max)
+        .max_headers(limits.headers_max)
+        .serve_connection(socket, service);
+    let mut connection = pin!(connection);
+    let stopping = async move { drop(shutdown.wait_for(|stop| *stop).await) };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients come and go as they like; that is nothing to log but for whoever looks for it.
+        tracing::debug!(%peer, "the connection ended early: {error}");
+    }
+}
+
+/// Tells the observer of a connection from its beginning to its end.
+struct Open<'a>(&'a Api);
+
+impl<'a> Open<'a> {
+    fn new(api: &'a Api) -> Self {
+        api.observer.connection_opened();
+        Open(api)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.observer.connection_closed();
+    }
+}
