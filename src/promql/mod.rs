@@ -1,6 +1,26 @@
 //! PromQL over anything that can select series and read their samples.
+//!
+//! A query goes `text -> plan -> vectors -> answer`. [`Engine::query`] is the door; `plan` parses and resolves, `eval`
+//! turns the plan into vectors that compute one series at a time over all steps at once, `functions`, `aggregate` and
+//! `binary` are what such vectors are made of. The semantics are those of Prometheus 3 with delayed removal of metric
+//! names; native histograms are left out.
 
+mod aggregate;
+mod binary;
+mod engine;
+mod error;
+mod eval;
+mod functions;
+mod grid;
+mod limits;
+mod notes;
+mod plan;
 mod source;
+mod sum;
+mod value;
 
-pub use crate::series::Samples;
-pub use source::{Selection, Source, SourceError};
+pub use engine::{Engine, Options};
+pub use error::QueryError;
+pub use limits::{Cancel, Limits};
+pub use source::{Samples, Selection, Source, SourceError};
+pub use value::{Answer, Point, QueryStats, Request, Series, TimeRange, Value};

@@ -1,6 +1,7 @@
 //! What the engine reads from: the one door between queries and storage, narrow enough for a test to stand in.
 
-use crate::series::{Labels, Matcher, Samples};
+pub use crate::series::Samples;
+use crate::series::{Labels, Matcher};
 
 /// Why storage could not answer.
 #[derive(Debug, thiserror::Error)]

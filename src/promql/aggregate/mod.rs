@@ -1,0 +1,119 @@
+//! Aggregations: many series into few.
+
+mod count_values;
+mod fold;
+mod quantile;
+mod rank;
+mod ratio;
+
+use super::error::QueryError;
+use super::eval::{BoxedVector, Metric, Run, scalar};
+use super::grid::Grid;
+use super::notes::{Place, Short};
+use super::plan::{Aggregation, Fold, Grouping, ScalarPlan};
+use crate::series::METRIC_NAME;
+use crate::series::Labels;
+use hashbrown::HashMap;
+
+/// Aggregates `vector` over `grid`.
+pub(super) fn aggregate<'q>(
+    run: &'q Run<'q>,
+    aggregation: &'q Aggregation,
+    grouping: &Grouping,
+    vector: BoxedVector<'q>,
+    grid: Grid,
+    place: Place,
+) -> Result<BoxedVector<'q>, QueryError> {
+    let steps = grid.count;
+    let parameter = |plan: &'q ScalarPlan, what: &str| {
+        let column = scalar(run, plan, grid)?;
+        if column.iter().any(|value| value.is_nan()) {
+            return Err(QueryError::Execution(format!("{what} value is NaN")));
+        }
+        Ok(column)
+    };
+    Ok(match aggregation {
+        Aggregation::Fold(kind) => Box::new(match kind {
+            Fold::Sum => fold::fold::<fold::Total>(run, grouping, &*vector, steps)?,
+            Fold::Average => fold::fold::<fold::Average>(run, grouping, &*vector, steps)?,
+            Fold::Min => fold::fold::<fold::Extreme<false>>(run, grouping, &*vector, steps)?,
+            Fold::Max => fold::fold::<fold::Extreme<true>>(run, grouping, &*vector, steps)?,
+            Fold::Count => fold::fold::<fold::Count>(run, grouping, &*vector, steps)?,
+            Fold::Group => fold::fold::<fold::Seen>(run, grouping, &*vector, steps)?,
+            Fold::Variance => fold::fold::<fold::Variance>(run, grouping, &*vector, steps)?,
+            Fold::Deviation => fold::fold::<fold::Deviation>(run, grouping, &*vector, steps)?,
+        }),
+        Aggregation::Quantile(plan) => {
+            let quantiles = scalar(run, plan, grid)?;
+            for got in quantiles.iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)).map(|got| Short(*got)) {
+                run.notes.warn(place, format_args!("quantile value should be between 0 and 1, got {got}"));
+            }
+            Box::new(quantile::Quantiles::new(run, grouping, quantiles, &*vector, steps)?)
+        }
+        Aggregation::CountValues(label) => Box::new(count_values::count_values(run, grouping, label, &*vector, steps)?),
+        Aggregation::Rank { largest, count } => {
+            let order = if *largest { rank::Order::Largest } else { rank::Order::Smallest };
+            Box::new(rank::rank(run, grouping, order, parameter(count, "Parameter")?, &*vector)?)
+        }
+        Aggregation::Limit(count) => {
+            Box::new(rank::rank(run, grouping, rank::Order::First, parameter(count, "Parameter")?, &*vector)?)
+        }
+        Aggregation::LimitRatio(plan) => {
+            let mut ratios = parameter(plan, "Ratio")?;
+            for ratio in ratios.iter_mut().filter(|ratio| !(-1.0..=1.0).contains(*ratio)) {
+                let (got, cap) = (*ratio, ratio.clamp(-1.0, 1.0));
+                let (got, shown) = (Short(got), Short(cap));
+                let sentence = format_args!("ratio value should be between -1 and 1, got {got}, capping to {shown}");
+                run.notes.warn(place, sentence);
+                *ratio = cap;
+            }
+            Box::new(ratio::Ratio::new(ratios, vector))
+        }
+    })
+}
+
+impl Grouping {
+    /// What the group of a series is called.
+    fn of(&self, metric: &Metric) -> Metric {
+        let named = |names: &[String], name: &str| names.iter().any(|other| other == name);
+        match self {
+            Grouping::By(names) => {
+                let labels = metric.labels.only(|name| named(names, name));
+                Metric { labels, drop_name: metric.drop_name && named(names, METRIC_NAME) }
+            }
+            Grouping::Without(names) => {
+                Metric::kept(metric.labels.without(|name| name == METRIC_NAME || named(names, name)))
+            }
+        }
+    }
+
+    /// Whether every series falls into one group, whatever its labels.
+    fn is_one(&self) -> bool {
+        matches!(self, Grouping::By(names) if names.is_empty())
+    }
+}
+
+/// Groups, each with what is collected of it, in the order in which they were met.
+struct Groups<T> {
+    numbers: HashMap<Labels, usize>,
+    found: Vec<(Metric, T)>,
+}
+
+impl<T> Groups<T> {
+    fn new() -> Self {
+        Groups { numbers: HashMap::new(), found: Vec::new() }
+    }
+
+    /// The group that is called so, made by `new` where there is none yet. A group loses its metric name as soon as
+    /// one series of it does.
+    fn entry(&mut self, metric: Metric, new: impl FnOnce() -> T) -> &mut T {
+        let next = self.found.len();
+        let number = *self.numbers.entry_ref(&metric.labels).or_insert(next);
+        if number == next {
+            self.found.push((metric, new()));
+        } else {
+            self.found[number].0.drop_name |= metric.drop_name;
+        }
+        &mut self.found[number].1
+    }
+}

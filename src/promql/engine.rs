@@ -1,0 +1,172 @@
+//! The door to the engine: takes a request, gives an answer.
+
+use super::error::QueryError;
+use super::eval::{self, Held, Run};
+use super::grid::{Grid, is_absent};
+use super::limits::{Budget, Limits};
+use super::notes::Notes;
+use super::plan::{self, Plan, RangePlan, TIME_MAX};
+use super::source::{Samples, Source};
+use super::value::{Answer, Point, QueryStats, Request, Series, TimeRange, Value};
+use crate::series::Labels;
+use hashbrown::HashSet;
+use std::time::Instant;
+
+/// How an engine is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How far an instant selector looks back for a sample, in milliseconds.
+    pub lookback_ms: i64,
+    /// The step of a subquery that names none, in milliseconds.
+    pub subquery_step_ms: i64,
+    /// Threads that one query may use. The answer does not depend on it.
+    pub threads: usize,
+    /// What one query may cost.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Options { lookback_ms: 300_000, subquery_step_ms: 60_000, threads, limits: Limits::default() }
+    }
+}
+
+/// Evaluates PromQL over any [`Source`]. Holds nothing but its options: one engine serves all queries at once.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    options: Options,
+}
+
+impl Engine {
+    /// An engine with these options.
+    pub fn new(options: Options) -> Self {
+        Engine { options }
+    }
+
+    /// Checks that `text` is a query that this engine can evaluate, without evaluating it.
+    pub fn check(&self, text: &str) -> Result<(), QueryError> {
+        plan::build(text, Grid::instant(0), self.options.subquery_step_ms).map(drop)
+    }
+
+    /// Evaluates a query.
+    ///
+    /// # Errors
+    /// [`QueryError`] says whose fault it is and how to put it right; nothing is answered in part.
+    pub fn query(&self, source: &dyn Source, request: &Request<'_>) -> Result<Answer, QueryError> {
+        let started = Instant::now();
+        let (grid, is_range) = grid_of(request.range)?;
+        let lookback_ms = request.lookback_ms.unwrap_or(self.options.lookback_ms);
+        if !(1..=TIME_MAX).contains(&lookback_ms) {
+            return Err(QueryError::BadData(format!("the lookback is {lookback_ms}ms, it must be at least 1ms")));
+        }
+        let budget = Budget::new(self.options.limits.clone(), request.deadline, request.cancel.clone());
+        budget.plan_steps(grid.count)?;
+        let plan = plan::build(request.text, grid, self.options.subquery_step_ms)?;
+        let run = Run { source, budget, notes: Notes::default(), lookback_ms, threads: self.options.threads };
+        let value = if is_range { over_range(&run, &plan, grid)? } else { at_instant(&run, &plan, grid)? };
+        let (series, samples, points) = run.budget.totals();
+        let (warnings, infos) = run.notes.finish();
+        Ok(Answer { value, warnings, infos, stats: QueryStats { series, samples, points, elapsed: started.elapsed() } })
+    }
+}
+
+fn grid_of(range: TimeRange) -> Result<(Grid, bool), QueryError> {
+    let bad = |sentence: String| Err(QueryError::BadData(sentence));
+    let (start, end, step, is_range) = match range {
+        TimeRange::Instant { at } => (at, at, 1, false),
+        TimeRange::Range { start, end, step } => (start, end, step, true),
+    };
+    for time in [start, end] {
+        if !(-TIME_MAX..=TIME_MAX).contains(&time) {
+            return bad(format!("the time {time}ms is out of range, it must be within {TIME_MAX}ms of 1970"));
+        }
+    }
+    if step <= 0 || step > TIME_MAX {
+        return bad(format!("the step is {step}ms, it must be at least 1ms"));
+    }
+    if end < start {
+        return bad(format!("the end of the range, {end}ms, is before its start, {start}ms"));
+    }
+    Ok((Grid::new(start, end, step), is_range))
+}
+
+fn at_instant<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value, QueryError> {
+    let time = grid.start;
+    Ok(match plan {
+        Plan::Text(text) => Value::String(time, text.clone()),
+        Plan::Scalar(plan) => Value::Scalar(Point { time, value: eval::scalar(run, plan, grid)?[0] }),
+        Plan::Vector(plan) => {
+            let named = clean(Held::of(run, &*eval::vector(run, plan, grid)?, 1)?, 1)?;
+            let value = |column: &[f64]| Point { time, value: column[0] };
+            Value::Vector(named.into_iter().map(|(labels, column)| (labels, value(&column))).collect())
+        }
+        Plan::Range(plan) => Value::Matrix(windows(run, plan, grid)?),
+    })
+}
+
+fn over_range<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value, QueryError> {
+    let points = |column: &[f64]| {
+        let steps = column.iter().enumerate().filter(|(_, value)| !is_absent(**value));
+        steps.map(|(step, value)| Point { time: grid.time(step), value: *value }).collect::<Vec<_>>()
+    };
+    let refuse = |what: &str| {
+        let sentence = format!("invalid expression type {what:?} for range query, must be Scalar or instant Vector");
+        Err(QueryError::BadData(sentence))
+    };
+    match plan {
+        Plan::Text(_) => refuse("string"),
+        Plan::Range(_) => refuse("range vector"),
+        Plan::Scalar(plan) => {
+            let points = points(&eval::scalar(run, plan, grid)?);
+            Ok(Value::Matrix(vec![Series { labels: Labels::empty(), points }]))
+        }
+        Plan::Vector(plan) => {
+            let named = clean(Held::of(run, &*eval::vector(run, plan, grid)?, grid.count)?, grid.count)?;
+            let series = named.into_iter().map(|(labels, column)| Series { labels, points: points(&column) });
+            let mut series: Vec<Series> = series.collect();
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Ok(Value::Matrix(series))
+        }
+    }
+}
+
+/// Takes away the names that are to go. Series that come to be the same take turns, or fail the query.
+fn clean(held: Held, steps: usize) -> Result<Vec<(Labels, Vec<f64>)>, QueryError> {
+    let mut named: Vec<(Labels, Vec<f64>)> = Vec::with_capacity(held.series.len());
+    let mut numbers: hashbrown::HashMap<Labels, usize> = hashbrown::HashMap::with_capacity(held.series.len());
+    for (metric, trimmed) in held.series {
+        let labels = metric.into_labels();
+        let mut column = vec![0.0; steps];
+        trimmed.write(&mut column);
+        let number = *numbers.entry(labels.clone()).or_insert(named.len());
+        if number == named.len() {
+            named.push((labels, column));
+        } else if !eval::lay_over(&mut named[number].1, &column) {
+            return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".into()));
+        }
+    }
+    Ok(named)
+}
+
+/// The samples themselves, of an instant query of a range vector.
+fn windows<'q>(run: &'q Run<'q>, plan: &'q RangePlan, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    let range = eval::range(run, plan, grid)?;
+    let (mut series, mut seen) = (Vec::new(), HashSet::new());
+    let (mut scratch, mut samples) = (run.scratch(), Samples::default());
+    for index in 0..range.len() {
+        range.read(index, &mut scratch, &mut samples)?;
+        if samples.is_empty() {
+            continue;
+        }
+        run.budget.hold_points(samples.len() * 2)?;
+        let labels = range.metric(index).into_labels();
+        if !seen.insert(labels.clone()) {
+            return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".into()));
+        }
+        let points = samples.times.iter().zip(&samples.values).map(|(time, value)| Point { time: *time, value: *value });
+        series.push(Series { labels, points: points.collect() });
+    }
+    series.sort_by(|a: &Series, b: &Series| a.labels.cmp(&b.labels));
+    Ok(series)
+}

@@ -1,0 +1,138 @@
+//! Selectors: series from storage, sampled at each step or read for windows.
+
+use super::run::{Run, Scratch};
+use super::vector::{Metric, Vector};
+use super::window::{RangeVector, Windows};
+use crate::promql::error::QueryError;
+use crate::promql::grid::{ABSENT, Grid, Shift, is_absent};
+use crate::promql::plan::SelectorPlan;
+use crate::promql::source::{Samples, Selection};
+
+/// What storage found for a selector, and the span of time that may be read.
+struct Found<'q> {
+    selection: Box<dyn Selection + 'q>,
+    start: i64,
+    end: i64,
+}
+
+impl<'q> Found<'q> {
+    fn new(run: &Run<'q>, selector: &SelectorPlan, (start, end): (i64, i64)) -> Result<Self, QueryError> {
+        let selection = run.source.select(&selector.matchers, start, end)?;
+        run.budget.found_series(selection.len())?;
+        selection.warnings().into_iter().for_each(|warning| run.notes.storage(warning));
+        Ok(Found { selection, start, end })
+    }
+
+    fn read(&self, index: usize, scratch: &Scratch<'_>, into: &mut Samples) -> Result<(), QueryError> {
+        scratch.check()?;
+        self.selection.read(index, self.start, self.end, into)?;
+        scratch.run.budget.read_samples(into.len())
+    }
+}
+
+/// What an instant selector takes from the sample that it picks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::promql) enum Pick {
+    Value,
+    /// Its time in seconds.
+    Time,
+}
+
+/// At each step the newest sample, unless it is older than the lookback or a staleness marker.
+pub(in crate::promql) struct InstantSelector<'q> {
+    found: Found<'q>,
+    grid: Grid,
+    shift: Shift,
+    lookback_ms: i64,
+    pick: Pick,
+}
+
+impl<'q> InstantSelector<'q> {
+    /// Asks storage for the series.
+    pub fn new(run: &Run<'q>, selector: &SelectorPlan, grid: Grid, pick: Pick) -> Result<Self, QueryError> {
+        let (shift, lookback_ms) = (selector.shift, run.lookback_ms);
+        let span = (shift.apply(grid.start) - lookback_ms + 1, shift.apply(grid.end()));
+        Ok(InstantSelector { found: Found::new(run, selector, span)?, grid, shift, lookback_ms, pick })
+    }
+}
+
+impl Vector for InstantSelector<'_> {
+    fn len(&self) -> usize {
+        self.found.selection.len()
+    }
+
+    fn metric(&self, index: usize) -> Metric {
+        let metric = Metric::kept(self.found.selection.labels(index));
+        if self.pick == Pick::Time { metric.without_name() } else { metric }
+    }
+
+    fn fill(&self, index: usize, scratch: &mut Scratch<'_>, column: &mut [f64]) -> Result<(), QueryError> {
+        let mut samples = scratch.take_samples();
+        self.found.read(index, scratch, &mut samples)?;
+        let (times, values) = (&samples.times[..], &samples.values[..]);
+        let mut seen = 0; // samples that are not later than the step
+        for (time, slot) in self.grid.times().zip(column.iter_mut()) {
+            let time = self.shift.apply(time);
+            while seen < times.len() && times[seen] <= time {
+                seen += 1;
+            }
+            *slot = match seen.checked_sub(1) {
+                Some(newest) if times[newest] > time - self.lookback_ms => match self.pick {
+                    Pick::Time if !is_absent(values[newest]) => times[newest] as f64 / 1000.0,
+                    _ => values[newest],
+                },
+                _ => ABSENT,
+            };
+        }
+        scratch.give_samples(samples);
+        Ok(())
+    }
+}
+
+/// All samples that windows can see.
+pub(in crate::promql) struct RangeSelector<'q> {
+    found: Found<'q>,
+    windows: Windows,
+}
+
+impl<'q> RangeSelector<'q> {
+    /// Asks storage for the series.
+    pub fn new(run: &Run<'q>, selector: &SelectorPlan, windows: Windows) -> Result<Self, QueryError> {
+        Ok(RangeSelector { found: Found::new(run, selector, windows.span())?, windows })
+    }
+}
+
+impl RangeVector for RangeSelector<'_> {
+    fn len(&self) -> usize {
+        self.found.selection.len()
+    }
+
+    fn metric(&self, index: usize) -> Metric {
+        Metric::kept(self.found.selection.labels(index))
+    }
+
+    fn windows(&self) -> &Windows {
+        &self.windows
+    }
+
+    fn read(&self, index: usize, scratch: &mut Scratch<'_>, into: &mut Samples) -> Result<(), QueryError> {
+        self.found.read(index, scratch, into)?;
+        remove_markers(into);
+        Ok(())
+    }
+}
+
+/// Takes staleness markers out; samples without any stay untouched.
+fn remove_markers(samples: &mut Samples) {
+    let Some(first) = samples.values.iter().position(|value| is_absent(*value)) else { return };
+    let mut kept = first;
+    for at in first..samples.values.len() {
+        if !is_absent(samples.values[at]) {
+            samples.values[kept] = samples.values[at];
+            samples.times[kept] = samples.times[at];
+            kept += 1;
+        }
+    }
+    samples.values.truncate(kept);
+    samples.times.truncate(kept);
+}

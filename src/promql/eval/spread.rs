@@ -1,0 +1,116 @@
+//! Spreads the series of a vector over the cores, and joins what comes back in the order of the series.
+//!
+//! Series are dealt in chunks whose borders depend on their number alone, and the parts that come back are joined in
+//! the order of the chunks: so an answer does not depend on how many threads there are or which of them is faster.
+//! The caller's thread starts by itself; helpers come only when the work has taken longer than starting them costs.
+
+use super::run::{Run, Scratch};
+use crate::promql::error::QueryError;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Series in a chunk at most: enough that joining costs little beside the work.
+const CHUNK_SERIES_MAX: usize = 64;
+
+/// A vector is cut into about this many chunks, so that a few slow series can spread too.
+const CHUNKS_AIM: usize = 64;
+
+/// How long the caller works alone before it calls for help; starting a thread costs a tenth of this.
+const ALONE: Duration = Duration::from_micros(300);
+
+/// Stack of a helper: plans nest up to a thousand levels.
+const STACK_BYTES: usize = 16 << 20;
+
+/// Runs `job` over chunks of `0..len` and hands each result to `join`, in order. The first failure in that order
+/// among those that happened ends it.
+pub(in crate::promql) fn spread<'q, P: Send>(
+    run: &'q Run<'q>,
+    len: usize,
+    job: impl Fn(Range<usize>, &mut Scratch<'q>) -> Result<P, QueryError> + Sync,
+    join: impl FnMut(P) -> Result<(), QueryError> + Send,
+) -> Result<(), QueryError> {
+    let size = len.div_ceil(CHUNKS_AIM).clamp(1, CHUNK_SERIES_MAX);
+    let chunks = len.div_ceil(size);
+    let line = Line { next: AtomicUsize::new(0), stop: AtomicBool::new(false), queue: Mutex::new(Queue::new(join)) };
+    let work = |scratch: &mut Scratch<'q>, until: Option<Instant>| {
+        while !line.stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
+            let chunk = line.next.fetch_add(1, Ordering::Relaxed);
+            if chunk >= chunks {
+                return;
+            }
+            let result = scratch.check().and_then(|()| job(chunk * size..((chunk + 1) * size).min(len), scratch));
+            if line.queue.lock().add(chunk, result).is_err() {
+                // Relaxed: the failure itself is in the queue, behind its lock.
+                line.stop.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let mut scratch = run.scratch();
+    let alone = (run.threads > 1 && chunks > 1).then(|| Instant::now() + ALONE);
+    work(&mut scratch, alone);
+    let left = chunks.saturating_sub(line.next.load(Ordering::Relaxed));
+    if left > 0 && !line.stop.load(Ordering::Relaxed) {
+        std::thread::scope(|scope| {
+            for _ in 1..run.threads.min(left) {
+                let helper = std::thread::Builder::new().name("promql".into()).stack_size(STACK_BYTES);
+                // Where no thread can be started, those that run do the work.
+                let _ = helper.spawn_scoped(scope, || work(&mut run.scratch(), None));
+            }
+            work(&mut scratch, None);
+        });
+    }
+    line.queue.into_inner().finish()
+}
+
+/// What the workers of one vector share.
+struct Line<P, J> {
+    /// The next chunk that nobody has taken.
+    next: AtomicUsize,
+    /// Set once anything failed: what is not begun need not be.
+    stop: AtomicBool,
+    queue: Mutex<Queue<P, J>>,
+}
+
+/// Results on their way into `join`: those that came early wait for their turn.
+struct Queue<P, J> {
+    turn: usize,
+    early: BTreeMap<usize, P>,
+    join: J,
+    failure: Option<(usize, QueryError)>,
+}
+
+impl<P, J: FnMut(P) -> Result<(), QueryError>> Queue<P, J> {
+    fn new(join: J) -> Self {
+        Queue { turn: 0, early: BTreeMap::new(), join, failure: None }
+    }
+
+    /// Takes the result of a chunk. Fails where anything has failed so far.
+    fn add(&mut self, chunk: usize, result: Result<P, QueryError>) -> Result<(), ()> {
+        match result {
+            Ok(part) => drop(self.early.insert(chunk, part)),
+            Err(error) => self.fail(chunk, error),
+        }
+        while self.failure.is_none()
+            && let Some(part) = self.early.remove(&self.turn)
+        {
+            if let Err(error) = (self.join)(part) {
+                self.fail(self.turn, error);
+            }
+            self.turn += 1;
+        }
+        if self.failure.is_some() { Err(()) } else { Ok(()) }
+    }
+
+    fn fail(&mut self, chunk: usize, error: QueryError) {
+        if self.failure.as_ref().is_none_or(|(other, _)| chunk < *other) {
+            self.failure = Some((chunk, error));
+        }
+    }
+
+    fn finish(self) -> Result<(), QueryError> {
+        self.failure.map_or(Ok(()), |(_, error)| Err(error))
+    }
+}

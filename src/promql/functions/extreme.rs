@@ -1,0 +1,65 @@
+//! The least and the greatest sample of windows, and when they were.
+
+use super::each_window;
+use super::moments::overlaps;
+use super::sliding::{Part, Sliding};
+use crate::promql::eval::{Window, Windows};
+use crate::promql::source::Samples;
+
+/// The extreme of the samples so far, and when it was last reached. Any number beats NaN.
+#[derive(Debug, Clone, Copy)]
+struct Extreme<const GREATEST: bool> {
+    value: f64,
+    time: i64,
+}
+
+impl<const GREATEST: bool> Part for Extreme<GREATEST> {
+    #[inline(always)]
+    fn of(value: f64, time: i64) -> Self {
+        Extreme { value, time }
+    }
+
+    #[inline(always)]
+    fn join(self, later: Self) -> Self {
+        let beats = if GREATEST { later.value >= self.value } else { later.value <= self.value };
+        if beats || self.value.is_nan() { later } else { self }
+    }
+}
+
+/// `min_over_time`
+pub(super) fn min(samples: &Samples, windows: &Windows, column: &mut [f64]) {
+    extreme::<false>(samples, windows, column, |extreme| extreme.value);
+}
+
+/// `max_over_time`
+pub(super) fn max(samples: &Samples, windows: &Windows, column: &mut [f64]) {
+    extreme::<true>(samples, windows, column, |extreme| extreme.value);
+}
+
+/// `ts_of_min_over_time`, in seconds
+pub(super) fn time_of_min(samples: &Samples, windows: &Windows, column: &mut [f64]) {
+    extreme::<false>(samples, windows, column, |extreme| extreme.time as f64 / 1000.0);
+}
+
+/// `ts_of_max_over_time`, in seconds
+pub(super) fn time_of_max(samples: &Samples, windows: &Windows, column: &mut [f64]) {
+    extreme::<true>(samples, windows, column, |extreme| extreme.time as f64 / 1000.0);
+}
+
+fn extreme<const GREATEST: bool>(
+    samples: &Samples,
+    windows: &Windows,
+    column: &mut [f64],
+    take: impl Fn(Extreme<GREATEST>) -> f64,
+) {
+    let mut sliding = Sliding::new(&samples.times, &samples.values);
+    let overlap = overlaps(windows);
+    each_window(&samples.times, windows, column, |_, window| {
+        take(if overlap { sliding.fold(window) } else { plain(samples, window) })
+    });
+}
+
+fn plain<const GREATEST: bool>(samples: &Samples, window: Window) -> Extreme<GREATEST> {
+    let at = |index: usize| Extreme::of(samples.values[index], samples.times[index]);
+    (window.from + 1..window.to).fold(at(window.from), |extreme, index| extreme.join(at(index)))
+}

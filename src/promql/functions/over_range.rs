@@ -1,0 +1,150 @@
+//! Functions of range vectors: reads a series once, and runs one function over all its windows.
+
+use super::counter::{self, Difference};
+use super::{each_window, extreme, moments, order, trend};
+use crate::promql::error::QueryError;
+use crate::promql::eval::{BoxedRange, Metric, Run, Scratch, Vector};
+use crate::promql::grid::ABSENT;
+use crate::promql::notes::{Place, Short};
+use crate::promql::plan::RangeFunction;
+use crate::promql::source::Samples;
+use crate::series::METRIC_NAME;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Names that tell a counter, as upstream has it.
+const COUNTER_ENDS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+
+/// A function over the windows of a range vector.
+pub(in crate::promql) struct OverRange<'q> {
+    function: RangeFunction,
+    /// The scalar arguments, each a column.
+    parameters: Vec<Vec<f64>>,
+    range: BoxedRange<'q>,
+    doubts: Option<Doubts>,
+}
+
+/// Whether to tell the user that what they take the rate of may not be a counter.
+struct Doubts {
+    place: Place,
+    /// Set once every series is known to have one and the same name, and it was told: nobody needs to look again.
+    told: AtomicBool,
+    /// Whether all series have the same name.
+    one_name: bool,
+}
+
+impl<'q> OverRange<'q> {
+    /// `one_name` says that all series of `range` share their metric name.
+    pub fn new(
+        run: &Run<'_>,
+        function: RangeFunction,
+        parameters: Vec<Vec<f64>>,
+        range: BoxedRange<'q>,
+        one_name: bool,
+        place: Place,
+    ) -> Result<Self, QueryError> {
+        match function {
+            RangeFunction::Quantile => {
+                for quantile in parameters[0].iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)) {
+                    let got = Short(*quantile);
+                    run.notes.warn(place, format_args!("quantile value should be between 0 and 1, got {got}"));
+                }
+            }
+            RangeFunction::DoubleExponential => {
+                for (factor, what) in parameters.iter().zip(["smoothing", "trend"]) {
+                    if let Some(wrong) = factor.iter().find(|factor| !(**factor > 0.0 && **factor < 1.0)) {
+                        let got = Short(*wrong);
+                        let sentence = format!("invalid {what} factor: expected a number between 0 and 1, got {got}");
+                        return Err(QueryError::Execution(sentence));
+                    }
+                }
+            }
+            _ => {}
+        }
+        let doubts = function.wants_counter().then(|| Doubts { place, told: AtomicBool::new(false), one_name });
+        Ok(OverRange { function, parameters, range, doubts })
+    }
+
+    /// Notes it where a series that is no counter by its name is treated as one.
+    fn doubt(&self, doubts: &Doubts, index: usize, scratch: &Scratch<'_>) {
+        // Relaxed: to look twice is harmless.
+        if doubts.told.load(Ordering::Relaxed) {
+            return;
+        }
+        let labels = self.range.metric(index).labels;
+        let name = labels.get(METRIC_NAME).unwrap_or_default();
+        if !name.is_empty() && !COUNTER_ENDS.iter().any(|end| name.ends_with(end)) {
+            let ends = "_total/_sum/_count/_bucket";
+            let sentence = format_args!("metric might not be a counter, name does not end in {ends}: {name:?}");
+            scratch.run.notes.info(doubts.place, sentence);
+        }
+        doubts.told.store(doubts.one_name, Ordering::Relaxed);
+    }
+
+    fn compute(&self, samples: &Samples, column: &mut [f64]) {
+        let windows = self.range.windows();
+        let times = &samples.times;
+        match self.function {
+            RangeFunction::Rate => counter::difference(Difference::Rate, samples, windows, column),
+            RangeFunction::Increase => counter::difference(Difference::Increase, samples, windows, column),
+            RangeFunction::Delta => counter::difference(Difference::Delta, samples, windows, column),
+            RangeFunction::InstantRate => counter::instant_difference(true, samples, windows, column),
+            RangeFunction::InstantDelta => counter::instant_difference(false, samples, windows, column),
+            RangeFunction::Changes => counter::changes(samples, windows, column),
+            RangeFunction::Resets => counter::resets(samples, windows, column),
+            RangeFunction::Sum => moments::sum(samples, windows, column),
+            RangeFunction::Average => moments::average(samples, windows, column),
+            RangeFunction::Variance => moments::variance(samples, windows, column),
+            RangeFunction::Deviation => {
+                moments::variance(samples, windows, column);
+                super::math::in_place(column, f64::sqrt);
+            }
+            RangeFunction::Min => extreme::min(samples, windows, column),
+            RangeFunction::Max => extreme::max(samples, windows, column),
+            RangeFunction::TimeOfMin => extreme::time_of_min(samples, windows, column),
+            RangeFunction::TimeOfMax => extreme::time_of_max(samples, windows, column),
+            RangeFunction::Count => each_window(times, windows, column, |_, window| window.len() as f64),
+            RangeFunction::Present => each_window(times, windows, column, |_, _| 1.0),
+            RangeFunction::First => each_window(times, windows, column, |_, window| samples.values[window.from]),
+            RangeFunction::Last => each_window(times, windows, column, |_, window| samples.values[window.to - 1]),
+            RangeFunction::TimeOfFirst => {
+                each_window(times, windows, column, |_, window| times[window.from] as f64 / 1000.0)
+            }
+            RangeFunction::TimeOfLast => {
+                each_window(times, windows, column, |_, window| times[window.to - 1] as f64 / 1000.0)
+            }
+            RangeFunction::MedianDeviation => order::median_deviation(samples, windows, column),
+            RangeFunction::Quantile => order::quantile_over_time(&self.parameters[0], samples, windows, column),
+            RangeFunction::Derivative => trend::derivative(samples, windows, column),
+            RangeFunction::PredictLinear => trend::predict(&self.parameters[0], samples, windows, column),
+            RangeFunction::DoubleExponential => {
+                trend::smooth(&self.parameters[0], &self.parameters[1], samples, windows, column)
+            }
+        }
+    }
+}
+
+impl Vector for OverRange<'_> {
+    fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    fn metric(&self, index: usize) -> Metric {
+        let metric = self.range.metric(index);
+        if self.function.keeps_name() { metric } else { metric.without_name() }
+    }
+
+    fn fill(&self, index: usize, scratch: &mut Scratch<'_>, column: &mut [f64]) -> Result<(), QueryError> {
+        let mut samples = scratch.take_samples();
+        self.range.read(index, scratch, &mut samples)?;
+        if samples.is_empty() {
+            column.fill(ABSENT);
+        } else {
+            self.compute(&samples, column);
+            if let Some(doubts) = &self.doubts {
+                self.doubt(doubts, index, scratch);
+            }
+        }
+        scratch.give_samples(samples);
+        Ok(())
+    }
+}
