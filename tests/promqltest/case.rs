@@ -175,7 +175,8 @@ impl Case {
     }
 
     fn check_series(&self, got: &[(&Labels, Vec<(i64, f64)>)], time: impl Fn(usize) -> i64) -> Result<(), String> {
-        let names = || got.iter().map(|(labels, points)| format!("{labels} {points:?}")).collect::<Vec<_>>().join("\n  ");
+        let names =
+            || got.iter().map(|(labels, points)| format!("{labels} {points:?}")).collect::<Vec<_>>().join("\n  ");
         if self.scalar.is_some() || self.string.is_some() {
             return Err(format!("got series instead:\n  {}", names()));
         }

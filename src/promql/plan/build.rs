@@ -28,9 +28,12 @@ pub(in crate::promql) fn build(text: &str, grid: Grid, default_step: i64) -> Res
     let outline = outline(text);
     if outline.operators > OPERATORS_MAX {
         let got = outline.operators;
-        return bad(format!("parse error: the query has {got} operators and brackets, of which {OPERATORS_MAX} are allowed"));
+        return bad(format!(
+            "parse error: the query has {got} operators and brackets, of which {OPERATORS_MAX} are allowed"
+        ));
     }
-    let expr = promql_parser::parser::parse(text).map_err(|reason| QueryError::BadData(format!("parse error: {reason}")))?;
+    let expr =
+        promql_parser::parser::parse(text).map_err(|reason| QueryError::BadData(format!("parse error: {reason}")))?;
     let mut builder = Builder { text, grid, default_step, calls: outline.calls.into_iter() };
     let mut plan = builder.plan(&expr)?;
     super::reach::fix(&mut plan);
@@ -110,7 +113,9 @@ impl Builder<'_> {
             matchers.push(Matcher::equal(METRIC_NAME, name));
         }
         if !selector.matchers.or_matchers.is_empty() {
-            return bad("parse error: `or` between matchers is not PromQL; use a regular expression or the operator `or`");
+            return bad(
+                "parse error: `or` between matchers is not PromQL; use a regular expression or the operator `or`",
+            );
         }
         for matcher in &selector.matchers.matchers {
             let op = match matcher.op {
@@ -169,7 +174,9 @@ impl Builder<'_> {
                     let (left, right) = (Box::new(left), Box::new(right));
                     Ok(Plan::Vector(VectorPlan::Set { operator, on: signature(modifier), left, right }))
                 }
-                _ => bad(format!("parse error: set operator {name:?} not allowed between {left_type} and {right_type}")),
+                _ => {
+                    bad(format!("parse error: set operator {name:?} not allowed between {left_type} and {right_type}"))
+                }
             };
         }
         let Some(operator) = operator(&name) else {
@@ -526,6 +533,8 @@ fn positive(what: &str, duration: Duration) -> Result<i64, QueryError> {
 fn milliseconds(what: &str, duration: Duration) -> Result<i64, QueryError> {
     match i64::try_from(duration.as_millis()) {
         Ok(ms) if ms <= TIME_MAX => Ok(ms),
-        _ => bad(format!("parse error: the {what} is {}s, at most {}s are allowed", duration.as_secs(), TIME_MAX / 1000)),
+        _ => {
+            bad(format!("parse error: the {what} is {}s, at most {}s are allowed", duration.as_secs(), TIME_MAX / 1000))
+        }
     }
 }
