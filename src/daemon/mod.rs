@@ -13,7 +13,7 @@ pub use logging::LoggingError;
 pub use parts::{Parts, Stop};
 
 use crate::api::{self, Api, BindError, Server, ServerLimits};
-use crate::clock::{Clock, SystemClock, wall_ms};
+use crate::clock::{SystemClock, wall_ms};
 use crate::config::Config;
 use crate::inlet::{Intake, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::machine;
