@@ -458,3 +458,19 @@ fn a_body_is_cut_where_lines_surely_end() {
         assert_eq!(got, want, "{name}");
     }
 }
+
+#[test]
+fn the_page_tells_the_truth() {
+    let page = include_str!("../../docs/line-protocol.md");
+    let (_, table) = page.split_once("## Reasons").unwrap();
+    let mut count = 0;
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let reason = cells[1].trim_matches('`');
+        for example in cells[2].split('`').skip(1).step_by(2) {
+            assert_eq!(refusal(example.as_bytes(), &Limits::default()).0, reason, "{example}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} examples were found");
+}
