@@ -15,7 +15,7 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key<'a> {
     raw: &'a [u8],
-    column: u32,
+    column: usize,
 }
 
 /// A tag's key and value.
@@ -33,7 +33,7 @@ pub struct KeyParts<'a> {
 impl<'a> Key<'a> {
     #[inline]
     pub(super) fn new(raw: &'a [u8], column: usize) -> Self {
-        Key { raw, column: u32::try_from(column).unwrap_or(u32::MAX) }
+        Key { raw, column }
     }
 
     /// The bytes as they stand in the line, escapes untouched.
@@ -47,7 +47,7 @@ impl<'a> Key<'a> {
     /// Errors: the measurement, a tag's key or value is empty or missing, too long, not UTF-8, or has a control
     /// character; a tag comes twice; there are too many. The column is that of the part.
     pub fn parse(&self, limits: &Limits) -> Result<KeyParts<'a>, LineError> {
-        let fail = |at: &[u8], fault| LineError { fault, column: self.column as usize + self.raw.len() - at.len() };
+        let fail = |at: &[u8], fault| LineError { fault, column: self.column + self.raw.len() - at.len() };
 
         let (raw, mut rest) = self.raw.split_at(measurement_end(self.raw));
         if raw.is_empty() {

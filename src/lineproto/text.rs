@@ -19,13 +19,13 @@ const STRING_ESCAPES: &[u8] = b"\"\\";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Name<'a> {
     raw: &'a [u8],
-    column: u32,
+    column: usize,
 }
 
 impl<'a> Name<'a> {
     #[inline]
     pub(super) fn new(raw: &'a [u8], column: usize) -> Self {
-        Name { raw, column: u32::try_from(column).unwrap_or(u32::MAX) }
+        Name { raw, column }
     }
 
     /// The bytes, escapes untouched; never empty. Equal bytes are equal names.
@@ -44,7 +44,7 @@ impl<'a> Name<'a> {
 
     /// Where the name stands: its byte offset from the start of the line, plus 1.
     pub fn column(&self) -> usize {
-        self.column as usize
+        self.column
     }
 }
 
