@@ -460,6 +460,19 @@ fn a_body_is_cut_where_lines_surely_end() {
 }
 
 #[test]
+fn keys_and_names_are_equal_where_their_bytes_are() {
+    let limits = Limits::default();
+    let mut lines = Lines::new(b"cpu,a=b v=1,v=1\n  cpu,a=b v=1\ncpu,a=c v=1", &limits);
+    let mut keys = Vec::new();
+    while let Some(Ok(line)) = lines.next_line() {
+        keys.push(line.key);
+        assert!(line.fields.iter().all(|field| *field == line.fields[0]));
+    }
+    assert_eq!(keys[0], keys[1]);
+    assert_ne!(keys[0], keys[2]);
+}
+
+#[test]
 fn the_page_tells_the_truth() {
     let page = include_str!("../../docs/line-protocol.md");
     let (_, table) = page.split_once("## Reasons").unwrap();

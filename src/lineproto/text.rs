@@ -15,11 +15,17 @@ pub(super) const NAME_ESCAPES: &[u8] = b",= ";
 /// What a backslash may stand before between quotes.
 const STRING_ESCAPES: &[u8] = b"\"\\";
 
-/// A field's name as it stands in the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A field's name as it stands in the line. Equal bytes are equal names, wherever they stand.
+#[derive(Debug, Clone, Copy)]
 pub struct Name<'a> {
     raw: &'a [u8],
     column: usize,
+}
+
+impl PartialEq for Name<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
 }
 
 impl<'a> Name<'a> {
@@ -28,7 +34,7 @@ impl<'a> Name<'a> {
         Name { raw, column }
     }
 
-    /// The bytes, escapes untouched; never empty. Equal bytes are equal names.
+    /// The bytes, escapes untouched; never empty.
     #[inline]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
