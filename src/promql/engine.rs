@@ -164,7 +164,8 @@ fn windows<'q>(run: &'q Run<'q>, plan: &'q RangePlan, grid: Grid) -> Result<Vec<
         if !seen.insert(labels.clone()) {
             return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".into()));
         }
-        let points = samples.times.iter().zip(&samples.values).map(|(time, value)| Point { time: *time, value: *value });
+        let points =
+            samples.times.iter().zip(&samples.values).map(|(time, value)| Point { time: *time, value: *value });
         series.push(Series { labels, points: points.collect() });
     }
     series.sort_by(|a: &Series, b: &Series| a.labels.cmp(&b.labels));

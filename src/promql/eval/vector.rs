@@ -93,12 +93,6 @@ impl Trimmed {
         column.fill(ABSENT);
         column[self.from..self.from + self.values.len()].copy_from_slice(&self.values);
     }
-
-    /// The steps that have a value, with it.
-    pub fn present(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let steps = self.values.iter().enumerate().map(|(at, value)| (self.from + at, *value));
-        steps.filter(|(_, value)| !is_absent(*value))
-    }
 }
 
 /// A vector that is computed and held.

@@ -28,9 +28,18 @@ pub(in crate::promql) fn build(text: &str, grid: Grid, default_step: i64) -> Res
     let outline = outline(text);
     if outline.operators > OPERATORS_MAX {
         let got = outline.operators;
-        return bad(format!("parse error: the query has {got} operators and brackets, of which {OPERATORS_MAX} are allowed"));
+        return bad(format!(
+            "parse error: the query has {got} operators and brackets, of which {OPERATORS_MAX} are allowed"
+        ));
     }
-    let expr = promql_parser::parser::parse(text).map_err(|reason| QueryError::BadData(format!("parse error: {reason}")))?;
+    if let Some(at) = outline.byte_escape {
+        let place = Place::new(text, at);
+        return bad(format!(
+            "parse error: the escape at {place} is no character; write the character itself or \\u and its number"
+        ));
+    }
+    let expr =
+        promql_parser::parser::parse(text).map_err(|reason| QueryError::BadData(format!("parse error: {reason}")))?;
     let mut builder = Builder { text, grid, default_step, calls: outline.calls.into_iter() };
     let mut plan = builder.plan(&expr)?;
     super::reach::fix(&mut plan);
@@ -110,7 +119,9 @@ impl Builder<'_> {
             matchers.push(Matcher::equal(METRIC_NAME, name));
         }
         if !selector.matchers.or_matchers.is_empty() {
-            return bad("parse error: `or` between matchers is not PromQL; use a regular expression or the operator `or`");
+            return bad(
+                "parse error: `or` between matchers is not PromQL; use a regular expression or the operator `or`",
+            );
         }
         for matcher in &selector.matchers.matchers {
             let op = match matcher.op {
@@ -169,7 +180,9 @@ impl Builder<'_> {
                     let (left, right) = (Box::new(left), Box::new(right));
                     Ok(Plan::Vector(VectorPlan::Set { operator, on: signature(modifier), left, right }))
                 }
-                _ => bad(format!("parse error: set operator {name:?} not allowed between {left_type} and {right_type}")),
+                _ => {
+                    bad(format!("parse error: set operator {name:?} not allowed between {left_type} and {right_type}"))
+                }
             };
         }
         let Some(operator) = operator(&name) else {
@@ -382,7 +395,10 @@ impl Builder<'_> {
             Some(Expr::VectorSelector(selector)) if selector.name.is_none() => self.selector(selector)?.matchers,
             Some(_) => return bad("parse error: expected label selectors only as the second argument of info()"),
         };
-        let (names, data): (Vec<_>, Vec<_>) = matchers.into_iter().partition(|m| m.name() == METRIC_NAME);
+        let (mut names, data): (Vec<_>, Vec<_>) = matchers.into_iter().partition(|m| m.name() == METRIC_NAME);
+        if names.is_empty() {
+            names.push(Matcher::equal(METRIC_NAME, "target_info"));
+        }
         Ok(Plan::Vector(VectorPlan::Info { shift: first_shift(&vector), vector: Box::new(vector), names, data }))
     }
 
@@ -404,6 +420,13 @@ fn first_shift(vector: &VectorPlan) -> Shift {
     match vector {
         VectorPlan::Selector(selector) => selector.shift,
         VectorPlan::OverRange { range: RangePlan::Selector { selector, .. }, .. } => selector.shift,
+        VectorPlan::OverRange { range: RangePlan::Subquery { vector, shift, .. }, .. } => {
+            let inner = first_shift(vector);
+            match inner.at {
+                Some(_) => inner,
+                None => Shift { at: shift.at, offset: shift.offset + inner.offset },
+            }
+        }
         VectorPlan::Map { vector, .. } | VectorPlan::WithScalar { vector, .. } => first_shift(vector),
         _ => Shift::default(),
     }
@@ -526,6 +549,8 @@ fn positive(what: &str, duration: Duration) -> Result<i64, QueryError> {
 fn milliseconds(what: &str, duration: Duration) -> Result<i64, QueryError> {
     match i64::try_from(duration.as_millis()) {
         Ok(ms) if ms <= TIME_MAX => Ok(ms),
-        _ => bad(format!("parse error: the {what} is {}s, at most {}s are allowed", duration.as_secs(), TIME_MAX / 1000)),
+        _ => {
+            bad(format!("parse error: the {what} is {}s, at most {}s are allowed", duration.as_secs(), TIME_MAX / 1000))
+        }
     }
 }
