@@ -12,6 +12,12 @@ use crate::series::Labels;
 use hashbrown::HashSet;
 use std::time::Instant;
 
+/// A query that may nest deeper than this is evaluated on a thread of its own.
+const LEVELS_HERE_MAX: usize = 64;
+
+/// Stack of that thread, of which only what is touched costs memory: 32 KiB for each level that a query may have.
+const DEEP_STACK_BYTES: usize = 32 << 20;
+
 /// How an engine is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -46,7 +52,7 @@ impl Engine {
 
     /// Checks that `text` is a query that this engine can evaluate, without evaluating it.
     pub fn check(&self, text: &str) -> Result<(), QueryError> {
-        plan::build(text, Grid::instant(0), self.options.subquery_step_ms).map(drop)
+        with_stack_for(text, || plan::build(text, Grid::instant(0), self.options.subquery_step_ms).map(drop))
     }
 
     /// Evaluates a query.
@@ -54,6 +60,10 @@ impl Engine {
     /// # Errors
     /// [`QueryError`] says whose fault it is and how to put it right; nothing is answered in part.
     pub fn query(&self, source: &dyn Source, request: &Request<'_>) -> Result<Answer, QueryError> {
+        with_stack_for(request.text, || self.evaluate(source, request))
+    }
+
+    fn evaluate(&self, source: &dyn Source, request: &Request<'_>) -> Result<Answer, QueryError> {
         let started = Instant::now();
         let (grid, is_range) = grid_of(request.range)?;
         let lookback_ms = request.lookback_ms.unwrap_or(self.options.lookback_ms);
@@ -69,6 +79,22 @@ impl Engine {
         let (warnings, infos) = run.notes.finish();
         Ok(Answer { value, warnings, infos, stats: QueryStats { series, samples, points, elapsed: started.elapsed() } })
     }
+}
+
+/// Runs `work` here, or for a query that nests deeply on a thread whose stack is large enough for any plan.
+fn with_stack_for<T: Send>(text: &str, work: impl FnOnce() -> Result<T, QueryError> + Send) -> Result<T, QueryError> {
+    if plan::levels(text) <= LEVELS_HERE_MAX {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let deep = std::thread::Builder::new().name("promql-deep".into()).stack_size(DEEP_STACK_BYTES);
+        match deep.spawn_scoped(scope, work) {
+            Ok(handle) => handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => {
+                Err(QueryError::Execution(format!("cannot start a thread for a deeply nested query: {error}")))
+            }
+        }
+    })
 }
 
 fn grid_of(range: TimeRange) -> Result<(Grid, bool), QueryError> {

@@ -17,6 +17,8 @@ mod notes;
 mod plan;
 mod source;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use engine::{Engine, Options};

@@ -20,6 +20,9 @@ use std::time::{Duration, SystemTime};
 /// Operators, calls and brackets beyond this many are refused: each may be a level of recursion in parser and engine.
 const OPERATORS_MAX: usize = 1000;
 
+/// Memory that the compiled expression of one `label_replace` may take.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
 /// Durations and times beyond this many milliseconds (30,000 years) are refused, so that sums cannot overflow.
 pub(in crate::promql) const TIME_MAX: i64 = 1_000_000_000_000_000;
 
@@ -38,12 +41,23 @@ pub(in crate::promql) fn build(text: &str, grid: Grid, default_step: i64) -> Res
             "parse error: the escape at {place} is no character; write the character itself or \\u and its number"
         ));
     }
-    let expr =
-        promql_parser::parser::parse(text).map_err(|reason| QueryError::BadData(format!("parse error: {reason}")))?;
+    let expr = parse(text)?;
     let mut builder = Builder { text, grid, default_step, calls: outline.calls.into_iter() };
     let mut plan = builder.plan(&expr)?;
     super::reach::fix(&mut plan);
     Ok(plan)
+}
+
+/// How deep the plan of `text` can be at most.
+pub(in crate::promql) fn levels(text: &str) -> usize {
+    outline(text).operators
+}
+
+/// Parses with the crate, whose panics (should it have any) must not be ours.
+fn parse(text: &str) -> Result<Expr, QueryError> {
+    let parsed = std::panic::catch_unwind(|| promql_parser::parser::parse(text));
+    let parsed = parsed.unwrap_or_else(|_| Err("the parser cannot make anything of this query".to_string()));
+    parsed.map_err(|reason| QueryError::BadData(format!("parse error: {reason}")))
 }
 
 fn bad<T>(sentence: impl Into<String>) -> Result<T, QueryError> {
@@ -456,7 +470,8 @@ fn relabel(function: &str, strings: Vec<String>) -> Result<Relabel, QueryError> 
     match (function, <[String; 4]>::try_from(strings)) {
         ("label_replace", Ok([target, replacement, source, pattern])) => {
             let target = label_name(target)?;
-            match regex::Regex::new(&format!("^(?s:{pattern})$")) {
+            let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(REGEX_BYTES_MAX).build();
+            match regex {
                 Ok(regex) => Ok(Relabel::Replace { target, replacement, source, regex }),
                 Err(reason) => bad(format!("invalid regular expression in label_replace(): {pattern:?}: {reason}")),
             }

@@ -7,7 +7,7 @@ mod function;
 mod position;
 mod reach;
 
-pub(super) use build::{TIME_MAX, build};
+pub(super) use build::{TIME_MAX, build, levels};
 pub(super) use function::{DateFunction, MapFunction, RangeFunction};
 
 use super::grid::Shift;

@@ -208,7 +208,7 @@ mod tests {
         for (text, want) in [
             (r#"a{b="\x7f"}"#, None),
             (r#"a{b="\xff"}"#, Some(5)),
-            (r#"f("a\\xff", 'z\377')"#, Some(13)),
+            (r#"f("a\\xff", 'z\377')"#, Some(14)),
             (r#"a{b=`\xff`}"#, None),
         ] {
             assert_eq!(outline(text).byte_escape, want, "{text}");
