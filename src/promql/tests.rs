@@ -128,7 +128,7 @@ fn errors_say_what_was_wrong() {
         ("label_replace(m_total, \"\", \"\", \"\", \"\")", NOON, "bad_data", "invalid label name \"\""),
         ("m_total and 1", NOON, "bad_data", "set operator"),
         ("exp(NaN)", NOON, "bad_data", "expected type instant vector"),
-        ("m_total / ignoring (host) meta", NOON, "execution", "many-to-one matching must be explicit"),
+        ("m_total / on (zone) meta", NOON, "execution", "many-to-one matching must be explicit"),
         ("meta / on (owner) m_total", NOON, "execution", "many-to-many matching not allowed"),
         ("label_replace(m_total, \"host\", \"\", \"\", \"\")", NOON, "execution", "same labelset"),
         ("topk(NaN, m_total)", NOON, "execution", "Parameter value is NaN"),

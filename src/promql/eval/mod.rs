@@ -11,7 +11,7 @@ mod spread;
 mod vector;
 mod window;
 
-pub(super) use merge::{Nothing, Renamed, lay_over};
+pub(super) use merge::{Nothing, Renamed};
 pub(super) use run::{Run, Scratch};
 pub(super) use spread::spread;
 pub(super) use vector::{BoxedVector, Held, Metric, Repeated, Trimmed, Vector, columns};
