@@ -24,5 +24,6 @@ mod value;
 pub use engine::{Engine, Options};
 pub use error::QueryError;
 pub use limits::{Cancel, Limits};
+pub use plan::parse_selector;
 pub use source::{Samples, Selection, Source, SourceError};
 pub use value::{Answer, Point, QueryStats, Request, Series, TimeRange, Value};

@@ -141,6 +141,24 @@ fn errors_say_what_was_wrong() {
 }
 
 #[test]
+fn selectors_alone_give_their_matchers() {
+    for (text, want) in [
+        ("up", r#"__name__="up""#),
+        (r#"up{job=~"a|b", x!=""}"#, r#"__name__="up" job=~"a|b" x!="""#),
+        (r#"{"cpu.usage", host!~"x.*"}"#, r#"__name__="cpu.usage" host!~"x.*""#),
+    ] {
+        let matchers: Vec<String> = parse_selector(text).unwrap().iter().map(Matcher::to_string).collect();
+        let mut got = matchers;
+        got.sort();
+        assert_eq!(got.join(" "), want, "{text}");
+    }
+    for text in ["", "{}", "up offset 1m", "up[5m]", "sum(up)", "1", "up @ 5", &"(".repeat(5000)] {
+        let error = parse_selector(text).expect_err(text);
+        assert_eq!(error.error_type(), "bad_data", "{text}");
+    }
+}
+
+#[test]
 fn times_that_make_no_sense_are_refused() {
     for (range, want) in [
         (TimeRange::Range { start: 0, end: 10, step: 0 }, "the step is 0ms"),
