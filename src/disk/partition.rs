@@ -83,7 +83,9 @@ impl Partition {
         let mut files = self.files.write();
         files.retain(|older| {
             let gone = file.name().contains(&older.name());
-            if gone {
+            // A file that was archived by itself has its own name again: the rename has replaced it already, and who
+            // reads the older one has it open.
+            if gone && file.name() != older.name() {
                 older.supersede();
             }
             !gone
