@@ -15,6 +15,16 @@ pub trait Clock: Send + Sync {
 /// A clock as components share it.
 pub type SharedClock = Arc<dyn Clock>;
 
+/// The machine's wall clock, for who cannot be handed a clock.
+pub fn wall_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clock")]
+    let now = SystemTime::now();
+    match now.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_millis() as i64,
+        Err(before) => -(before.duration().as_millis() as i64),
+    }
+}
+
 /// The machine's clock.
 pub struct SystemClock {
     started: Instant,
@@ -30,15 +40,11 @@ impl SystemClock {
 
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
-        #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clock")]
-        let now = SystemTime::now();
-        match now.duration_since(UNIX_EPOCH) {
-            Ok(after) => after.as_millis() as i64,
-            Err(before) => -(before.duration().as_millis() as i64),
-        }
+        wall_ms()
     }
 
     fn monotonic(&self) -> Duration {
+        #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clock")]
         self.started.elapsed()
     }
 }

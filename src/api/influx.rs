@@ -7,8 +7,11 @@ use super::params::Params;
 use super::reply::Reply;
 use super::status::rfc_3339;
 use super::{Backend, Call};
+use crate::inlet::{BodyError, Coding, Written};
+use crate::lineproto::Precision;
+use crate::store::Refusal;
 use hyper::StatusCode;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 /// The InfluxDB release whose write API this one follows. Clients decide by it what they may send.
@@ -17,6 +20,12 @@ const INFLUXDB_VERSION: &str = "1.8.10";
 const VERSION_HEADER: HeaderName = HeaderName::from_static("x-influxdb-version");
 const BUILD_HEADER: HeaderName = HeaderName::from_static("x-influxdb-build");
 const ERROR_HEADER: HeaderName = HeaderName::from_static("x-influxdb-error");
+
+/// Seconds after which an agent may send again what could not be stored.
+const RETRY_AFTER_S: &str = "2";
+
+/// Where lines go whose sender names no database.
+const DEFAULT_DATABASE: &str = "default";
 
 /// Statements that one request may carry.
 const STATEMENTS_MAX: usize = 100;
@@ -52,11 +61,10 @@ pub struct WriteTarget {
 }
 
 impl WriteTarget {
-    /// Reads the parameters of `POST /write`: `db` is needed.
+    /// Reads the parameters of `POST /write`. Without `db`, lines go to the database `default`.
     pub fn of_v1(params: &Params) -> Result<Self, ApiError> {
-        let database = params.given("db").ok_or_else(|| ApiError::bad_data("database is required: ?db=<name>"))?;
         Ok(WriteTarget {
-            database: database.to_string(),
+            database: params.given("db").unwrap_or(DEFAULT_DATABASE).to_string(),
             retention_policy: params.given("rp").map(str::to_string),
             org: None,
             precision: params.given("precision").map(str::to_string),
@@ -95,13 +103,78 @@ pub async fn write_v2(call: Call) -> Reply {
     }
 }
 
-/// THE WRITE SEAM. Here `call.body` is the stream of the body, not read yet, and `call.head` has its headers
-/// (`Content-Encoding`, `Content-Length`). Until the store stands behind it, every write is refused: an answer of 204
-/// would be a promise that nobody keeps.
+/// Hands a body on to be stored, and says what became of it. 204 is a promise, docs/design.md says which.
 async fn write(call: Call, target: WriteTarget) -> Reply {
-    drop(call.body);
-    let what = format!("database {:?} cannot be written to: this build has no store", target.database);
-    refuse(StatusCode::SERVICE_UNAVAILABLE, &what)
+    let Some(intake) = &call.api.intake else {
+        return unavailable("this server takes no lines");
+    };
+    let precision = match target.precision.as_deref().unwrap_or("ns").parse::<Precision>() {
+        Ok(precision) => precision,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let encoding = call.head.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+    let encoding = String::from_utf8_lossy(encoding);
+    let Some(coding) = Coding::parse(&encoding) else {
+        let what = format!("Content-Encoding {encoding:?} is not spoken here: send gzip, or the body as it is");
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &what);
+    };
+    match intake.body(&target.database, precision, coding, call.body).await {
+        Ok(written) if written.refused == 0 => Reply::empty(StatusCode::NO_CONTENT),
+        Ok(written) => partial_write(&written),
+        Err(error) => not_written(&error),
+    }
+}
+
+/// Some lines were refused. The others are stored, so this is an acknowledgement too.
+fn partial_write(written: &Written) -> Reply {
+    let Written { lines, refused, first } = written;
+    let mut what = String::from("partial write:");
+    for refusal in first {
+        what.push_str(&format!(" line {}, column {}: {};", refusal.line, refusal.column, refusal.message));
+    }
+    let more = refused - first.len() as u64;
+    if more > 0 {
+        what.push_str(&format!(" and {more} more lines;"));
+    }
+    what.push_str(&format!(" written={lines} dropped={refused}"));
+    let listed = |r: &Refusal| json!({ "line": r.line, "column": r.column, "reason": r.reason, "message": r.message });
+    let body = json!({
+        "error": what,
+        "code": "invalid",
+        "message": what,
+        "written": lines,
+        "dropped": refused,
+        "lines": first.iter().map(listed).collect::<Vec<_>>(),
+    });
+    Reply::json_value(StatusCode::BAD_REQUEST, &body)
+}
+
+/// Nothing was stored.
+fn not_written(error: &BodyError) -> Reply {
+    let what = match std::error::Error::source(error) {
+        Some(cause) if matches!(error, BodyError::Unavailable(_)) => match cause.source() {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        },
+        _ => error.to_string(),
+    };
+    match error {
+        BodyError::TooLarge { limit, setting, .. } => {
+            let body = json!({
+                "error": what, "code": "request too large", "message": what,
+                "limit": limit, "setting": setting, "maxLength": limit,
+            });
+            Reply::json_value(StatusCode::PAYLOAD_TOO_LARGE, &body)
+        }
+        BodyError::Coding(_) | BodyError::Cut(_) => refuse(StatusCode::BAD_REQUEST, &what),
+        BodyError::Slow(_) => refuse(StatusCode::REQUEST_TIMEOUT, &what),
+        BodyError::Unavailable(_) => unavailable(&what),
+    }
+}
+
+/// Not now: agents keep what they sent and send it again.
+fn unavailable(what: &str) -> Reply {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, what).with(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S))
 }
 
 /// `/ping`: 204, or with `verbose` 200 and the version as JSON.

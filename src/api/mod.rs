@@ -34,6 +34,7 @@ pub use observe::{Observer, Unobserved};
 pub use reply::Reply;
 pub use server::{BindError, Server, ServerLimits};
 
+use crate::inlet::Intake;
 use gate::Gate;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
@@ -74,6 +75,7 @@ pub struct Api {
     backend: Arc<dyn Backend>,
     observer: Arc<dyn Observer>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
+    intake: Option<Intake>,
     options: Options,
     started_ms: i64,
     queries: Gate,
@@ -94,12 +96,18 @@ impl Api {
             backend,
             observer,
             metrics: Box::new(metrics),
+            intake: None,
             started_ms: (options.now_ms)(),
             queries: Gate::new("query", options.query_concurrency, options.queue_timeout),
             pages: Gate::new("page", PAGES_MAX, options.queue_timeout),
             actions: Gate::new("action", ACTIONS_MAX, options.queue_timeout),
             options,
         }
+    }
+
+    /// With a place for the lines of `/write` to go: without one, they are refused.
+    pub fn with_intake(self, intake: Intake) -> Self {
+        Api { intake: Some(intake), ..self }
     }
 
     /// Makes a status page on a thread where that may block.

@@ -19,9 +19,10 @@ mod tests;
 mod tree;
 mod values;
 
+pub use crate::lineproto::Precision;
 pub use fault::{ConfigError, Fault};
 pub use load::Flags;
-pub use values::{Listen, LogFormat, MemoryLimit, Names, Precision, Secret, WalSync};
+pub use values::{Listen, LogFormat, MemoryLimit, Names, Secret, WalSync};
 
 use scalar::{count, list, switch, text};
 use serde::{Deserialize, Serialize};

@@ -3,17 +3,17 @@
 /// What the settings behind [`Limits`] are called in the configuration file.
 pub mod setting {
     /// [`Limits::line_bytes_max`](super::Limits::line_bytes_max)
-    pub const LINE_BYTES_MAX: &str = "ingest.line_bytes_max";
+    pub const LINE_BYTES_MAX: &str = "ingest.max_line_bytes";
     /// [`Limits::key_bytes_max`](super::Limits::key_bytes_max)
-    pub const KEY_BYTES_MAX: &str = "ingest.key_bytes_max";
+    pub const KEY_BYTES_MAX: &str = "ingest.max_key_bytes";
     /// [`Limits::tags_max`](super::Limits::tags_max)
-    pub const TAGS_MAX: &str = "ingest.tags_max";
+    pub const TAGS_MAX: &str = "ingest.max_tags";
     /// [`Limits::name_bytes_max`](super::Limits::name_bytes_max)
-    pub const NAME_BYTES_MAX: &str = "ingest.name_bytes_max";
+    pub const NAME_BYTES_MAX: &str = "ingest.max_name_bytes";
     /// [`Limits::value_bytes_max`](super::Limits::value_bytes_max)
-    pub const VALUE_BYTES_MAX: &str = "ingest.value_bytes_max";
+    pub const VALUE_BYTES_MAX: &str = "ingest.max_value_bytes";
     /// [`Limits::fields_max`](super::Limits::fields_max)
-    pub const FIELDS_MAX: &str = "ingest.fields_max";
+    pub const FIELDS_MAX: &str = "ingest.max_fields";
 }
 
 /// The limits of one line. The defaults are those of peers where they have one; what is as large as its limit is fine.

@@ -283,73 +283,73 @@ fn each_limit_is_named_and_holds_to_the_byte() {
             "line",
             format!("m v=\"{}\"", long(10)) + &" ".repeat(84),
             format!("m v=1{}", " ".repeat(96)),
-            "line is longer than the 100 bytes of ingest.line_bytes_max",
+            "line is longer than the 100 bytes of ingest.max_line_bytes",
         ),
         (
             "line with CRLF",
             format!("m v=1{}\r\n", " ".repeat(94)),
             format!("m v=1{}\r\n", " ".repeat(95)),
-            "line is longer than the 100 bytes of ingest.line_bytes_max",
+            "line is longer than the 100 bytes of ingest.max_line_bytes",
         ),
         (
             "bad line",
             "m v=1".into(),
             format!("m v=NaN{}", " ".repeat(94)),
-            "line is longer than the 100 bytes of ingest.line_bytes_max",
+            "line is longer than the 100 bytes of ingest.max_line_bytes",
         ),
         (
             "blank line",
             " ".repeat(100) + "\nm v=1",
             " ".repeat(101),
-            "line is longer than the 100 bytes of ingest.line_bytes_max",
+            "line is longer than the 100 bytes of ingest.max_line_bytes",
         ),
         (
             "key",
             format!(r"m,a={0}{0},b=\ \ \ xxxxxxx v=1", r"\ \ \ \ \ "),
             format!(r"m,a={0}{0},b=\ \ \ \ xxxxxx v=1", r"\ \ \ \ \ "),
-            "measurement and tags have 41 bytes, more than the 40 of ingest.key_bytes_max",
+            "measurement and tags have 41 bytes, more than the 40 of ingest.max_key_bytes",
         ),
         (
             "tags",
             "m,a=1,b=2 v=1".into(),
             "m,a=1,b=2,c=3 v=1".into(),
-            "line has 3 tags, more than the 2 of ingest.tags_max",
+            "line has 3 tags, more than the 2 of ingest.max_tags",
         ),
         (
             "fields",
             "m a=1,b=2,c=3".into(),
             "m a=1,b=2,c=3,d=4".into(),
-            "line has more than the 3 fields of ingest.fields_max",
+            "line has more than the 3 fields of ingest.max_fields",
         ),
         (
             "measurement",
             r"abcdefg\  v=1".into(),
             "abcdefghi v=1".into(),
-            "measurement `abcdefghi` has 9 bytes, more than the 8 of ingest.name_bytes_max",
+            "measurement `abcdefghi` has 9 bytes, more than the 8 of ingest.max_name_bytes",
         ),
         (
             "tag key",
             "m,abcdefgh=1 v=1".into(),
             "m,abcdefghi=1 v=1".into(),
-            "tag key `abcdefghi` has 9 bytes, more than the 8 of ingest.name_bytes_max",
+            "tag key `abcdefghi` has 9 bytes, more than the 8 of ingest.max_name_bytes",
         ),
         (
             "field name",
             "m abcdefgh=1".into(),
             "m abcdefghi=1".into(),
-            "field name `abcdefghi` has 9 bytes, more than the 8 of ingest.name_bytes_max",
+            "field name `abcdefghi` has 9 bytes, more than the 8 of ingest.max_name_bytes",
         ),
         (
             "tag value",
             "m,a=abcdefghij v=1".into(),
             "m,a=abcdefghijk v=1".into(),
-            "tag value `abcdefghijk` has 11 bytes, more than the 10 of ingest.value_bytes_max",
+            "tag value `abcdefghijk` has 11 bytes, more than the 10 of ingest.max_value_bytes",
         ),
         (
             "string",
             "m v=\"abcdefghij\"".into(),
             "m v=\"abcdefghijk\"".into(),
-            "string value `abcdefghijk` has 11 bytes, more than the 10 of ingest.value_bytes_max",
+            "string value `abcdefghijk` has 11 bytes, more than the 10 of ingest.max_value_bytes",
         ),
     ] {
         let points = parse_points(fits.as_bytes(), &limits);
@@ -388,6 +388,9 @@ fn a_bad_line_costs_only_itself() {
         ("escaped quote at the end", "a v=\"1\\\"\nb v=1", "1 !unterminated_string, 2 b"),
         ("quotes in names and tags", "a,t=\"x v=1\nb \"v=1\nc v\"=1", "1 a, 2 b, 3 c"),
         ("too long", "a v=111111111111111111111111111111111111111111111111111111111\nb v=1", "1 !line_too_long, 2 b"),
+        ("blanks without end before a comment", &(" ".repeat(60) + "# x\nb v=1"), "1 !line_too_long, 2 b"),
+        ("blanks before a comment", &(" ".repeat(59) + "# x\nb v=1"), "2 b"),
+        ("comment longer than a line", &format!("#{}\nb v=1", "x".repeat(100)), "2 b"),
         ("comment without end", "a v=1\n# b v=1", "1 a"),
         ("NUL", "\0\na v=1", "1 !no_fields, 2 a"),
     ] {
@@ -407,4 +410,80 @@ fn a_line_knows_where_it_stands_and_when_it_was() {
     }
     let late = Fault::TimeOutOfRange { got: "9223372036854775807s".into() };
     assert_eq!(got, [(11, 1, Ok(Some(1000))), (14, 14, Err(LineError { fault: late, column: 9 })), (15, 42, Ok(None))]);
+}
+
+#[test]
+fn a_body_is_cut_where_lines_surely_end() {
+    let limits = Limits { line_bytes_max: 20, ..Limits::default() };
+    // For each piece: number of the first line, the lines, the rest.
+    for (name, pieces, want) in [
+        ("in a line", &["a v=1\nb v", "=2\nc"][..], &[(1, "a v=1\n", "b v"), (2, "b v=2\n", "c"), (3, "c", "")][..]),
+        ("in CRLF", &["a v=1\r", "\nb"], &[(1, "", "a v=1\r"), (1, "a v=1\r\n", "b"), (2, "b", "")]),
+        (
+            "in a string",
+            &["a v=\"1\n2", "\"\nb v=1\n"],
+            &[(1, "", "a v=\"1\n2"), (1, "a v=\"1\n2\"\nb v=1\n", ""), (4, "", "")],
+        ),
+        (
+            "after a quote that may close or not",
+            &["a v=\"1\n2\"", "x\n"],
+            &[(1, "", "a v=\"1\n2\""), (1, "a v=\"1\n2\"x\n", ""), (3, "", "")],
+        ),
+        (
+            "a string that cannot close any more",
+            &["a v=\"1\nb v=1\nc v=1", "11", "\nd v=1"],
+            &[
+                (1, "", "a v=\"1\nb v=1\nc v=1"),
+                (1, "a v=\"1\nb v=1\n", "c v=111"),
+                (3, "c v=111\n", "d v=1"),
+                (4, "d v=1", ""),
+            ],
+        ),
+        (
+            "in a line without end",
+            &["a v=1", "11111111111111111", "111", "1\nb v=1\n"],
+            &[(1, "", "a v=1"), (1, "a v=111111111111111111", ""), (1, "", ""), (2, "b v=1\n", ""), (3, "", "")],
+        ),
+    ] {
+        let mut splitter = Splitter::new(&limits);
+        let (mut buffer, mut got) = (String::new(), Vec::new());
+        for (index, piece) in pieces.iter().chain([&""]).enumerate() {
+            buffer += piece;
+            let split = splitter.split(buffer.as_bytes(), index == pieces.len());
+            let [lines, rest] = [split.lines, split.rest].map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+            got.push((split.number, lines, rest.clone()));
+            buffer = rest;
+        }
+        let want: Vec<_> = want.iter().map(|(n, lines, rest)| (*n, lines.to_string(), rest.to_string())).collect();
+        assert_eq!(got, want, "{name}");
+    }
+}
+
+#[test]
+fn keys_and_names_are_equal_where_their_bytes_are() {
+    let limits = Limits::default();
+    let mut lines = Lines::new(b"cpu,a=b v=1,v=1\n  cpu,a=b v=1\ncpu,a=c v=1", &limits);
+    let mut keys = Vec::new();
+    while let Some(Ok(line)) = lines.next_line() {
+        keys.push(line.key);
+        assert!(line.fields.iter().all(|field| *field == line.fields[0]));
+    }
+    assert_eq!(keys[0], keys[1]);
+    assert_ne!(keys[0], keys[2]);
+}
+
+#[test]
+fn the_page_tells_the_truth() {
+    let page = include_str!("../../docs/line-protocol.md");
+    let (_, table) = page.split_once("## Reasons").unwrap();
+    let mut count = 0;
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let reason = cells[1].trim_matches('`');
+        for example in cells[2].split('`').skip(1).step_by(2) {
+            assert_eq!(refusal(example.as_bytes(), &Limits::default()).0, reason, "{example}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} examples were found");
 }

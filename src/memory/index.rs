@@ -4,7 +4,7 @@ use super::row::Row;
 use super::schema::{Field, Schema};
 use crate::codec::lines::FIELDS_MAX;
 use crate::series::postings::{LabelIndex, name_literals, name_passes, select_sets};
-use crate::series::{DATABASE_LABEL, Labels, METRIC_NAME, Matcher};
+use crate::series::{Labels, METRIC_NAME, Matcher};
 use hashbrown::{HashMap, HashTable};
 use roaring::RoaringBitmap;
 use std::collections::BTreeSet;
@@ -313,12 +313,9 @@ impl Index {
         rows & select_sets(self, matchers)
     }
 
-    /// Distinct values of each label, and how many series carry it, for operators who look for what is large.
-    pub fn label_sizes(&self) -> impl Iterator<Item = (&str, usize, u64)> {
-        self.labels
-            .iter()
-            .filter(|(name, _)| &***name != DATABASE_LABEL)
-            .map(|(name, values)| (&**name, values.len(), values.values().map(RoaringBitmap::len).sum()))
+    /// Distinct values of each label.
+    pub fn label_sizes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.labels.iter().map(|(name, values)| (&**name, values.len() as u64))
     }
 
     /// Series of each metric.

@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn places_count_lines_and_bytes_from_one() {
-        for (text, offset, want) in [("ab", 0, "(1:1)"), ("ab\ncd", 4, "(2:2)"), ("ä(b)", 3, "(1:4)"), ("", 9, "(1:1)")] {
+        for (text, offset, want) in [("ab", 0, "(1:1)"), ("ab\ncd", 4, "(2:2)"), ("ä(b)", 3, "(1:4)"), ("", 9, "(1:1)")]
+        {
             assert_eq!(Place::new(text, offset).to_string(), want, "{text:?} at {offset}");
         }
     }

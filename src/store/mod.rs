@@ -16,7 +16,7 @@ pub use batch::Batch;
 pub use maintain::Maintained;
 pub use select::Reader;
 pub use stage::{Refusal, Report, Stage, Terms};
-pub use status::{DatabaseStatus, StoreStatus, TierStatus};
+pub use status::{DatabaseStatus, Sizes, StoreStatus, TierStatus};
 
 use crate::clock::SharedClock;
 use crate::config::{Config, Names, WalSync};
@@ -169,6 +169,7 @@ impl Store {
             },
             segment_bytes: config.wal.segment_bytes,
             queue_bytes_max: WAL_QUEUE_BYTES,
+            bytes_max: config.wal.max_bytes,
         };
         let wal = Wal::start(vfs.clone(), clock.clone(), options, generation, replayed.next_lsn, apply)?;
         let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };

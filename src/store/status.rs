@@ -112,3 +112,44 @@ impl Store {
         self.telemetry.wal.unsynced_age.set(wal.unsynced_age.as_secs_f64());
     }
 }
+
+/// What takes up the index of the memory tier.
+#[derive(Debug, Default)]
+pub struct Sizes {
+    /// Metrics and how many series each has.
+    pub metrics: Vec<(String, u64)>,
+    /// Labels and how many values each has.
+    pub labels: Vec<(String, u64)>,
+}
+
+impl Store {
+    /// Sizes over all databases.
+    pub fn sizes(&self) -> Sizes {
+        let mut metrics: BTreeMap<String, u64> = BTreeMap::new();
+        let mut labels: BTreeMap<String, u64> = BTreeMap::new();
+        for database in self.databases.all() {
+            let index = database.index.read();
+            for (metric, series) in index.metric_sizes().filter(|(_, series)| *series > 0) {
+                *metrics.entry(metric.to_string()).or_default() += series;
+            }
+            for (label, values) in index.label_sizes() {
+                *labels.entry(label.to_string()).or_default() += values;
+            }
+        }
+        Sizes { metrics: metrics.into_iter().collect(), labels: labels.into_iter().collect() }
+    }
+
+    /// The names of all databases.
+    pub fn database_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.databases.all().iter().map(|d| d.name.to_string()).collect();
+        names.extend(self.partitions.databases().iter().map(ToString::to_string));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Makes sure that there is a database of this name. One without data is gone after a restart.
+    pub fn create_database(&self, name: &str) {
+        self.databases.get_or_create(name);
+    }
+}

@@ -1,9 +1,9 @@
 //! The metrics, a struct a part of the daemon. The help texts are the documentation for users; they say what is
 //! counted, the doc comments here add what a caller must know.
 
-use super::labels::{Endpoint, LineRejection, Outcome, Protocol, RequestRejection, Tier};
+use super::labels::{Endpoint, Outcome, Protocol, RequestRejection, Tier};
 use super::register::Register;
-use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 use std::array::from_fn;
 
 /// What came in by one protocol. Lines and samples count once they are stored.
@@ -18,7 +18,8 @@ pub struct InletMetrics {
     pub strings_dropped: IntCounter,
     /// Integers beyond 2^53, stored as the nearest float.
     pub integers_rounded: IntCounter,
-    rejected: [IntCounter; LineRejection::ALL.len()],
+    protocol: &'static str,
+    rejected: IntCounterVec,
 }
 
 impl InletMetrics {
@@ -46,14 +47,16 @@ impl InletMetrics {
                 bytes: bytes.with_label_values(&[protocol]),
                 strings_dropped: strings.with_label_values(&[protocol]),
                 integers_rounded: integers.with_label_values(&[protocol]),
-                rejected: LineRejection::ALL.map(|reason| rejected.with_label_values(&[protocol, reason.as_str()])),
+                protocol,
+                rejected: rejected.clone(),
             }
         })
     }
 
-    /// Lines not stored for this reason.
-    pub fn rejected(&self, reason: LineRejection) -> &IntCounter {
-        &self.rejected[reason as usize]
+    /// Counts lines that were not stored. Reasons come from a closed list in the code: `LineError::reason` and the few
+    /// that the store adds. Looks the reason up: call it once a batch.
+    pub fn rejected(&self, reason: &'static str, lines: u64) {
+        self.rejected.with_label_values(&[self.protocol, reason]).inc_by(lines);
     }
 }
 

@@ -44,34 +44,6 @@ label! {
 }
 
 label! {
-    /// Why a line was not stored.
-    LineRejection {
-        /// It is not line protocol.
-        Syntax => "syntax",
-        /// `ingest.max_line_bytes`
-        LineTooLong => "line_too_long",
-        /// `ingest.max_key_bytes`
-        KeyTooLong => "key_too_long",
-        /// `ingest.max_name_bytes`
-        NameTooLong => "name_too_long",
-        /// `ingest.max_value_bytes`
-        ValueTooLong => "value_too_long",
-        /// `ingest.max_tags`
-        TooManyTags => "too_many_tags",
-        /// `ingest.max_fields`
-        TooManyFields => "too_many_fields",
-        /// `ingest.max_future`
-        Future => "future",
-        /// `retention.disk`
-        Expired => "expired",
-        /// The time does not fit into milliseconds of 64 bits.
-        TimeRange => "time_range",
-        /// The store refused it: the disk is full, the log failed or is too long.
-        Unavailable => "unavailable",
-    }
-}
-
-label! {
     /// Why a request was not served.
     RequestRejection {
         /// It is not HTTP, or its parameters cannot be read.

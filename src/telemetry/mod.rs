@@ -16,7 +16,7 @@ mod tests;
 pub use groups::{
     DiskMetrics, HttpMetrics, InletMetrics, QueryMetrics, SealMetrics, TcpMetrics, TierMetrics, UdpMetrics, WalMetrics,
 };
-pub use labels::{Endpoint, LineRejection, Outcome, Protocol, RequestRejection, Tier};
+pub use labels::{Endpoint, Outcome, Protocol, RequestRejection, Tier};
 
 use prometheus::{Registry, TextEncoder};
 use register::Register;

@@ -102,7 +102,7 @@ fn the_dashboard_asks_for_metrics_that_exist() {
 fn each_handle_moves_the_sample_that_its_labels_say() {
     let telemetry = Telemetry::new();
     telemetry.inlet(Protocol::Udp).lines.inc_by(3);
-    telemetry.inlet(Protocol::Tcp).rejected(LineRejection::Future).inc();
+    telemetry.inlet(Protocol::Tcp).rejected("future", 1);
     telemetry.http.rejected(RequestRejection::BodyTooLarge).inc_by(2);
     telemetry.tier(Tier::Resident).bytes.set(4096);
     telemetry.query.ended(Endpoint::QueryRange, Outcome::Limit, 0.003);

@@ -52,12 +52,22 @@ pub enum WalError {
     /// An earlier failure left the log in an unknown state.
     #[error("the log failed earlier and takes no more writes until a restart")]
     FailedEarlier,
+    /// The log has grown as long as it may, which it does where sealing does not keep up or fails.
+    #[error(
+        "the log has {bytes} bytes, the limit is {limit} (wal.max_bytes); writes go on when a seal has shortened it"
+    )]
+    Long {
+        /// Bytes of all segments.
+        bytes: u64,
+        /// The setting.
+        limit: u64,
+    },
     /// More bytes wait for the disk than may.
-    #[error("{waiting} bytes wait to be written to the log, the limit is {limit} (wal.queue_bytes_max)")]
+    #[error("{waiting} bytes wait to be written to the log, the limit is {limit}: the disk does not keep up")]
     Overloaded {
         /// Bytes that wait.
         waiting: usize,
-        /// The setting.
+        /// How many may.
         limit: usize,
     },
     /// The daemon is stopping.

@@ -40,6 +40,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Entries of more than this many bytes in all may not wait to be written.
     pub queue_bytes_max: usize,
+    /// Nothing is taken while the segments have more bytes than this in all: they bound how long a start takes.
+    pub bytes_max: u64,
 }
 
 /// What can be logged.
@@ -105,6 +107,7 @@ struct Shared<E> {
     queue: Mutex<Queue<E>>,
     wake: Condvar,
     queue_bytes_max: usize,
+    bytes_max: u64,
     stats: Mutex<Stats>,
 }
 
@@ -173,6 +176,7 @@ impl<E: Entry> Wal<E> {
             queue: Mutex::new(Queue { messages: Vec::new(), bytes: 0, closed: false }),
             wake: Condvar::new(),
             queue_bytes_max: options.queue_bytes_max,
+            bytes_max: options.bytes_max,
             stats: Mutex::new(stats),
         });
         let (events, to_apply) = mpsc::sync_channel::<Event<E>>(GROUPS_WAITING_MAX);
@@ -203,10 +207,13 @@ impl<E: Entry> Wal<E> {
     /// Hands in an entry. The answer comes when it is as durable as the policy says, and applied.
     pub fn append(&self, entry: E) -> oneshot::Receiver<Result<(), WalError>> {
         let (tell, told) = oneshot::channel();
+        let bytes: u64 = self.shared.stats.lock().bytes_by_generation.values().sum();
         let mut queue = self.shared.queue.lock();
         let waiting = queue.bytes + entry.bytes();
         if queue.closed {
             let _ = tell.send(Err(WalError::Closed));
+        } else if bytes > self.shared.bytes_max {
+            let _ = tell.send(Err(WalError::Long { bytes, limit: self.shared.bytes_max }));
         } else if queue.bytes > 0 && waiting > self.shared.queue_bytes_max {
             let _ = tell.send(Err(WalError::Overloaded { waiting, limit: self.shared.queue_bytes_max }));
         } else {

@@ -11,8 +11,8 @@ use super::eval::{BoxedVector, Metric, Run, scalar};
 use super::grid::Grid;
 use super::notes::{Place, Short};
 use super::plan::{Aggregation, Fold, Grouping, ScalarPlan};
-use crate::series::METRIC_NAME;
 use crate::series::Labels;
+use crate::series::METRIC_NAME;
 use hashbrown::HashMap;
 
 /// Aggregates `vector` over `grid`.

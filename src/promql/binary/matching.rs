@@ -21,10 +21,8 @@ pub(in crate::promql) fn combine<'q>(
 ) -> Result<BoxedVector<'q>, QueryError> {
     let swapped = matches!(matching.group, Group::Right(_));
     let (many, one) = if swapped { (right, left) } else { (left, right) };
-    let (fill_many, fill_one) = match swapped {
-        true => (matching.fill_right, matching.fill_left),
-        false => (matching.fill_left, matching.fill_right),
-    };
+    // Upstream turns the sides for `group_right` but not the fill values: `fill_left` then fills the right side.
+    let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
     if many.len() == 0 && fill_many.is_none() || one.len() == 0 && fill_one.is_none() {
         return Ok(Box::new(Nothing));
     }
@@ -39,7 +37,8 @@ pub(in crate::promql) fn combine<'q>(
     let mut groups = vec![Members::default(); signatures.len()];
     many_side.signatures.iter().enumerate().for_each(|(index, group)| groups[*group].many.push(index));
     one_side.signatures.iter().enumerate().for_each(|(index, group)| groups[*group].one.push(index));
-    let check = Check { run, matching, steps, many: &*many, one: &*one, one_side: &one_side, filled: fill_one.is_some() };
+    let check =
+        Check { run, matching, steps, many: &*many, one: &*one, one_side: &one_side, filled: fill_one.is_some() };
     for group in &groups {
         check.group(group)?;
     }
@@ -156,7 +155,8 @@ struct Naming<'a> {
 impl Naming<'_> {
     fn of(&self, many: Option<usize>, one: Option<usize>) -> Metric {
         let metric = |side: &Side, index: usize| side.metrics[index].clone();
-        let signature = |side: &Side, index: usize| Metric::kept(self.matching.signature.of(&side.metrics[index].labels));
+        let signature =
+            |side: &Side, index: usize| Metric::kept(self.matching.signature.of(&side.metrics[index].labels));
         let (mut metric, other) = match (many, one) {
             (Some(many), Some(one)) => (metric(self.many, many), metric(self.one, one)),
             (Some(many), None) => (metric(self.many, many), signature(self.many, many)),
@@ -187,11 +187,22 @@ impl Naming<'_> {
 
 /// What meets to make one series of the result.
 enum Pair {
-    Both { many: usize, one: usize },
+    Both {
+        many: usize,
+        one: usize,
+    },
     /// A series of the many and a value in place of the missing others.
-    Many { many: usize, unless: Vec<usize>, value: f64 },
+    Many {
+        many: usize,
+        unless: Vec<usize>,
+        value: f64,
+    },
     /// The other way round.
-    One { one: usize, unless: Vec<usize>, value: f64 },
+    One {
+        one: usize,
+        unless: Vec<usize>,
+        value: f64,
+    },
 }
 
 struct Pairs<'q> {

@@ -68,13 +68,7 @@ pub(super) struct WithScalar<'q> {
 
 impl<'q> WithScalar<'q> {
     /// `scalar` has a value for every step.
-    pub fn new(
-        operator: Operator,
-        bool: bool,
-        scalar: Vec<f64>,
-        scalar_left: bool,
-        vector: BoxedVector<'q>,
-    ) -> Self {
+    pub fn new(operator: Operator, bool: bool, scalar: Vec<f64>, scalar_left: bool, vector: BoxedVector<'q>) -> Self {
         WithScalar { operator, bool, scalar, scalar_left, vector }
     }
 }

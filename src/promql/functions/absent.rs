@@ -32,7 +32,9 @@ pub(in crate::promql) fn absent_over_time(
     inverse(run, labels, steps, range.len(), |index, scratch, seen| {
         let mut samples = scratch.take_samples();
         range.read(index, scratch, &mut samples)?;
-        seen.iter_mut().zip(range.windows().over(&samples.times)).for_each(|(seen, window)| *seen |= !window.is_empty());
+        seen.iter_mut()
+            .zip(range.windows().over(&samples.times))
+            .for_each(|(seen, window)| *seen |= !window.is_empty());
         scratch.give_samples(samples);
         Ok(())
     })

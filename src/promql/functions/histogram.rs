@@ -285,7 +285,9 @@ mod tests {
             let got = quantile(at, &mut buckets(rows), &mut forced);
             assert_eq!((got, forced), (want, want_forced), "{name}");
         }
-        for (name, rows) in [("no +Inf", &[(1.0, 1.0)][..]), ("only +Inf", &[(inf, 1.0)]), ("empty", &[(1.0, 0.0), (inf, 0.0)])] {
+        for (name, rows) in
+            [("no +Inf", &[(1.0, 1.0)][..]), ("only +Inf", &[(inf, 1.0)]), ("empty", &[(1.0, 0.0), (inf, 0.0)])]
+        {
             assert!(quantile(0.5, &mut buckets(rows), &mut false).is_nan(), "{name}");
         }
     }

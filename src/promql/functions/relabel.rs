@@ -6,7 +6,10 @@ use crate::promql::plan::Relabel;
 use crate::series::METRIC_NAME;
 
 /// The vector with other labels. Series that get the same ones become one, if they have no step in common.
-pub(in crate::promql) fn relabel<'q>(relabel: &Relabel, vector: BoxedVector<'q>) -> Result<BoxedVector<'q>, QueryError> {
+pub(in crate::promql) fn relabel<'q>(
+    relabel: &Relabel,
+    vector: BoxedVector<'q>,
+) -> Result<BoxedVector<'q>, QueryError> {
     let metrics = (0..vector.len()).map(|index| changed(relabel, vector.metric(index))).collect();
     Ok(Renamed::new(vector, metrics).into_merged())
 }

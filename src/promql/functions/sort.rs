@@ -8,7 +8,9 @@ use std::cmp::Ordering;
 /// Puts the series of a one-step vector in order. NaN comes last whichever way values are sorted.
 pub(in crate::promql) fn sort(order: &SortOrder, held: &mut Held) {
     match order {
-        SortOrder::Value { descending } => held.series.sort_by(|(_, a), (_, b)| by_value(*descending, a.at(0), b.at(0))),
+        SortOrder::Value { descending } => {
+            held.series.sort_by(|(_, a), (_, b)| by_value(*descending, a.at(0), b.at(0)))
+        }
         SortOrder::Labels { names, descending } => held.series.sort_by(|(a, _), (b, _)| {
             let order = by_labels(names, &a.labels, &b.labels);
             if *descending { order.reverse() } else { order }
@@ -34,7 +36,8 @@ fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     loop {
         let (left, right) = (run(a), run(b));
-        let order = match (left.first().is_some_and(u8::is_ascii_digit), right.first().is_some_and(u8::is_ascii_digit)) {
+        let order = match (left.first().is_some_and(u8::is_ascii_digit), right.first().is_some_and(u8::is_ascii_digit))
+        {
             (true, true) => {
                 let (left, right) = (significant(left), significant(right));
                 left.len().cmp(&right.len()).then_with(|| left.cmp(right))

@@ -3,12 +3,16 @@
 //! There is one kind of node a PromQL type, so that what the types forbid cannot be written down.
 
 mod build;
+mod call;
 mod function;
 mod position;
 mod reach;
+mod selector;
 
-pub(super) use build::{TIME_MAX, build};
+pub(super) use build::{build, levels};
 pub(super) use function::{DateFunction, MapFunction, RangeFunction};
+pub(super) use selector::TIME_MAX;
+pub use selector::parse_selector;
 
 use super::grid::Shift;
 use super::notes::Place;
@@ -50,22 +54,76 @@ pub(super) enum VectorPlan {
     /// A function that only makes sense for native histograms, which we do not have.
     Nothing,
     /// A function of a range vector.
-    OverRange { function: RangeFunction, parameters: Vec<ScalarPlan>, range: RangePlan, place: Place },
+    OverRange {
+        function: RangeFunction,
+        parameters: Vec<ScalarPlan>,
+        range: RangePlan,
+        place: Place,
+    },
     /// A function of each value by itself.
-    Map { function: MapFunction, parameters: Vec<ScalarPlan>, vector: Box<VectorPlan> },
-    Relabel { relabel: Relabel, vector: Box<VectorPlan> },
-    Sort { order: SortOrder, vector: Box<VectorPlan>, place: Place },
+    Map {
+        function: MapFunction,
+        parameters: Vec<ScalarPlan>,
+        vector: Box<VectorPlan>,
+    },
+    Relabel {
+        relabel: Relabel,
+        vector: Box<VectorPlan>,
+    },
+    Sort {
+        order: SortOrder,
+        vector: Box<VectorPlan>,
+        place: Place,
+    },
     /// `absent(vector)`, with the labels that the answer has.
-    Absent { labels: Labels, vector: Box<VectorPlan> },
-    AbsentOverTime { labels: Labels, range: RangePlan },
-    Histogram { function: HistogramFunction, vector: Box<VectorPlan>, place: Place, parameter_place: Place },
-    Aggregate { aggregation: Aggregation, grouping: Grouping, vector: Box<VectorPlan>, place: Place },
+    Absent {
+        labels: Labels,
+        vector: Box<VectorPlan>,
+    },
+    AbsentOverTime {
+        labels: Labels,
+        range: RangePlan,
+    },
+    Histogram {
+        function: HistogramFunction,
+        vector: Box<VectorPlan>,
+        place: Place,
+        parameter_place: Place,
+    },
+    Aggregate {
+        aggregation: Aggregation,
+        grouping: Grouping,
+        vector: Box<VectorPlan>,
+        place: Place,
+    },
     /// A vector and a scalar: `scalar_left` says which side the scalar is on.
-    WithScalar { operator: Operator, bool: bool, scalar: ScalarPlan, scalar_left: bool, vector: Box<VectorPlan> },
-    Binary { operator: Operator, bool: bool, matching: Matching, left: Box<VectorPlan>, right: Box<VectorPlan> },
-    Set { operator: SetOperator, on: Signature, left: Box<VectorPlan>, right: Box<VectorPlan> },
+    WithScalar {
+        operator: Operator,
+        bool: bool,
+        scalar: ScalarPlan,
+        scalar_left: bool,
+        vector: Box<VectorPlan>,
+    },
+    Binary {
+        operator: Operator,
+        bool: bool,
+        matching: Matching,
+        left: Box<VectorPlan>,
+        right: Box<VectorPlan>,
+    },
+    Set {
+        operator: SetOperator,
+        on: Signature,
+        left: Box<VectorPlan>,
+        right: Box<VectorPlan>,
+    },
     /// `info(vector, selector)`
-    Info { vector: Box<VectorPlan>, names: Vec<Matcher>, data: Vec<Matcher>, shift: Shift },
+    Info {
+        vector: Box<VectorPlan>,
+        names: Vec<Matcher>,
+        data: Vec<Matcher>,
+        shift: Shift,
+    },
     /// An expression that is the same at every step, because `@` fixes all its times: evaluated once.
     Fixed(Box<VectorPlan>),
 }

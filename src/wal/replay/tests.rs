@@ -18,7 +18,13 @@ impl Entry for Text {
 }
 
 fn start(dir: &Path, generation: u64, lsn: u64) -> Wal<Text> {
-    let options = Options { dir: dir.into(), sync: SyncPolicy::Always, segment_bytes: 400, queue_bytes_max: 1 << 20 };
+    let options = Options {
+        dir: dir.into(),
+        sync: SyncPolicy::Always,
+        segment_bytes: 400,
+        queue_bytes_max: 1 << 20,
+        bytes_max: 1 << 30,
+    };
     Wal::start(DiskVfs::shared(), SystemClock::shared(), options, generation, lsn, |event| match event {
         Event::Apply { entries, .. } => entries.into_iter().for_each(|(_, receipt)| receipt.done()),
         Event::Rotated { generation, done } => done.send(Ok(generation)).unwrap(),

@@ -1,0 +1,203 @@
+//! The body of a write, taken as it comes: decompressed and parsed piece by piece, so that a request needs the memory
+//! of a piece and of its compact form, whatever its size. Nothing is stored before the whole body was there.
+
+use super::Intake;
+use crate::lineproto::{Precision, Splitter};
+use crate::store::{Refusal, Report, Stage};
+use crate::telemetry::Protocol;
+use crate::wal::WalError;
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use std::io::{self, Write};
+
+/// Lines are parsed when this many bytes have come together: enough that a block costs one lock and few calls.
+const BLOCK_BYTES: usize = 128 << 10;
+
+/// How a body is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// As it is.
+    Plain,
+    /// gzip, of one or more members.
+    Gzip,
+}
+
+impl Coding {
+    /// The coding that a `Content-Encoding` names; `None` for one that is not spoken here.
+    pub fn parse(name: &str) -> Option<Coding> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Some(Coding::Plain),
+            "gzip" | "x-gzip" => Some(Coding::Gzip),
+            _ => None,
+        }
+    }
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub struct Written {
+    /// Lines stored.
+    pub lines: u64,
+    /// Lines refused.
+    pub refused: u64,
+    /// The first refusals.
+    pub first: Vec<Refusal>,
+}
+
+/// Why nothing of a body was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is larger than a limit allows.
+    #[error("the body has more than {limit} bytes {what}, the limit of {setting}: send smaller batches, or raise it")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+        /// Before or after decompression.
+        what: &'static str,
+        /// The limit's name.
+        setting: &'static str,
+    },
+    /// It is not what its `Content-Encoding` says.
+    #[error("the body cannot be decompressed: {0}; nothing of it was stored")]
+    Coding(#[source] io::Error),
+    /// It ended early, or the client left.
+    #[error("the body ended before its end: {0}; nothing of it was stored")]
+    Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It took too long.
+    #[error("the body did not arrive within {0} s, the limit of http.body_timeout; nothing of it was stored")]
+    Slow(u64),
+    /// The log did not take it.
+    #[error("not stored: {0}")]
+    Unavailable(#[from] WalError),
+}
+
+impl Intake {
+    /// Takes a body as it arrives and stores its good lines. When this returns `Ok`, they are as durable as `wal.sync`
+    /// says.
+    pub async fn body<B>(
+        &self,
+        database: &str,
+        precision: Precision,
+        coding: Coding,
+        mut body: B,
+    ) -> Result<Written, BodyError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let lines = LineSink {
+            stage: self.store.stage(database, precision),
+            splitter: Splitter::new(&self.store.limits()),
+            buffer: Vec::new(),
+            decoded: 0,
+            decoded_max: self.limits.decoded_bytes_max,
+        };
+        let mut decoder = match coding {
+            Coding::Plain => Decoder::Plain(lines),
+            Coding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(lines))),
+        };
+        let mut received = 0;
+        let limits = self.limits;
+        let slow = |_| BodyError::Slow(limits.time_max.as_secs());
+        let deadline = tokio::time::Instant::now() + limits.time_max;
+        while let Some(frame) = tokio::time::timeout_at(deadline, body.frame()).await.map_err(slow)? {
+            let frame = frame.map_err(|error| BodyError::Cut(error.into()))?;
+            let Ok(piece) = frame.into_data() else { continue }; // trailers say nothing to us
+            received += piece.len() as u64;
+            if coding != Coding::Plain && received > limits.compressed_bytes_max {
+                let (limit, setting) = (limits.compressed_bytes_max, "http.max_compressed_bytes");
+                return Err(BodyError::TooLarge { limit, what: "before decompression", setting });
+            }
+            decoder.write_all(&piece).map_err(|error| decoder.refusal(error))?;
+        }
+        let lines = decoder.finish()?;
+        self.telemetry.inlet(Protocol::Http).bytes.inc_by(lines.decoded);
+        let (batch, report) = lines.finish();
+        let stored = self.store.append(batch).await;
+        self.count(Protocol::Http, &report, stored.is_ok());
+        stored?;
+        let Report { lines, refused, first, .. } = report;
+        Ok(Written { lines, refused, first })
+    }
+}
+
+/// Where decoded bytes go: cut into blocks of whole lines, and staged.
+struct LineSink {
+    stage: Stage,
+    splitter: Splitter,
+    buffer: Vec<u8>,
+    decoded: u64,
+    decoded_max: u64,
+}
+
+impl LineSink {
+    fn parse(&mut self, last: bool) {
+        let split = self.splitter.split(&self.buffer, last);
+        self.stage.add(split.lines, split.number);
+        let rest = split.rest.len();
+        self.buffer.drain(..self.buffer.len() - rest);
+    }
+
+    fn finish(mut self) -> (crate::store::Batch, Report) {
+        self.parse(true);
+        self.stage.finish()
+    }
+}
+
+impl Write for LineSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.decoded += bytes.len() as u64;
+        if self.decoded > self.decoded_max {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BLOCK_BYTES {
+            self.parse(false);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+enum Decoder {
+    Plain(LineSink),
+    Gzip(Box<MultiGzDecoder<LineSink>>),
+}
+
+impl Decoder {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Decoder::Plain(lines) => lines.write_all(bytes),
+            Decoder::Gzip(gzip) => gzip.write_all(bytes),
+        }
+    }
+
+    /// What an error of [`Self::write_all`] means for the sender.
+    fn refusal(&self, error: io::Error) -> BodyError {
+        let limit = match self {
+            Decoder::Plain(lines) => lines.decoded_max,
+            Decoder::Gzip(gzip) => gzip.get_ref().decoded_max,
+        };
+        match error.kind() {
+            io::ErrorKind::FileTooLarge => {
+                BodyError::TooLarge { limit, what: "decompressed", setting: "http.max_body_bytes" }
+            }
+            _ => BodyError::Coding(error),
+        }
+    }
+
+    fn finish(self) -> Result<LineSink, BodyError> {
+        match self {
+            Decoder::Plain(lines) => Ok(lines),
+            Decoder::Gzip(mut gzip) => match gzip.try_finish() {
+                Ok(()) => gzip.finish().map_err(BodyError::Coding),
+                Err(error) => Err(Decoder::Gzip(gzip).refusal(error)),
+            },
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Line protocol over TCP: for agents that keep a connection and write lines to it. There is no answer, so what is
+//! refused is only counted.
+
+use super::Intake;
+use crate::config::Tcp;
+use crate::lineproto::{Precision, Splitter};
+use crate::telemetry::Protocol;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// Bytes that are read at a time; a line may be cut between two reads.
+const READ_BYTES: usize = 64 << 10;
+
+/// How long to wait when a connection cannot be taken, so that a lack of file descriptors does not become a spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the inlet could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for TCP lines at {address} (tcp.listen)")]
+pub struct TcpError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// Listens for lines.
+pub struct TcpInlet {
+    listener: TcpListener,
+    intake: Intake,
+    database: Arc<str>,
+    precision: Precision,
+    connections: Arc<Semaphore>,
+}
+
+impl TcpInlet {
+    /// Binds the address.
+    pub async fn bind(address: SocketAddr, config: &Tcp, intake: Intake) -> Result<Self, TcpError> {
+        let listener = TcpListener::bind(address).await.map_err(|source| TcpError { address, source })?;
+        Ok(TcpInlet {
+            listener,
+            intake,
+            database: config.database.as_str().into(),
+            precision: config.precision,
+            connections: Arc::new(Semaphore::new(config.max_connections)),
+        })
+    }
+
+    /// The address that was bound.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` turns true; then every connection stores the whole lines that it has, and ends.
+    pub async fn serve(self, mut stop: watch::Receiver<bool>) {
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = stop.wait_for(|stop| *stop) => break,
+            };
+            while connections.try_join_next().is_some() {}
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a TCP connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            // Beyond tcp.max_connections the connection is closed at once: the agent sees it and tries again.
+            let Ok(permit) = self.connections.clone().try_acquire_owned() else { continue };
+            let (intake, database, stop) = (self.intake.clone(), self.database.clone(), stop.clone());
+            let precision = self.precision;
+            connections.spawn(async move {
+                let open = intake.telemetry.tcp.connections.clone();
+                open.inc();
+                read_lines(&intake, &database, precision, stream, stop).await;
+                open.dec();
+                drop(permit);
+            });
+        }
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+/// Stores the lines of one connection until it ends.
+async fn read_lines(
+    intake: &Intake,
+    database: &str,
+    precision: Precision,
+    mut stream: TcpStream,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut splitter = Splitter::new(&intake.store.limits());
+    let mut buffer: Vec<u8> = Vec::with_capacity(READ_BYTES);
+    loop {
+        buffer.reserve(READ_BYTES);
+        let read = tokio::select! {
+            read = stream.read_buf(&mut buffer) => read.unwrap_or(0),
+            _ = stop.wait_for(|stop| *stop) => 0,
+        };
+        intake.telemetry.inlet(Protocol::Tcp).bytes.inc_by(read as u64);
+        let last = read == 0;
+        let mut stage = intake.store.stage(database, precision);
+        let split = splitter.split(&buffer, last);
+        stage.add(split.lines, split.number);
+        let rest = split.rest.len();
+        buffer.drain(..buffer.len() - rest);
+        let (batch, report) = stage.finish();
+        let stored = intake.store.append(batch).await;
+        if let Err(error) = &stored {
+            tracing::warn!(%error, lines = report.lines, "lines that came by TCP are lost");
+        }
+        intake.count(Protocol::Tcp, &report, stored.is_ok());
+        if last {
+            return;
+        }
+    }
+}

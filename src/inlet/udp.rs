@@ -1,0 +1,219 @@
+//! Line protocol over UDP. One thread empties the socket and does nothing else, many datagrams a system call; another
+//! one parses and stores. Between them is a queue with a bound in bytes: what finds it full is counted and dropped, and
+//! what the kernel dropped before us is counted too.
+
+use super::Intake;
+use crate::config::Udp;
+use crate::lineproto::Precision;
+use crate::telemetry::{Protocol, Telemetry};
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+use parking_lot::{Condvar, Mutex};
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// Datagrams that one system call takes.
+const DATAGRAMS: usize = 64;
+
+/// The largest datagram there is, and a byte more.
+const DATAGRAM_BYTES: usize = 64 << 10;
+
+/// How long the receiver sleeps at most before it looks whether it should stop.
+const WAKE_MS: i64 = 100;
+
+/// Bytes that are parsed into one batch at most: bounds what is staged at a time.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Why the inlet could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for datagrams at {address} (udp.listen): cannot {what}")]
+pub struct UdpError {
+    address: SocketAddr,
+    what: &'static str,
+    source: io::Error,
+}
+
+/// Datagrams one behind another.
+#[derive(Default)]
+struct Datagrams {
+    bytes: Vec<u8>,
+    /// Where each one ends.
+    ends: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Datagrams,
+    closed: bool,
+}
+
+/// The two threads. [`UdpInlet::stop`] ends them.
+pub struct UdpInlet {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl UdpInlet {
+    /// Binds the address and starts to take datagrams.
+    pub fn start(address: SocketAddr, config: &Udp, intake: Intake) -> Result<Self, UdpError> {
+        let failed = |what| move |source| UdpError { address, what, source };
+        let socket = UdpSocket::bind(address).map_err(failed("bind it"))?;
+        let bound = socket.local_addr().map_err(failed("tell the address that was bound"))?;
+        set_receive_buffer(&socket, config.receive_buffer_bytes as usize).map_err(failed("size its buffer"))?;
+        let option = |done: nix::Result<()>| done.map_err(io::Error::from);
+        option(setsockopt(&socket, sockopt::RxqOvfl, &1)).map_err(failed("have its drops counted"))?;
+        option(setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(WAKE_MS)))
+            .map_err(failed("set its time-out"))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new((Mutex::new(Queue::default()), Condvar::new()));
+        let mut threads = Vec::new();
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name.into()).spawn(run).map_err(failed("start a thread"))
+        };
+        {
+            let (shared, stop, telemetry) = (shared.clone(), stop.clone(), intake.telemetry.clone());
+            let queue_bytes = config.queue_bytes as usize;
+            let receive = move || receive(&socket, &shared, queue_bytes, &stop, &telemetry);
+            threads.push(spawn("udp-receive", Box::new(receive))?);
+        }
+        let (database, precision) = (config.database.clone(), config.precision);
+        threads.push(spawn("udp-store", Box::new(move || store(&shared, &intake, &database, precision)))?);
+        Ok(UdpInlet { address: bound, stop, threads })
+    }
+
+    /// The address that was bound.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops receiving, stores what waits, and returns when that is done. Blocks.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the UDP inlet panicked; this is a bug");
+            }
+        }
+    }
+}
+
+/// Asks for a receive buffer, beyond the system's limit where we may. Warns where it came out smaller.
+fn set_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
+    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_err() {
+        setsockopt(socket, sockopt::RcvBuf, &bytes)?;
+    }
+    // The kernel doubles what it is asked for, for its own use.
+    let got = nix::sys::socket::getsockopt(socket, sockopt::RcvBuf)? / 2;
+    if got < bytes {
+        tracing::warn!(
+            asked = bytes,
+            got,
+            "the kernel gives the UDP socket a smaller receive buffer than udp.receive_buffer_bytes: raise \
+             net.core.rmem_max, or grant CAP_NET_ADMIN"
+        );
+    }
+    Ok(())
+}
+
+/// Runs on the receive thread: only copies.
+fn receive(
+    socket: &UdpSocket,
+    shared: &(Mutex<Queue>, Condvar),
+    queue_bytes: usize,
+    stop: &AtomicBool,
+    telemetry: &Telemetry,
+) {
+    let (queue, wake) = shared;
+    let mut memory = vec![0u8; DATAGRAMS * DATAGRAM_BYTES];
+    let mut kernel_drops = 0u32;
+    let mut taken: Vec<usize> = Vec::with_capacity(DATAGRAMS);
+    while !stop.load(Ordering::Relaxed) {
+        taken.clear();
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS, Some(nix::cmsg_space!(u32)));
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+            memory.chunks_mut(DATAGRAM_BYTES).map(|chunk| [IoSliceMut::new(chunk)]).collect();
+        match recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None) {
+            Ok(received) => {
+                for message in received {
+                    taken.push(message.bytes);
+                    for control in message.cmsgs().into_iter().flatten() {
+                        if let ControlMessageOwned::RxqOvfl(total) = control {
+                            // A count since the socket was made, which wraps.
+                            telemetry.udp.kernel_drops.inc_by(u64::from(total.wrapping_sub(kernel_drops)));
+                            kernel_drops = total;
+                        }
+                    }
+                }
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => continue,
+            Err(error) => {
+                tracing::error!(%error, "datagrams cannot be received");
+                std::thread::sleep(std::time::Duration::from_millis(WAKE_MS as u64));
+                continue;
+            }
+        }
+        telemetry.udp.datagrams.inc_by(taken.len() as u64);
+        let mut queue = queue.lock();
+        for (datagram, bytes) in memory.chunks(DATAGRAM_BYTES).zip(&taken) {
+            if queue.waiting.bytes.len() + bytes > queue_bytes {
+                telemetry.udp.queue_drops.inc();
+                continue;
+            }
+            queue.waiting.bytes.extend_from_slice(&datagram[..*bytes]);
+            let end = queue.waiting.bytes.len();
+            queue.waiting.ends.push(end);
+        }
+        drop(queue);
+        wake.notify_one();
+    }
+    queue.lock().closed = true;
+    wake.notify_one();
+}
+
+/// Runs on the store thread until the receiver has ended and the queue is empty.
+fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, precision: Precision) {
+    let (queue, wake) = shared;
+    let mut datagrams = Datagrams::default();
+    loop {
+        {
+            let mut queue = queue.lock();
+            while queue.waiting.ends.is_empty() {
+                if queue.closed {
+                    return;
+                }
+                wake.wait(&mut queue);
+            }
+            datagrams.bytes.clear();
+            datagrams.ends.clear();
+            std::mem::swap(&mut queue.waiting, &mut datagrams);
+        }
+        intake.telemetry.inlet(Protocol::Udp).bytes.inc_by(datagrams.bytes.len() as u64);
+        let (mut start, mut batch_start) = (0, 0);
+        let mut stage = intake.store.stage(database, precision);
+        for &end in &datagrams.ends {
+            // Each datagram by itself: one that is cut cannot spoil the next.
+            stage.add(&datagrams.bytes[start..end], 1);
+            start = end;
+            if end - batch_start >= BATCH_BYTES {
+                append(intake, std::mem::replace(&mut stage, intake.store.stage(database, precision)));
+                batch_start = end;
+            }
+        }
+        append(intake, stage);
+    }
+}
+
+fn append(intake: &Intake, stage: crate::store::Stage) {
+    let (batch, report) = stage.finish();
+    let stored = intake.store.append_blocking(batch);
+    if let Err(error) = &stored {
+        tracing::warn!(%error, lines = report.lines, "lines that came by UDP are lost");
+    }
+    intake.count(Protocol::Udp, &report, stored.is_ok());
+}

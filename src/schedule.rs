@@ -1,0 +1,177 @@
+//! When to seal and when to maintain: pure decisions, and the thread that acts on them.
+
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::store::Store;
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often the decisions are taken.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How often chunk files are looked after; also done after each seal.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// How long to wait after a failure before trying again.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// What a decision to seal is taken on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unsealed {
+    /// Samples that wait.
+    pub samples: u64,
+    /// Bytes of their chunks.
+    pub chunk_bytes: u64,
+    /// Bytes of the log.
+    pub wal_bytes: u64,
+    /// Time since the last seal.
+    pub age: Duration,
+}
+
+/// When to seal; conf/sealine.toml explains each.
+#[derive(Debug, Clone, Copy)]
+pub struct SealLimits {
+    /// `seal.interval`
+    pub interval: Duration,
+    /// `seal.wal_bytes`
+    pub wal_bytes: u64,
+    /// `seal.memory_bytes`, or what follows from `memory.limit`
+    pub chunk_bytes: u64,
+}
+
+/// Why a seal is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealReason {
+    /// The interval has passed.
+    Age,
+    /// The log has grown long.
+    Log,
+    /// The chunks have grown large.
+    Memory,
+}
+
+/// Whether to seal now.
+pub fn seal_due(unsealed: &Unsealed, limits: &SealLimits) -> Option<SealReason> {
+    if unsealed.samples == 0 {
+        return None;
+    }
+    if unsealed.chunk_bytes >= limits.chunk_bytes {
+        Some(SealReason::Memory)
+    } else if unsealed.wal_bytes >= limits.wal_bytes {
+        Some(SealReason::Log)
+    } else if unsealed.age >= limits.interval {
+        Some(SealReason::Age)
+    } else {
+        None
+    }
+}
+
+/// The thread that seals and maintains.
+pub struct Schedule {
+    stop: Arc<Stop>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Stop {
+    asked: AtomicBool,
+    sleeping: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Schedule {
+    /// Starts the thread. `memory_bytes` is what the daemon may use in all.
+    pub fn start(store: Arc<Store>, clock: SharedClock, config: &Config, memory_bytes: u64) -> std::io::Result<Self> {
+        let limits = SealLimits {
+            interval: config.seal.interval,
+            wal_bytes: config.seal.wal_bytes,
+            // A third for open chunks; index, resident files and queries need the rest.
+            chunk_bytes: if config.seal.memory_bytes > 0 { config.seal.memory_bytes } else { memory_bytes / 3 },
+        };
+        let stop = Arc::new(Stop::default());
+        let thread = {
+            let stop = stop.clone();
+            std::thread::Builder::new().name("schedule".into()).spawn(move || run(&store, &clock, &limits, &stop))?
+        };
+        Ok(Schedule { stop, thread })
+    }
+
+    /// Ends the thread; a merge that runs is given up, a seal is finished. Blocks.
+    pub fn stop(self) {
+        self.stop.asked.store(true, Ordering::Relaxed);
+        {
+            let _sleeping = self.stop.sleeping.lock();
+            self.stop.wake.notify_all();
+        }
+        if self.thread.join().is_err() {
+            tracing::error!("the schedule's thread panicked; this is a bug");
+        }
+    }
+}
+
+fn run(store: &Store, clock: &SharedClock, limits: &SealLimits, stop: &Stop) {
+    let stopped = || stop.asked.load(Ordering::Relaxed);
+    let (mut not_before, mut maintain_at) = (Duration::ZERO, Duration::ZERO);
+    while !stopped() {
+        let now = clock.monotonic();
+        if now >= not_before {
+            let (samples, chunk_bytes) = store.unsealed();
+            let wal_bytes = store.wal_stats().bytes;
+            let unsealed = Unsealed { samples, chunk_bytes, wal_bytes, age: store.since_seal() };
+            if let Some(reason) = seal_due(&unsealed, limits) {
+                tracing::debug!(?reason, ?unsealed, "a seal is due");
+                match store.seal() {
+                    Ok(_) => maintain_at = now,
+                    Err(error) => {
+                        report("seal", &error);
+                        not_before = now + RETRY_AFTER;
+                    }
+                }
+            }
+        }
+        if now >= maintain_at && now >= not_before {
+            match store.maintain(&|| !stopped()) {
+                Ok(done) => {
+                    tracing::debug!(?done, "maintained");
+                    maintain_at = clock.monotonic() + MAINTAIN_EVERY;
+                }
+                Err(error) => {
+                    report("maintain chunk files", &error);
+                    maintain_at = clock.monotonic() + RETRY_AFTER;
+                }
+            }
+        }
+        let mut sleeping = stop.sleeping.lock();
+        if !stopped() {
+            stop.wake.wait_for(&mut sleeping, TICK);
+        }
+    }
+}
+
+fn report(what: &str, error: &dyn std::error::Error) {
+    let cause = error.source().map_or_else(String::new, ToString::to_string);
+    tracing::error!(%error, cause, "cannot {what}; trying again in {} s", RETRY_AFTER.as_secs());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_is_due_by_age_log_or_memory_and_never_without_samples() {
+        let limits = SealLimits { interval: Duration::from_secs(60), wal_bytes: 1000, chunk_bytes: 500 };
+        let all = Unsealed { samples: 1, chunk_bytes: 499, wal_bytes: 999, age: Duration::from_secs(59) };
+        for (name, unsealed, want) in [
+            ("nothing yet", all, None),
+            ("old", Unsealed { age: Duration::from_secs(60), ..all }, Some(SealReason::Age)),
+            ("long log", Unsealed { wal_bytes: 1000, ..all }, Some(SealReason::Log)),
+            ("much memory", Unsealed { chunk_bytes: 500, ..all }, Some(SealReason::Memory)),
+            ("old, but empty", Unsealed { samples: 0, age: Duration::from_secs(999), ..all }, None),
+        ] {
+            assert_eq!(seal_due(&unsealed, &limits), want, "{name}");
+        }
+    }
+}
