@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
 /// Arrows that are drawn although the layers would not have them, with the names that they are drawn for.
 const DRAWN: &[(&str, &str, &[&str])] = &[
     ("store", "promql", &["Source", "Selection", "SourceError", "Samples"]), // what a query reads from
+    ("api", "inlet", &["BodyError", "Coding", "Intake", "Written"]),         // hands on the body of a write
     ("config", "lineproto", &["Precision"]),                                 // what a listener is set to
 ];
 
@@ -46,6 +47,7 @@ struct Arrow {
 /// What is wrong with these arrows, a sentence each.
 fn faults(arrows: &[Arrow]) -> Vec<String> {
     let mut faults: Vec<String> = arrows.iter().filter_map(fault).collect();
+    faults.dedup(); // one `use` of several names
     let pairs: BTreeSet<(&str, &str)> = arrows.iter().map(|arrow| (&*arrow.from, &*arrow.to)).collect();
     for (from, to) in &pairs {
         if from < to && pairs.contains(&(*to, *from)) {
