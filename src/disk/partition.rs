@@ -83,7 +83,8 @@ impl Partition {
         let mut files = self.files.write();
         files.retain(|older| {
             let gone = file.name().contains(&older.name());
-            if gone {
+            // One of the same name has no name any more: the rename gave it to the new file.
+            if gone && older.name() != file.name() {
                 older.supersede();
             }
             !gone

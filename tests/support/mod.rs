@@ -3,6 +3,7 @@
 
 pub mod daemon;
 pub mod http;
+pub mod library;
 pub mod load;
 
 use std::time::{Duration, Instant};
