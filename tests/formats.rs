@@ -76,7 +76,7 @@ fn a_segment_is_as_docs_format_wal_md_shows_it() {
         "cpu,host=a user=1.5,idle=98 1699920000000\ncpu,host=b user=2,idle=97 1699920000000\n",
         "cpu,host=a user=1.5,idle=98 1699920010000\n",
     ] {
-        let mut stage = store.stage("d", Precision::Milliseconds);
+        let mut stage = store.stage("d", Precision::Milliseconds).unwrap();
         stage.add(body.as_bytes(), 1);
         let (batch, report) = stage.finish();
         assert_eq!(report.refused, 0, "{:?}", report.first);

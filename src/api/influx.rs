@@ -10,6 +10,7 @@ use super::{Backend, Call};
 use crate::inlet::{BodyError, Coding, Written};
 use crate::lineproto::Precision;
 use crate::store::Refusal;
+use crate::wal::WalError;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -166,7 +167,8 @@ fn not_written(error: &BodyError) -> Reply {
             });
             Reply::json_value(StatusCode::PAYLOAD_TOO_LARGE, &body)
         }
-        BodyError::Coding(_) | BodyError::Cut(_) => refuse(StatusCode::BAD_REQUEST, &what),
+        BodyError::Unavailable(WalError::RecordTooLarge { .. }) => refuse(StatusCode::PAYLOAD_TOO_LARGE, &what),
+        BodyError::Coding(_) | BodyError::Cut(_) | BodyError::Database(_) => refuse(StatusCode::BAD_REQUEST, &what),
         BodyError::Slow(_) => refuse(StatusCode::REQUEST_TIMEOUT, &what),
         BodyError::Unavailable(_) => unavailable(&what),
     }

@@ -158,9 +158,9 @@ impl Replay {
         let (mut lines, mut values) = (LineReader::new(cursor.rest()), Vec::new());
         let (mut expected, mut grown, mut samples) = (0i64, 0, 0);
         for _ in 0..count {
-            let id = expected.checked_add(refs.read_signed()?)?;
-            expected = id + 1;
-            let time = lines.next(&mut values)?;
+            let id = refs.read_signed().and_then(|step| expected.checked_add(step));
+            let (Some(id), Some(time)) = (id, lines.next(&mut values)) else { break };
+            expected = id.saturating_add(1);
             let row = usize::try_from(id).ok().and_then(|id| self.rows.get(id)?.as_ref());
             let known = row.filter(|row| values.iter().all(|(field, _)| usize::from(*field) < row.fields.len()));
             let Some(row) = known else {

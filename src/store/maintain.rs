@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError};
 use crate::disk::{ChunkFile, Partition, merge, plan_merge};
-use crate::series::PARTITION_MS;
+use crate::series::{PARTITION_MS, partition_of};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,19 +36,33 @@ impl Store {
         let _one_at_a_time = self.maintaining.lock();
         let mut done = Maintained::default();
         self.expire(&mut done)?;
+        let mut first_error = None;
         for partition in self.partitions.all() {
-            self.update_residence(&partition)?;
-            if self.config.merge.enabled {
-                self.merge_tiers(&partition, keep_on, &mut done)?;
-                if self.archive_due(&partition)? {
-                    done.archived += usize::from(self.archive_partition(&partition, keep_on)?);
-                }
+            if let Err(error) = self.maintain_partition(&partition, keep_on, &mut done) {
+                tracing::error!(path = %partition.dir.display(), %error, "a partition cannot be maintained");
+                first_error.get_or_insert(error);
             }
             if !keep_on() {
                 break;
             }
         }
-        Ok(done)
+        first_error.map_or(Ok(done), Err)
+    }
+
+    fn maintain_partition(
+        &self,
+        partition: &Arc<Partition>,
+        keep_on: &dyn Fn() -> bool,
+        done: &mut Maintained,
+    ) -> Result<(), StoreError> {
+        self.update_residence(partition)?;
+        if self.config.merge.enabled {
+            self.merge_tiers(partition, keep_on, done)?;
+            if self.archive_due(partition)? {
+                done.archived += usize::from(self.archive_partition(partition, keep_on)?);
+            }
+        }
+        Ok(())
     }
 
     /// Archives what is due; with `force`, every partition that has files.
@@ -158,6 +172,8 @@ impl Store {
 
     /// Drops partitions that are older than `retention.disk`, then the oldest ones beyond `disk.max_bytes`.
     fn expire(&self, done: &mut Maintained) -> Result<(), StoreError> {
+        // A seal must not publish into a partition that goes.
+        let _no_seal = self.sealing.lock();
         let now = self.clock.now_ms();
         for partition in self.partitions.all() {
             let keep = self.config.database(&partition.database).retention.disk;
@@ -172,7 +188,9 @@ impl Store {
             partitions.sort_by_key(|partition| partition.day);
             let bytes = |p: &Arc<Partition>| p.files().iter().map(|file| file.bytes()).sum::<u64>();
             let mut total = self.wal.stats(&self.clock).bytes + partitions.iter().map(bytes).sum::<u64>();
-            for partition in &partitions {
+            // The newest day stays, however long the log is: a seal shortens that.
+            let newest = partitions.last().map_or(0, |partition| partition.day).min(partition_of(now));
+            for partition in partitions.iter().filter(|partition| partition.day < newest) {
                 if total <= self.config.disk.max_bytes {
                     break;
                 }

@@ -36,6 +36,9 @@ use std::time::Duration;
 /// Bytes of staged requests that may wait for the log.
 const WAL_QUEUE_BYTES: usize = 64 << 20;
 
+/// Bytes of a database's name. It becomes the name of a folder, in which a byte may take three.
+const DATABASE_BYTES_MAX: usize = 80;
+
 /// Why the store could not be opened, or could not seal or maintain what it holds.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -72,6 +75,19 @@ pub enum StoreError {
     /// The disk tier failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+/// A name that no database can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a database's name has 1 to {DATABASE_BYTES_MAX} bytes, this one has {got}")]
+pub struct BadDatabase {
+    got: usize,
+}
+
+/// Whether a database can have this name.
+pub fn check_database(name: &str) -> Result<(), BadDatabase> {
+    let fits = (1..=DATABASE_BYTES_MAX).contains(&name.len());
+    fits.then_some(()).ok_or(BadDatabase { got: name.len() })
 }
 
 /// Everything that is kept. Shared by all parts of the daemon; dropping the last handle syncs and closes the log.
@@ -129,9 +145,7 @@ impl Store {
         };
         let started = clock.monotonic();
         let mut replay = batch::Replay::default();
-        let mut first_generation = None;
         let replayed = wal::replay(&*vfs, &wal_dir, &quarantine, |generation, payload| {
-            first_generation.get_or_insert(generation);
             replay.record(&databases, generation, payload);
         })?;
         for damage in &replayed.damages {
@@ -158,8 +172,10 @@ impl Store {
         );
         // Generations count on from whatever is there: a chunk file's name tells its order.
         let on_disk = partitions.all().iter().flat_map(|p| p.files()).map(|file| file.name().last).max().unwrap_or(0);
-        let generation = replayed.last_generation.unwrap_or(0).max(on_disk) + 1;
-        let sealed = first_generation.unwrap_or(generation) - 1;
+        let generation = replayed.last_generation.unwrap_or(0).max(on_disk).saturating_add(1);
+        // What was replayed may be in chunk files already, or be only a part of a generation: the next file must not
+        // be taken to contain theirs. Samples that are in both count once.
+        let sealed = generation - 1;
         let options = wal::Options {
             dir: wal_dir,
             sync: match config.wal.sync {
@@ -170,6 +186,7 @@ impl Store {
             segment_bytes: config.wal.segment_bytes,
             queue_bytes_max: WAL_QUEUE_BYTES,
             bytes_max: config.wal.max_bytes,
+            telemetry: telemetry.clone(),
         };
         let wal = Wal::start(vfs.clone(), clock.clone(), options, generation, replayed.next_lsn, apply)?;
         let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
@@ -190,7 +207,8 @@ impl Store {
     }
 
     /// Starts a batch of lines for a database, which is made if it is not there.
-    pub fn stage(&self, database: &str, precision: Precision) -> Stage {
+    pub fn stage(&self, database: &str, precision: Precision) -> Result<Stage, BadDatabase> {
+        check_database(database)?;
         let now = self.clock.now_ms();
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let ingest = &self.config.ingest;
@@ -204,7 +222,7 @@ impl Store {
             earliest: if retention.disk.is_zero() { i64::MIN } else { now.saturating_sub(ms(retention.disk)) },
             errors_listed_max: ingest.max_errors_listed,
         };
-        Stage::new(self.databases.get_or_create(database), terms)
+        Ok(Stage::new(self.databases.get_or_create(database), terms))
     }
 
     /// The sizes that lines must keep to: for whoever cuts bodies into lines.

@@ -39,7 +39,7 @@ pub fn open_on(vfs: SharedVfs, config: &Config, clock: &Arc<ManualClock>) -> Arc
 
 /// Writes lines with times in milliseconds; says what became of them.
 pub fn write(store: &Store, lines: &str) -> Report {
-    let mut stage = store.stage(DATABASE, Precision::Milliseconds);
+    let mut stage = store.stage(DATABASE, Precision::Milliseconds).unwrap();
     stage.add(lines.as_bytes(), 1);
     let (batch, report) = stage.finish();
     store.append_blocking(batch).expect("the log takes it");
