@@ -1,7 +1,7 @@
 //! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
 
 use super::{Store, StoreError};
-use crate::disk::{ChunkFile, Partition, merge, plan_merge};
+use crate::disk::{ChunkFile, DiskError, Partition, merge, plan_merge};
 use crate::series::PARTITION_MS;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,31 +36,55 @@ impl Store {
         let _one_at_a_time = self.maintaining.lock();
         let mut done = Maintained::default();
         self.expire(&mut done)?;
-        for partition in self.partitions.all() {
-            self.update_residence(&partition)?;
+        self.each_partition(keep_on, |partition| {
+            self.update_residence(partition)?;
             if self.config.merge.enabled {
-                self.merge_tiers(&partition, keep_on, &mut done)?;
-                if self.archive_due(&partition)? {
-                    done.archived += usize::from(self.archive_partition(&partition, keep_on)?);
+                self.merge_tiers(partition, keep_on, &mut done)?;
+                if self.archive_due(partition)? {
+                    done.archived += usize::from(self.archive_partition(partition, keep_on)?);
                 }
+            }
+            Ok(())
+        })?;
+        Ok(done)
+    }
+
+    /// Archives what is due; with `force`, every partition that has files. Damage in one is an error once the others are
+    /// done.
+    pub fn archive(&self, force: bool, keep_on: &dyn Fn() -> bool) -> Result<Maintained, StoreError> {
+        let _one_at_a_time = self.maintaining.lock();
+        let mut done = Maintained::default();
+        let damage = self.each_partition(keep_on, |partition| {
+            if force || self.archive_due(partition)? {
+                done.archived += usize::from(self.archive_partition(partition, keep_on)?);
+            }
+            Ok(())
+        })?;
+        damage.map_or(Ok(done), |error| Err(error.into()))
+    }
+
+    /// Acts on every partition for as long as `keep_on` says so. One with damage is passed over, so that the others are
+    /// looked after; returns the first such damage.
+    fn each_partition(
+        &self,
+        keep_on: &dyn Fn() -> bool,
+        mut act: impl FnMut(&Arc<Partition>) -> Result<(), StoreError>,
+    ) -> Result<Option<DiskError>, StoreError> {
+        let mut first = None;
+        for partition in self.partitions.all() {
+            match act(&partition) {
+                Ok(()) => {}
+                Err(StoreError::Disk(error)) if error.is_damage() => {
+                    tracing::error!(%error, path = %partition.dir.display(), "a partition with damage is left as it is");
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
             }
             if !keep_on() {
                 break;
             }
         }
-        Ok(done)
-    }
-
-    /// Archives what is due; with `force`, every partition that has files.
-    pub fn archive(&self, force: bool, keep_on: &dyn Fn() -> bool) -> Result<Maintained, StoreError> {
-        let _one_at_a_time = self.maintaining.lock();
-        let mut done = Maintained::default();
-        for partition in self.partitions.all() {
-            if force || self.archive_due(&partition)? {
-                done.archived += usize::from(self.archive_partition(&partition, keep_on)?);
-            }
-        }
-        Ok(done)
+        Ok(first)
     }
 
     /// Merges neighbours of a partition for as long as there are enough of one size.
