@@ -82,7 +82,7 @@ fn killed_in_the_middle_of_the_load_requests_are_there_whole_or_not_at_all() {
     let (seed, data) = (seed(), tempfile::tempdir().expect("a folder for the test"));
     let (mut fleets, mut rng) = (fleets(seed), StdRng::seed_from_u64(seed));
     let mut written = 0;
-    for round in 0..4 {
+    for round in 0..6 {
         let daemon = Daemon::start(data.path(), &SEALING);
         let answered = AtomicU64::new(0);
         let answers = rng.random_range(1..80);
@@ -167,7 +167,7 @@ fn killed_in_the_middle_of_a_seal_nothing_is_lost_or_there_twice() {
     let mut daemon = Daemon::start(data.path(), &SETTINGS);
     write(&daemon, &mut fleets, 20);
     let took = time(&mut daemon.client(), "/admin/seal");
-    for round in 0..6 {
+    for round in 0..10 {
         write(&daemon, &mut fleets, 20);
         kill_during(daemon, "/admin/seal", took, &mut rng);
         daemon = restart_and_check(&format!("round {round}"), data.path(), &fleets, &mut rng);
@@ -192,7 +192,7 @@ fn killed_in_the_middle_of_merges_nothing_is_lost_or_there_twice() {
     };
     seal_thrice(&daemon, &mut fleets);
     let took = time(&mut daemon.client(), "/admin/archive?force=1");
-    for round in 0..5 {
+    for round in 0..8 {
         seal_thrice(&daemon, &mut fleets);
         kill_during(daemon, "/admin/archive?force=1", took, &mut rng);
         daemon = restart_and_check(&format!("round {round}"), data.path(), &fleets, &mut rng);

@@ -63,7 +63,7 @@ impl Vfs for Stubborn {
     }
 }
 
-/// One point of many hosts: their definitions alone are more than a segment takes.
+/// One point of many hosts; the first, which defines them, fills a segment.
 fn point(number: i64) -> String {
     let mut lines = String::new();
     for host in 0..800 {
@@ -87,7 +87,7 @@ fn a_seal_that_cannot_delete_its_log_loses_nothing() {
         let store = open_on(stubborn.clone(), &config, &clock);
         (0..20).for_each(|number| _ = write(&store, &point(number)));
         let segments = DiskVfs.list(&data.path().join("wal")).expect("the log has a folder").len();
-        assert!(segments > 3, "{segments} segments cannot show this");
+        assert!(segments > 2, "{segments} segments cannot show this");
         let want = read(&store, i64::MIN, i64::MAX);
         assert_eq!(samples(&want), 20 * 800);
 
