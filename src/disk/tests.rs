@@ -159,6 +159,24 @@ fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
     assert_eq!(read(&files[0], &[]).len(), 6, "a query that holds the file reads on");
 }
 
+#[test]
+fn a_file_that_is_archived_alone_takes_its_own_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let partition = Partitions::open(vfs.clone(), dir.path()).unwrap().get_or_create("telegraf", DAY).unwrap();
+    let want = content(3, 20, 0);
+    let written = Arc::new(write(&vfs, &partition.dir, FileName { first: 1, last: 1 }, &want));
+    partition.publish(written.clone());
+    let archived = merge(&vfs, &partition.dir, &partition.files(), false, true, &|| true).unwrap().unwrap();
+    partition.publish(Arc::new(archived));
+    assert_eq!(read(&written, &[]), want, "a query that holds the file reads on");
+    drop(written);
+    let found = Partitions::open(vfs, dir.path()).unwrap();
+    let files = found.between("telegraf", DAY, DAY)[0].files();
+    assert_eq!(files.iter().map(|file| file.info().unwrap().archived).collect::<Vec<_>>(), [true]);
+    assert_eq!(read(&files[0], &[]), want);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
