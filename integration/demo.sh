@@ -93,7 +93,8 @@ if [ -d "$nab" ]; then
   ask "The three that were busiest in a fortnight:" 'topk(3, max_over_time(ec2_cpu_utilization[14d]))' $at
   ask "Where the last day was more than a tenth off the week before:" \
     'abs(avg_over_time({__name__=~"ec2_.+|rds_.+"}[1d]) / avg_over_time({__name__=~"ec2_.+|rds_.+"}[7d] offset 1d) - 1) > 0.1' $at
-  ask "How many samples each metric has, of all years:" 'sum by (__name__) (count_over_time({db="demo"}[3y]))' 1420070400
+  ask "What the slowest hundredth of the requests took in a fortnight:" \
+    'quantile_over_time(0.99, ec2_request_latency_system_failure[14d])' 1395360000
 else
   now=$(date +%s)
   ask "The load of each host:" 'cpu_usage_user' "$now"
