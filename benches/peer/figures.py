@@ -131,21 +131,31 @@ def time_queries(url, asked):
 
 
 def agreement(asked, ours, theirs):
-    """{name: share of answers that are the same series with values within 1e-6}."""
+    """{name: share of answers that are the same series with values within 1e-6}. Metric names are left out where labels
+    alone tell the series apart, since servers differ in what keeps them. Which of two equals topk names is open, so for
+    it the values at each time are compared."""
+    def by_time(result):
+        rows = {}
+        for series in result:
+            for t, v in series["values"]:
+                rows.setdefault(round(float(t), 3), []).append(float(v))
+        return {t: list(enumerate(sorted(values))) for t, values in rows.items()}
+
     def table(result):
         plain = lambda labels: tuple(sorted(item for item in labels.items() if item[0] not in ("__name__", "db")))
         rows = {}
         for series in result:
             name = series["metric"].get("__name__", "")
             rows[(name, plain(series["metric"]))] = [(round(float(t), 3), float(v)) for t, v in series["values"]]
-        return rows
+        nameless = {labels: values for (_, labels), values in rows.items()}
+        return nameless if len(nameless) == len(rows) else rows
 
     def close(a, b):
         return len(a) == len(b) and all(t == u and math.isclose(v, w, rel_tol=1e-6) for (t, v), (u, w) in zip(a, b))
 
     same = {}
     for (name, _), a, b in zip(asked, ours, theirs):
-        a, b = table(a), table(b)
+        a, b = (by_time(a), by_time(b)) if name.startswith("topk") else (table(a), table(b))
         same.setdefault(name, []).append(a.keys() == b.keys() and all(close(a[key], b[key]) for key in a))
     return {name: sum(each) / len(each) for name, each in same.items()}
 
@@ -173,7 +183,8 @@ def disk_bytes(folder):
 
 
 def seal_while_sending(work, data, files, daemon):
-    """Seconds of a seal that runs beside a sender, the longest write during it, and how many files were sent."""
+    """Seconds of a seal that runs beside a sender, the longest write during it, and how many files were sent: four at a
+    time, and from the first again where they do not last, which makes no sample more."""
     sealing, reports, sent = threading.Event(), [], 0
     outcome = {}
 
@@ -184,16 +195,15 @@ def seal_while_sending(work, data, files, daemon):
         assert status == 200, body
         sealing.clear()
 
-    send(work, data, daemon.url, daemon.process.pid, 0, 4)
-    sent = 4
     sealing.set()
     thread = threading.Thread(target=seal)
     thread.start()
-    while sealing.is_set() and sent < files:
-        reports.append(send(work, data, daemon.url, daemon.process.pid, sent, sent + 4))
-        sent = min(sent + 4, files)
+    while sealing.is_set() or not reports:
+        at = sent % files
+        reports.append(send(work, data, daemon.url, daemon.process.pid, at, at + 4))
+        sent += 4
     thread.join()
-    return outcome["seal_s"], max(report["max_ms"] for report in reports), sent
+    return outcome["seal_s"], max(report["max_ms"] for report in reports), min(sent, files)
 
 
 def measure_sealine(work, binary, data, more, size, asked):
@@ -303,9 +313,17 @@ def table(ours, theirs, size, asked):
     return "\n".join([*lines, *(f"| {what} | {mine} | {other} |" for what, mine, other in rows)])
 
 
-def version(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    return (done.stdout + done.stderr).strip().splitlines()[0]
+def version(binary):
+    """What a program says that it is or, as Debian's victoria-metrics says nothing, what its package says."""
+    owner = ["dpkg-query", "-W", "-f", "${Package} ${Version}", os.path.basename(binary)]
+    for command in ([binary, "--version"], owner):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except FileNotFoundError:
+            continue
+        if lines := (done.stdout + done.stderr).strip().splitlines():
+            return lines[0]
+    return os.path.basename(binary)
 
 
 def main():
@@ -341,7 +359,7 @@ def main():
         model = next((line.split(": ")[1].strip() for line in file if line.startswith("model name")), "unknown")
     print(f"{size.samples:,} samples of {made['series']:,} series in {made['files']} requests over 2 connections; "
           f"{size.runs} runs a query. {os.cpu_count()} cores of {model}, Linux {os.uname().release}; "
-          f"{version([sealine, '--version'])}, {version([peer, '--version'])}.\n")
+          f"{version(sealine)}, {version(peer)}.\n")
     print(table(ours, theirs, size, asked))
 
 
