@@ -111,18 +111,23 @@ class Daemon:
         body = gzip.compress(lines.encode()) if gzipped else lines.encode()
         return self.request("POST", f"/write?db={db}", body, headers)
 
-    def query(self, text, **parameters):
-        """The result of an instant query: {labels without __name__, as sorted pairs: value}."""
+    def _result(self, text, parameters):
         path = "/api/v1/query?" + urllib.parse.urlencode({"query": text, **parameters})
         answer = self.request("GET", path)
         assert answer.status == 200, answer.body
-        result = answer.json()["data"]["result"]
+        return answer.json()["data"]["result"]
+
+    def query(self, text, **parameters):
+        """The result of an instant query about one metric: {labels without its name, as sorted pairs: value}."""
+        result = self._result(text, parameters)
         labels = lambda series: tuple(sorted(item for item in series["metric"].items() if item[0] != "__name__"))
-        return {labels(series): float(series["value"][1]) for series in result}
+        by_labels = {labels(series): float(series["value"][1]) for series in result}
+        assert len(by_labels) == len(result), f"{text} gives more than one metric"
+        return by_labels
 
     def values(self, text, **parameters):
-        """The values of an instant query, in order."""
-        return sorted(self.query(text, **parameters).values())
+        """The values of an instant query, the lowest first."""
+        return sorted(float(series["value"][1]) for series in self._result(text, parameters))
 
     def wait_for(self, text, values, seconds=5, **parameters):
         """For lines that nobody acknowledges: asks until the answer has these values, then checks it."""
