@@ -12,7 +12,7 @@ mod select;
 mod stage;
 mod status;
 
-pub use batch::Batch;
+pub use batch::{Batch, dump_record};
 pub use maintain::Maintained;
 pub use select::Reader;
 pub use stage::{Refusal, Report, Stage, Terms};
