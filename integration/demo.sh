@@ -107,6 +107,10 @@ echo "  POST /admin/seal              $(curl -s -X POST "http://$address/admin/s
 echo "  POST /admin/archive?force=1   $(curl -s -X POST "http://$address/admin/archive?force=1")"
 echo "  GET /admin/status             $(curl -s "http://$address/admin/status")"
 
+if [ -d "$nab" ]; then
+  ask "The first question again, now answered from those files:" 'avg by (instance) (avg_over_time(ec2_cpu_utilization[1d]))' $at
+fi
+
 echo
 echo "Grafana: add a data source of type Prometheus with the URL http://$address"
 if [ -t 0 ]; then read -r -p "Enter ends the demo and removes its data. " _ || true; fi
