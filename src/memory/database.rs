@@ -1,11 +1,12 @@
 //! The databases: a namespace of series each, made when they are first written to.
 
 use super::index::Index;
+use super::row::Growth;
 use crate::series::Naming;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// One database's memory tier.
 pub struct Database {
@@ -23,31 +24,32 @@ pub struct Database {
 /// wants to know; nothing is decided on one of them being exact, so access is relaxed.
 #[derive(Default)]
 pub struct Held {
-    samples: AtomicU64,
-    chunk_bytes: AtomicI64,
+    samples: AtomicI64,
+    bytes: AtomicI64,
+    chunks: AtomicI64,
 }
 
 impl Held {
-    /// Adds what came.
-    pub fn add(&self, samples: u64, bytes: isize) {
+    /// Adds what came, or takes away what went.
+    pub fn add(&self, samples: i64, grown: Growth) {
         self.samples.fetch_add(samples, Ordering::Relaxed);
-        self.chunk_bytes.fetch_add(bytes as i64, Ordering::Relaxed);
-    }
-
-    /// Takes away what went.
-    pub fn sub(&self, samples: u64, bytes: usize) {
-        self.samples.fetch_sub(samples, Ordering::Relaxed);
-        self.chunk_bytes.fetch_sub(bytes as i64, Ordering::Relaxed);
+        self.bytes.fetch_add(grown.bytes as i64, Ordering::Relaxed);
+        self.chunks.fetch_add(grown.chunks as i64, Ordering::Relaxed);
     }
 
     /// Samples written since the last seal.
     pub fn samples(&self) -> u64 {
-        self.samples.load(Ordering::Relaxed)
+        self.samples.load(Ordering::Relaxed).max(0) as u64
     }
 
     /// Bytes of chunks, open and closed.
-    pub fn chunk_bytes(&self) -> u64 {
-        self.chunk_bytes.load(Ordering::Relaxed).max(0) as u64
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed).max(0) as u64
+    }
+
+    /// Chunks, open and closed.
+    pub fn chunks(&self) -> u64 {
+        self.chunks.load(Ordering::Relaxed).max(0) as u64
     }
 }
 

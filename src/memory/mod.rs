@@ -10,5 +10,5 @@ mod schema;
 
 pub use database::{Database, Databases, Held};
 pub use index::{Index, KeyHash, NewRow, Selected, hash_key};
-pub use row::{Closed, LogMark, Row};
+pub use row::{Closed, Growth, LogMark, Row};
 pub use schema::{Field, Schema};

@@ -3,6 +3,7 @@
 use crate::codec::gorilla::{self, Chunk, ChunkError, OpenChunk};
 use crate::series::{Labels, Samples, partition_of};
 use parking_lot::Mutex;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -63,6 +64,22 @@ struct Hot {
     closed: Vec<Closed>,
 }
 
+/// By how much the chunks of a row grew, or shrank.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Growth {
+    /// Bytes on the heap.
+    pub bytes: isize,
+    /// Chunks, open and closed.
+    pub chunks: isize,
+}
+
+impl AddAssign for Growth {
+    fn add_assign(&mut self, more: Growth) {
+        self.bytes += more.bytes;
+        self.chunks += more.chunks;
+    }
+}
+
 /// The newest lines as they came, by field: `values[field * TAIL_LINES + line]`.
 #[derive(Default)]
 struct Tail {
@@ -78,15 +95,15 @@ impl Row {
         Row { id, labels, set, log: LogMark::default(), silent_seals: AtomicU32::new(0), hot: Mutex::default() }
     }
 
-    /// Adds a line of `generation`; generations never go back. Returns by how many bytes the chunks grew.
-    pub fn append(&self, generation: u64, time: i64, values: &[(u16, f64)]) -> isize {
+    /// Adds a line of `generation`; generations never go back.
+    pub fn append(&self, generation: u64, time: i64, values: &[(u16, f64)]) -> Growth {
         let mut hot = self.hot.lock();
-        let mut grown = 0;
+        let mut grown = Growth::default();
         if hot.generation != generation {
             grown += hot.close();
             hot.generation = generation;
         }
-        grown += hot.tail.push(time, values);
+        grown.bytes += hot.tail.push(time, values);
         if hot.tail.lines == TAIL_LINES {
             grown += hot.encode_tail();
         }
@@ -94,10 +111,9 @@ impl Row {
     }
 
     /// Closes what was written in generations up to and including `generation`, so that [`Self::closed`] has it all.
-    /// Returns by how many bytes the chunks grew (they shrink, mostly).
-    pub fn close(&self, generation: u64) -> isize {
+    pub fn close(&self, generation: u64) -> Growth {
         let mut hot = self.hot.lock();
-        if hot.generation <= generation { hot.close() } else { 0 }
+        if hot.generation <= generation { hot.close() } else { Growth::default() }
     }
 
     /// Adds the closed chunks of generations up to and including `generation` to `into`.
@@ -106,20 +122,20 @@ impl Row {
     }
 
     /// Forgets the closed chunks of generations up to and including `generation`: they are on disk.
-    /// Returns how many samples and bytes went.
-    pub fn drop_closed(&self, generation: u64) -> (usize, usize) {
+    /// Returns how many samples went, and the change in size.
+    pub fn drop_closed(&self, generation: u64) -> (usize, Growth) {
         let mut hot = self.hot.lock();
-        let (mut samples, mut bytes) = (0, 0);
+        let (mut samples, mut grown) = (0, Growth::default());
         hot.closed.retain(|closed| {
             let goes = closed.generation <= generation;
             if goes {
                 samples += closed.chunk.count;
-                bytes += closed.heap_bytes();
+                grown += Growth { bytes: -(closed.heap_bytes() as isize), chunks: -1 };
             }
             !goes
         });
         hot.closed.shrink_to_fit();
-        (samples, bytes)
+        (samples, grown)
     }
 
     /// Whether the row holds no sample.
@@ -159,29 +175,29 @@ impl Closed {
 
 impl Hot {
     /// Moves tail and open chunks over to the closed ones, and gives their memory back.
-    fn close(&mut self) -> isize {
+    fn close(&mut self) -> Growth {
         let mut grown = self.encode_tail();
-        grown -= (self.tail.values.capacity() * 8) as isize;
+        grown.bytes -= (self.tail.values.capacity() * 8) as isize;
         self.tail = Tail::default();
-        grown -= (self.open.len() * size_of::<Option<OpenChunk>>()) as isize;
+        grown.bytes -= (self.open.len() * size_of::<Option<OpenChunk>>()) as isize;
         for (field, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
             if let Some(open) = open {
-                grown += close_chunk(&mut self.closed, self.generation, field as u16, open);
+                grown.bytes += close_chunk(&mut self.closed, self.generation, field as u16, open);
             }
         }
         grown
     }
 
     /// Encodes the tail into the open chunks, field by field.
-    fn encode_tail(&mut self) -> isize {
+    fn encode_tail(&mut self) -> Growth {
         let lines = std::mem::take(&mut self.tail.lines);
         if lines == 0 {
-            return 0;
+            return Growth::default();
         }
-        let mut grown = 0;
+        let mut grown = Growth::default();
         let fields = self.tail.values.len() / TAIL_LINES;
         if self.open.len() < fields {
-            grown += ((fields - self.open.len()) * size_of::<Option<OpenChunk>>()) as isize;
+            grown.bytes += ((fields - self.open.len()) * size_of::<Option<OpenChunk>>()) as isize;
             self.open.reserve_exact(fields - self.open.len());
             self.open.resize_with(fields, || None);
         }
@@ -205,16 +221,17 @@ impl Hot {
                 let taken = match open {
                     Some(chunk) => chunk.append(&times[..within_partition(chunk.first(), times)], values),
                     None => {
+                        grown.chunks += 1;
                         *open = Some(OpenChunk::start(times[0], values[0]));
                         1
                     }
                 };
-                grown += open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize - before;
+                grown.bytes += open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize - before;
                 (times, values) = (&times[taken..], &values[taken..]);
                 if taken == 0
                     && let Some(full) = open.take()
                 {
-                    grown += close_chunk(&mut self.closed, self.generation, field as u16, full);
+                    grown.bytes += close_chunk(&mut self.closed, self.generation, field as u16, full);
                 }
             }
         }
@@ -368,13 +385,13 @@ mod tests {
     #[test]
     fn bytes_are_accounted_for_to_the_last() {
         let row = row();
-        let mut bytes = 0;
+        let mut held = Growth::default();
         for at in 0..1000i64 {
-            bytes += row.append(1, at * 7919 % 1000, &[(0, at as f64 * 0.1), ((at % 5) as u16, 1.0)]);
+            held += row.append(1, at * 7919 % 1000, &[(0, at as f64 * 0.1), ((at % 5) as u16, 1.0)]);
         }
-        assert!(bytes > 0);
-        bytes += row.close(1);
-        bytes -= row.drop_closed(1).1 as isize;
-        assert_eq!(bytes, 0);
+        assert!(held.bytes > 0 && held.chunks >= 5);
+        held += row.close(1);
+        held += row.drop_closed(1).1;
+        assert_eq!(held, Growth::default());
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::codec::lines::{LineReader, LineWriter};
 use crate::codec::varint::{self, Cursor};
-use crate::memory::{Database, Databases, Field, NewRow, Row};
+use crate::memory::{Database, Databases, Field, Growth, NewRow, Row};
 use crate::series::Labels;
 use crate::wal::{Dictionary, Entry};
 use std::io::{self, Write};
@@ -52,13 +52,13 @@ impl Batch {
     /// Takes the lines into memory.
     pub(super) fn apply(&self, generation: u64) {
         let (mut reader, mut values) = (LineReader::new(self.lines.bytes()), Vec::new());
-        let mut grown = 0;
+        let mut grown = Growth::default();
         for BatchRow { row, .. } in &self.rows {
             let Some(time) = reader.next(&mut values) else { break };
             grown += row.append(generation, time, &values);
         }
         assert!(reader.is_empty(), "BUG: a batch holds lines that cannot be read back");
-        self.database.held.add(self.lines.samples() as u64, grown);
+        self.database.held.add(self.lines.samples() as i64, grown);
     }
 }
 
@@ -156,7 +156,7 @@ impl Replay {
         }
         refs.read()?;
         let (mut lines, mut values) = (LineReader::new(cursor.rest()), Vec::new());
-        let (mut expected, mut grown, mut samples) = (0i64, 0, 0);
+        let (mut expected, mut grown, mut samples) = (0i64, Growth::default(), 0);
         for _ in 0..count {
             let id = refs.read_signed().and_then(|step| expected.checked_add(step));
             let (Some(id), Some(time)) = (id, lines.next(&mut values)) else { break };
@@ -174,7 +174,7 @@ impl Replay {
             grown += row.row.append(generation, time, &values);
             debug_assert_eq!(row.database.name, database.name);
         }
-        database.held.add(samples, grown);
+        database.held.add(samples as i64, grown);
         self.samples += samples;
         lines.is_empty().then_some(())
     }

@@ -7,7 +7,7 @@
 use super::{Pin, Store, StoreError};
 use crate::codec::gorilla::Chunk;
 use crate::disk::{ChunkFileWriter, DiskError, FileName};
-use crate::memory::{Closed, Database, Row};
+use crate::memory::{Closed, Database, Growth, Row};
 use crate::series::{Labels, partition_of};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Store {
         let ranks: Vec<Vec<u32>> = schemas.iter().map(|fields| fields.iter().map(rank).collect()).collect();
 
         let mut sets: Vec<&Labels> = Vec::new();
-        let (mut items, mut closed, mut grown) = (Vec::new(), Vec::<Closed>::new(), 0);
+        let (mut items, mut closed, mut grown) = (Vec::new(), Vec::<Closed>::new(), Growth::default());
         for (row, schema) in &rows {
             if sets.last() != Some(&&row.labels) {
                 sets.push(&row.labels);
@@ -149,8 +149,8 @@ impl Store {
         let mut silent = Vec::new();
         let (rows, _) = database.index.read().snapshot();
         for (row, _) in &rows {
-            let (samples, bytes) = row.drop_closed(generation);
-            database.held.sub(samples as u64, bytes);
+            let (samples, grown) = row.drop_closed(generation);
+            database.held.add(-(samples as i64), grown);
             total += samples as u64;
             if samples == 0 && row.is_empty() {
                 count_silence(row, &mut silent);

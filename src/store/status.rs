@@ -14,6 +14,8 @@ pub struct TierStatus {
     pub series: u64,
     /// Samples; on disk, duplicates that no merge has met yet included.
     pub samples: u64,
+    /// Chunks.
+    pub chunks: u64,
     /// Bytes: of chunks in memory, of whole files on disk.
     pub bytes: u64,
 }
@@ -53,7 +55,12 @@ impl Store {
         for database in self.databases.all() {
             let series = database.index.read().series();
             let status = databases.entry(database.name.to_string()).or_default();
-            status.memory = TierStatus { series, samples: database.held.samples(), bytes: database.held.chunk_bytes() };
+            status.memory = TierStatus {
+                series,
+                samples: database.held.samples(),
+                bytes: database.held.bytes(),
+                chunks: database.held.chunks(),
+            };
         }
         for partition in self.partitions.all() {
             let status = databases.entry(partition.database.to_string()).or_default();
@@ -63,6 +70,7 @@ impl Store {
                 status.files += 1;
                 status.disk.series += info.series;
                 status.disk.samples += info.samples;
+                status.disk.chunks += info.chunks;
                 status.disk.bytes += file.bytes();
                 status.resident_bytes += file.memory_bytes().0;
             }
@@ -92,7 +100,7 @@ impl Store {
     /// Samples and bytes that wait in memory to be sealed.
     pub fn unsealed(&self) -> (u64, u64) {
         let all = self.databases.all();
-        (all.iter().map(|d| d.held.samples()).sum(), all.iter().map(|d| d.held.chunk_bytes()).sum())
+        (all.iter().map(|d| d.held.samples()).sum(), all.iter().map(|d| d.held.bytes()).sum())
     }
 
     /// Brings the gauges up to date.
@@ -101,9 +109,11 @@ impl Store {
         let sum = |of: &dyn Fn(&DatabaseStatus) -> u64| status.databases.values().map(of).sum::<u64>() as i64;
         let memory = self.telemetry.tier(Tier::Memory);
         memory.series.set(sum(&|d| d.memory.series));
+        memory.chunks.set(sum(&|d| d.memory.chunks));
         memory.bytes.set(sum(&|d| d.memory.bytes));
         let disk = self.telemetry.tier(Tier::Disk);
         disk.series.set(sum(&|d| d.disk.series));
+        disk.chunks.set(sum(&|d| d.disk.chunks));
         disk.bytes.set(sum(&|d| d.disk.bytes));
         self.telemetry.tier(Tier::Resident).bytes.set(sum(&|d| d.resident_bytes));
         let wal = self.wal_stats();

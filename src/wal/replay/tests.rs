@@ -24,6 +24,7 @@ fn start(dir: &Path, generation: u64, lsn: u64) -> Wal<Text> {
         segment_bytes: 400,
         queue_bytes_max: 1 << 20,
         bytes_max: 1 << 30,
+        telemetry: crate::telemetry::Telemetry::new(),
     };
     Wal::start(DiskVfs::shared(), SystemClock::shared(), options, generation, lsn, |event| match event {
         Event::Apply { entries, .. } => entries.into_iter().for_each(|(_, receipt)| receipt.done()),
