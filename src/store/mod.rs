@@ -100,7 +100,7 @@ struct Pin;
 
 /// What sealing has to remember.
 struct Sealing {
-    /// The last generation that is wholly in chunk files.
+    /// The last generation that no seal has to name any more: in chunk files, or of the log that was replayed.
     sealed: u64,
     /// When the last seal ended, on the monotonic clock.
     last: Duration,
@@ -129,9 +129,7 @@ impl Store {
         };
         let started = clock.monotonic();
         let mut replay = batch::Replay::default();
-        let mut first_generation = None;
         let replayed = wal::replay(&*vfs, &wal_dir, &quarantine, |generation, payload| {
-            first_generation.get_or_insert(generation);
             replay.record(&databases, generation, payload);
         })?;
         for damage in &replayed.damages {
@@ -159,7 +157,6 @@ impl Store {
         // Generations count on from whatever is there: a chunk file's name tells its order.
         let on_disk = partitions.all().iter().flat_map(|p| p.files()).map(|file| file.name().last).max().unwrap_or(0);
         let generation = replayed.last_generation.unwrap_or(0).max(on_disk) + 1;
-        let sealed = first_generation.unwrap_or(generation) - 1;
         let options = wal::Options {
             dir: wal_dir,
             sync: match config.wal.sync {
@@ -172,7 +169,9 @@ impl Store {
             bytes_max: config.wal.max_bytes,
         };
         let wal = Wal::start(vfs.clone(), clock.clone(), options, generation, replayed.next_lsn, apply)?;
-        let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
+        // Where a crash cut a seal short, chunk files hold what the log still has. The next file comes beside them and
+        // does not take their place: a log that was damaged gives less than they do.
+        let sealing = Sealing { sealed: generation - 1, last: clock.monotonic(), last_at: None };
         Ok(Arc::new(Store {
             vfs,
             clock,
