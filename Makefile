@@ -5,10 +5,10 @@ DATA    ?= data
 SECONDS_EACH ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo fuzz doc ci clean check-tools
+.PHONY: help run test demo bench-peer fuzz doc ci clean check-tools
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: check-tools ## Build for release and serve on 127.0.0.1:8086, with the data in ./data (CONFIG=, DATA= change that)
 	cargo build --release --locked
@@ -16,10 +16,13 @@ run: check-tools ## Build for release and serve on 127.0.0.1:8086, with the data
 
 test: check-tools ## Run all tests: cargo's, then integration/ against real peers
 	cargo test --locked --no-fail-fast
-	@if [ -x integration/run.sh ]; then exec integration/run.sh; else echo "integration/run.sh is not there: skipped"; fi
+	integration/run.sh
 
-demo: check-tools ## Send real measurements through Telegraf's protocol and show them in a query
+demo: check-tools ## Write real measurements as Telegraf does, seal and archive them, and ask for them in PromQL
 	integration/demo.sh
+
+bench-peer: check-tools ## Measure ingest, memory, disk and queries beside VictoriaMetrics (PEER=its program)
+	benches/peer/run.sh
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
 	.ci/fuzz "$(SECONDS_EACH)"

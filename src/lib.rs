@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod disk;
 pub mod health;
 pub mod inlet;
+pub mod inspect;
 pub mod lineproto;
 mod machine;
 pub mod memory;

@@ -5,8 +5,11 @@ mod cli;
 use clap::Parser;
 use cli::{Cli, Command, Settings};
 use sealine::config::{Config, Flags};
+use sealine::inspect::{self, InspectError, Verified};
+use sealine::vfs::DiskVfs;
 use sealine::{daemon, health};
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -39,14 +42,27 @@ fn check_config(file: &std::path::Path) -> Outcome {
     Ok(())
 }
 
-/// To be wired to `sealine::disk` and `sealine::wal`: read, check, print; a fault is an `Err`.
 fn verify(dir: &std::path::Path) -> Outcome {
-    Err(format!("cannot verify {}: this build cannot read data folders yet", dir.display()).into())
+    let verified = inspect::verify(&DiskVfs::shared(), dir)?;
+    for fault in &verified.faults {
+        println!("{fault}");
+    }
+    let Verified { files, samples, records, faults } = verified;
+    println!(
+        "{files} files, {samples} sound samples in chunk files, {records} sound log records, {} faults",
+        faults.len()
+    );
+    if faults.is_empty() { Ok(()) } else { Err(format!("{} is damaged", dir.display()).into()) }
 }
 
-/// To be wired to `sealine::disk` and `sealine::wal`, by the magic number that the file starts with.
 fn dump(file: &std::path::Path) -> Outcome {
-    Err(format!("cannot print {}: this build cannot read data files yet", file.display()).into())
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let dumped = inspect::dump(&DiskVfs::shared(), file, &mut out).and_then(|()| Ok(out.flush()?));
+    match dumped {
+        // Whoever read it has seen enough.
+        Err(InspectError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        dumped => Ok(dumped?),
+    }
 }
 
 fn healthcheck(settings: &Settings) -> Outcome {

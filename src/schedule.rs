@@ -55,7 +55,8 @@ pub enum SealReason {
 
 /// Whether to seal now.
 pub fn seal_due(unsealed: &Unsealed, limits: &SealLimits) -> Option<SealReason> {
-    if unsealed.samples == 0 {
+    // Without samples only a log that an earlier seal could not delete is a reason.
+    if unsealed.samples == 0 && unsealed.wal_bytes < limits.wal_bytes {
         return None;
     }
     if unsealed.chunk_bytes >= limits.chunk_bytes {

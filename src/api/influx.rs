@@ -10,6 +10,7 @@ use super::{Backend, Call};
 use crate::inlet::{BodyError, Coding, Written};
 use crate::lineproto::Precision;
 use crate::store::Refusal;
+use crate::wal::WalError;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -39,8 +40,11 @@ pub fn with_version(reply: Reply) -> Reply {
 
 /// An error as InfluxDB 1 tells it: `{"error":"…"}`, and the same sentence in a header.
 pub fn refuse(status: StatusCode, what: &str) -> Reply {
-    let reply = Reply::json_value(status, &json!({ "error": what }));
-    // A sentence that cannot stand in a header stands in the body only.
+    with_error(Reply::json_value(status, &json!({ "error": what })), what)
+}
+
+/// The sentence in the header that InfluxDB 1 has for it; one that cannot stand in a header stands in the body only.
+fn with_error(reply: Reply, what: &str) -> Reply {
     match HeaderValue::from_str(what) {
         Ok(value) => reply.with(ERROR_HEADER, value),
         Err(_) => reply,
@@ -146,7 +150,7 @@ fn partial_write(written: &Written) -> Reply {
         "dropped": refused,
         "lines": first.iter().map(listed).collect::<Vec<_>>(),
     });
-    Reply::json_value(StatusCode::BAD_REQUEST, &body)
+    with_error(Reply::json_value(StatusCode::BAD_REQUEST, &body), &what)
 }
 
 /// Nothing was stored.
@@ -164,9 +168,10 @@ fn not_written(error: &BodyError) -> Reply {
                 "error": what, "code": "request too large", "message": what,
                 "limit": limit, "setting": setting, "maxLength": limit,
             });
-            Reply::json_value(StatusCode::PAYLOAD_TOO_LARGE, &body)
+            with_error(Reply::json_value(StatusCode::PAYLOAD_TOO_LARGE, &body), &what)
         }
-        BodyError::Coding(_) | BodyError::Cut(_) => refuse(StatusCode::BAD_REQUEST, &what),
+        BodyError::Unavailable(WalError::RecordTooLarge { .. }) => refuse(StatusCode::PAYLOAD_TOO_LARGE, &what),
+        BodyError::Coding(_) | BodyError::Cut(_) | BodyError::Database(_) => refuse(StatusCode::BAD_REQUEST, &what),
         BodyError::Slow(_) => refuse(StatusCode::REQUEST_TIMEOUT, &what),
         BodyError::Unavailable(_) => unavailable(&what),
     }

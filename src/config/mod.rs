@@ -95,7 +95,7 @@ pub struct Http {
     /// On shutdown, running requests get this long to end.
     #[serde(with = "duration")]
     pub drain_timeout: Duration,
-    /// Connections beyond this many wait to be accepted.
+    /// Connections beyond this many are answered with 503 and closed.
     #[serde(with = "count")]
     pub max_connections: usize,
     /// What `Access-Control-Allow-Origin` says; empty sends no such header.
@@ -132,7 +132,7 @@ pub struct Tcp {
     /// The unit of the times in the lines.
     #[serde(with = "text")]
     pub precision: Precision,
-    /// Connections beyond this many wait to be accepted.
+    /// Connections beyond this many are closed at once.
     #[serde(with = "count")]
     pub max_connections: usize,
 }

@@ -124,8 +124,7 @@ impl Backend for Daemon {
     }
 
     fn create_database(&self, name: &str) -> Result<(), ApiError> {
-        self.store.create_database(name);
-        Ok(())
+        self.store.create_database(name).map_err(|error| ApiError::bad_data(error.to_string()))
     }
 
     fn seal(&self) -> Result<serde_json::Value, ApiError> {

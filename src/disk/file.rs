@@ -11,8 +11,8 @@ use crate::vfs::{SharedVfs, VfsFile};
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// One chunk file. Nothing of it is read before it is asked for.
 pub struct ChunkFile {
@@ -20,6 +20,8 @@ pub struct ChunkFile {
     path: PathBuf,
     name: FileName,
     bytes: u64,
+    /// The trailer, once it was asked for: a file that is only counted is not held open.
+    info: OnceLock<FileInfo>,
     loaded: Mutex<Option<Arc<Loaded>>>,
     /// The file up to the end of its chunks, while it is young.
     resident: RwLock<Option<Arc<Vec<u8>>>>,
@@ -80,8 +82,8 @@ impl FileSelection {
 impl ChunkFile {
     /// A file that was found in its partition's folder.
     pub fn found(vfs: SharedVfs, path: PathBuf, name: FileName, bytes: u64) -> Self {
-        let (loaded, resident, superseded) = Default::default();
-        ChunkFile { vfs, path, name, bytes, loaded, resident, superseded }
+        let (info, loaded, resident, superseded) = Default::default();
+        ChunkFile { vfs, path, name, bytes, info, loaded, resident, superseded }
     }
 
     /// A file that has just been written.
@@ -93,8 +95,8 @@ impl ChunkFile {
         bytes: u64,
         resident: Option<Vec<u8>>,
     ) -> Self {
-        debug_assert!(info.index_at < bytes);
         let file = ChunkFile::found(vfs, path, name, bytes);
+        let _ = file.info.set(info); // it was not set before
         *file.resident.write() = resident.map(Arc::new);
         file
     }
@@ -116,7 +118,17 @@ impl ChunkFile {
 
     /// Its trailer.
     pub fn info(&self) -> Result<FileInfo, DiskError> {
-        Ok(self.load()?.info)
+        if let Some(info) = self.info.get() {
+            return Ok(*info);
+        }
+        let file = self.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
+        let info = self.read_info(&*file)?;
+        Ok(*self.info.get_or_init(|| info))
+    }
+
+    /// Opens the file, so that queries which hold it can read on when its name is gone.
+    pub(super) fn open_for_readers(&self) {
+        let _ = self.load(); // where it cannot be opened, it cannot be read either
     }
 
     /// Runs `with` on the index.
@@ -275,24 +287,16 @@ impl ChunkFile {
         Ok(bytes)
     }
 
-    /// Opens the file and reads trailer and index, the first time.
-    fn load(&self) -> Result<Arc<Loaded>, DiskError> {
-        let mut loaded = self.loaded.lock();
-        if let Some(loaded) = &*loaded {
-            return Ok(loaded.clone());
-        }
-        let file = self.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
-        let read =
-            |at: u64, into: &mut [u8]| file.read_at(into, at).map_err(DiskError::file("read chunk file", &self.path));
+    /// Reads header and trailer.
+    fn read_info(&self, file: &dyn VfsFile) -> Result<FileInfo, DiskError> {
         if self.bytes < (HEADER_BYTES + TRAILER_BYTES) as u64 {
-            return Err(DiskError::damaged(
-                &self.path,
-                0,
-                format!("{} bytes are too few for a chunk file", self.bytes),
-            ));
+            let what = format!("{} bytes are too few for a chunk file", self.bytes);
+            return Err(DiskError::damaged(&self.path, 0, what));
         }
+        let read =
+            |into: &mut [u8], at: u64| file.read_at(into, at).map_err(DiskError::file("read chunk file", &self.path));
         let (mut header, mut trailer) = ([0; HEADER_BYTES], [0; TRAILER_BYTES]);
-        read(0, &mut header)?;
+        read(&mut header, 0)?;
         if header[..8] != FILE_MAGIC {
             return Err(DiskError::damaged(&self.path, 0, "the file does not start as a chunk file does"));
         }
@@ -300,11 +304,21 @@ impl ChunkFile {
         if version != FILE_VERSION {
             return Err(DiskError::Version { path: self.path.clone(), got: version, want: FILE_VERSION });
         }
+        read(&mut trailer, self.bytes - TRAILER_BYTES as u64)?;
+        FileInfo::decode(&self.path, &trailer, self.bytes)
+    }
+
+    /// Opens the file and reads trailer and index, the first time.
+    fn load(&self) -> Result<Arc<Loaded>, DiskError> {
+        let mut loaded = self.loaded.lock();
+        if let Some(loaded) = &*loaded {
+            return Ok(loaded.clone());
+        }
+        let file = self.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
+        let info = self.read_info(&*file)?;
         let trailer_at = self.bytes - TRAILER_BYTES as u64;
-        read(trailer_at, &mut trailer)?;
-        let info = FileInfo::decode(&self.path, &trailer, self.bytes)?;
         let mut index = vec![0; (trailer_at - info.index_at) as usize];
-        read(info.index_at, &mut index)?;
+        file.read_at(&mut index, info.index_at).map_err(DiskError::file("read chunk file", &self.path))?;
         let damaged = |what: &str| DiskError::damaged(&self.path, info.index_at, what);
         if crc32c::crc32c(&index) != info.index_crc {
             return Err(damaged("the checksum of the index does not match"));

@@ -83,8 +83,9 @@ impl Partition {
         let mut files = self.files.write();
         files.retain(|older| {
             let gone = file.name().contains(&older.name());
-            // One of the same name has no name any more: the rename gave it to the new file.
-            if gone && older.name() != file.name() {
+            // A file that was archived by itself has its own name again: the rename has replaced it already, and who
+            // reads the older one has it open.
+            if gone && file.name() != older.name() {
                 older.supersede();
             }
             !gone
@@ -203,18 +204,21 @@ impl Partitions {
         if let Some(days) = self.by_day.write().get_mut(&partition.database) {
             days.remove(&partition.day);
         }
-        let mut bytes = 0;
+        let (mut bytes, mut first_error) = (0, None);
         for file in std::mem::take(&mut *partition.files.write()) {
-            bytes += file.bytes();
-            file.info().ok(); // opens it for queries that already hold it
-            self.vfs.remove_file(file.path()).map_err(DiskError::file("remove chunk file", file.path()))?;
+            file.open_for_readers();
+            match self.vfs.remove_file(file.path()) {
+                Ok(()) => bytes += file.bytes(),
+                // The others go all the same; this one is found again at the next start.
+                Err(error) => drop(first_error.get_or_insert(DiskError::file("remove chunk file", file.path())(error))),
+            }
         }
         // A folder that holds something that is not ours stays.
         let _ = self.vfs.remove_dir(&partition.dir);
         if let Some(parent) = partition.dir.parent() {
             self.vfs.sync_dir(parent).map_err(DiskError::file("sync folder", parent))?;
         }
-        Ok(bytes)
+        first_error.map_or(Ok(bytes), Err)
     }
 
     /// Moves a damaged file out of its partition into `quarantine`, where it is kept under a name that tells where it

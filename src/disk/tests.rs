@@ -159,6 +159,25 @@ fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
     assert_eq!(read(&files[0], &[]).len(), 6, "a query that holds the file reads on");
 }
 
+#[test]
+fn a_file_that_is_rewritten_by_itself_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let partitions = Partitions::open(vfs.clone(), dir.path()).unwrap();
+    let partition = partitions.get_or_create("telegraf", DAY).unwrap();
+    let want = content(2, 100, 0);
+    partition.publish(Arc::new(write(&vfs, &partition.dir, FileName { first: 1, last: 1 }, &want)));
+    let before = partition.files();
+    let archived = merge(&vfs, &partition.dir, &before, false, true, &|| true).unwrap().unwrap();
+    partition.publish(Arc::new(archived));
+    assert_eq!(read(&before[0], &[]), want, "a query that holds the older file reads on");
+    drop(before);
+    let found = Partitions::open(vfs.clone(), dir.path()).unwrap();
+    let files = found.between("telegraf", DAY, DAY)[0].files();
+    assert_eq!(read(&files[0], &[]), want);
+    assert!(files[0].info().unwrap().archived);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]

@@ -139,7 +139,19 @@ impl ChunkFileWriter {
 
     /// Writes what indexes the series, makes the file durable and gives it its name. `sets` are the label sets by
     /// number. Returns the file, ready to be read.
+    /// Where that fails, nothing of it stays.
     pub fn finish(mut self, database: &str, sets: &[&Labels]) -> Result<ChunkFile, DiskError> {
+        match self.write_end(database, sets) {
+            Ok((bytes, resident)) => Ok(ChunkFile::written(self.vfs, self.to, self.name, self.info, bytes, resident)),
+            Err(error) => {
+                self.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes all that follows the chunks and names the file. Returns its length and the copy of its chunks.
+    fn write_end(&mut self, database: &str, sets: &[&Labels]) -> Result<(u64, Option<Vec<u8>>), DiskError> {
         self.close_block();
         self.info.entries_at = self.written + self.buffer.len() as u64;
         self.write_out()?;
@@ -158,8 +170,7 @@ impl ChunkFileWriter {
         self.file.sync().map_err(DiskError::file("sync chunk file", &self.from))?;
         self.vfs.rename(&self.from, &self.to).map_err(DiskError::file("name chunk file", &self.to))?;
         self.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
-        let bytes = self.info.index_at + (index.len() + super::TRAILER_BYTES) as u64;
-        Ok(ChunkFile::written(self.vfs.clone(), self.to.clone(), self.name, self.info, bytes, resident))
+        Ok((self.info.index_at + (index.len() + super::TRAILER_BYTES) as u64, resident))
     }
 
     /// Gives up: nothing of the file stays.

@@ -3,7 +3,7 @@
 
 use super::Intake;
 use crate::lineproto::{Precision, Splitter};
-use crate::store::{Refusal, Report, Stage};
+use crate::store::{BadDatabase, Refusal, Report, Stage};
 use crate::telemetry::Protocol;
 use crate::wal::WalError;
 use bytes::Bytes;
@@ -68,6 +68,9 @@ pub enum BodyError {
     /// It took too long.
     #[error("the body did not arrive within {0} s, the limit of http.body_timeout; nothing of it was stored")]
     Slow(u64),
+    /// No database can have this name.
+    #[error(transparent)]
+    Database(#[from] BadDatabase),
     /// The log did not take it.
     #[error("not stored: {0}")]
     Unavailable(#[from] WalError),
@@ -88,7 +91,7 @@ impl Intake {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let lines = LineSink {
-            stage: self.store.stage(database, precision),
+            stage: self.store.stage(database, precision)?,
             splitter: Splitter::new(&self.store.limits()),
             buffer: Vec::new(),
             decoded: 0,

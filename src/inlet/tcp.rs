@@ -4,6 +4,7 @@
 use super::Intake;
 use crate::config::Tcp;
 use crate::lineproto::{Precision, Splitter};
+use crate::store::check_database;
 use crate::telemetry::Protocol;
 use std::io;
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ pub struct TcpInlet {
 impl TcpInlet {
     /// Binds the address.
     pub async fn bind(address: SocketAddr, config: &Tcp, intake: Intake) -> Result<Self, TcpError> {
+        check_database(&config.database).map_err(|error| TcpError { address, source: io::Error::other(error) })?;
         let listener = TcpListener::bind(address).await.map_err(|source| TcpError { address, source })?;
         Ok(TcpInlet {
             listener,
@@ -105,7 +107,7 @@ async fn read_lines(
         };
         intake.telemetry.inlet(Protocol::Tcp).bytes.inc_by(read as u64);
         let last = read == 0;
-        let mut stage = intake.store.stage(database, precision);
+        let Ok(mut stage) = intake.store.stage(database, precision) else { return }; // its name was checked at the start
         let split = splitter.split(&buffer, last);
         stage.add(split.lines, split.number);
         let rest = split.rest.len();

@@ -5,6 +5,7 @@
 use super::Intake;
 use crate::config::Udp;
 use crate::lineproto::Precision;
+use crate::store::check_database;
 use crate::telemetry::{Protocol, Telemetry};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
@@ -63,6 +64,7 @@ impl UdpInlet {
     /// Binds the address and starts to take datagrams.
     pub fn start(address: SocketAddr, config: &Udp, intake: Intake) -> Result<Self, UdpError> {
         let failed = |what| move |source| UdpError { address, what, source };
+        check_database(&config.database).map_err(io::Error::other).map_err(failed("use udp.database"))?;
         let socket = UdpSocket::bind(address).map_err(failed("bind it"))?;
         let bound = socket.local_addr().map_err(failed("tell the address that was bound"))?;
         set_receive_buffer(&socket, config.receive_buffer_bytes as usize).map_err(failed("size its buffer"))?;
@@ -195,13 +197,15 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
         }
         intake.telemetry.inlet(Protocol::Udp).bytes.inc_by(datagrams.bytes.len() as u64);
         let (mut start, mut batch_start) = (0, 0);
-        let mut stage = intake.store.stage(database, precision);
+        let Ok(mut stage) = intake.store.stage(database, precision) else { return }; // its name was checked at the start
         for &end in &datagrams.ends {
             // Each datagram by itself: one that is cut cannot spoil the next.
             stage.add(&datagrams.bytes[start..end], 1);
             start = end;
-            if end - batch_start >= BATCH_BYTES {
-                append(intake, std::mem::replace(&mut stage, intake.store.stage(database, precision)));
+            if end - batch_start >= BATCH_BYTES
+                && let Ok(next) = intake.store.stage(database, precision)
+            {
+                append(intake, std::mem::replace(&mut stage, next));
                 batch_start = end;
             }
         }

@@ -5,7 +5,7 @@
 
 use super::error::{Fault, LineError, excerpt};
 use super::lines::{Field, Value};
-use super::number::{integer, number};
+use super::number::{any_number, integer, plain_number};
 use super::scan::{closing_quote, ends_value, is_blank, key_end, name_end, token_end};
 use super::text::{Name, RawString};
 use memchr::memchr;
@@ -100,7 +100,10 @@ fn field_list<'a>(
             return Err(Error(Bad { at: input, field: &[], what: What::Fields { limit: fields_max } }));
         }
         let (from_value, name) = name(input)?;
-        let (rest, value) = field_value(from_value).map_err(|e| e.map(|bad| Bad { field: name, ..bad }))?;
+        let (rest, value) = match plain_number(from_value) {
+            Some(read) => read,
+            None => any_value(from_value).map_err(|e| e.map(|bad| Bad { field: name, ..bad }))?,
+        };
         has_strings |= matches!(value, Value::String(_));
         fields.push(Field { name: Name::new(name, length - input.len() + 1), value });
         match rest.split_first() {
@@ -123,12 +126,13 @@ fn name(input: &[u8]) -> Parsed<'_, &[u8]> {
     Err(Error(Bad { at: input, field: name, what }))
 }
 
-#[inline]
-fn field_value(input: &[u8]) -> Parsed<'_, Value<'_>> {
+/// A value of any type. Not inlined, so that plain numbers, which do not get here, are read without a call.
+#[inline(never)]
+fn any_value(input: &[u8]) -> Parsed<'_, Value<'_>> {
     match input.first() {
         Some(b'"') => string(input),
         Some(b't' | b'T' | b'f' | b'F') => boolean(input),
-        _ => number(input),
+        _ => any_number(input),
     }
 }
 

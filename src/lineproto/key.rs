@@ -11,11 +11,17 @@ use nom::combinator::{cond, opt};
 use nom::{IResult, Parser};
 use std::borrow::Cow;
 
-/// `measurement[,tag=value...]` as it stands in a line. Two lines with the same bytes here write to the same row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// `measurement[,tag=value...]` as it stands in a line. Equal bytes are equal keys, wherever they stand.
+#[derive(Debug, Clone, Copy)]
 pub struct Key<'a> {
     raw: &'a [u8],
-    column: u32,
+    column: usize,
+}
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
 }
 
 /// A tag's key and value.
@@ -33,7 +39,7 @@ pub struct KeyParts<'a> {
 impl<'a> Key<'a> {
     #[inline]
     pub(super) fn new(raw: &'a [u8], column: usize) -> Self {
-        Key { raw, column: u32::try_from(column).unwrap_or(u32::MAX) }
+        Key { raw, column }
     }
 
     /// The bytes as they stand in the line, escapes untouched.
@@ -47,7 +53,7 @@ impl<'a> Key<'a> {
     /// Errors: the measurement, a tag's key or value is empty or missing, too long, not UTF-8, or has a control
     /// character; a tag comes twice; there are too many. The column is that of the part.
     pub fn parse(&self, limits: &Limits) -> Result<KeyParts<'a>, LineError> {
-        let fail = |at: &[u8], fault| LineError { fault, column: self.column as usize + self.raw.len() - at.len() };
+        let fail = |at: &[u8], fault| LineError { fault, column: self.column + self.raw.len() - at.len() };
 
         let (raw, mut rest) = self.raw.split_at(measurement_end(self.raw));
         if raw.is_empty() {

@@ -80,7 +80,7 @@ pub struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Starts at the first line of `block`, which may end without a newline.
     pub fn new(block: &'a [u8], limits: &Limits) -> Self {
-        Lines { block, limits: *limits, at: 0, next_number: 1, number: 0, offset: 0, fields: Vec::new() }
+        Lines { block, limits: *limits, at: 0, next_number: 1, number: 0, offset: 0, fields: Vec::with_capacity(16) }
     }
 
     /// Counts from `number` instead of 1: for a block that is a later piece of what was sent.

@@ -119,9 +119,9 @@ pub(super) fn line_end(input: &[u8], limit: usize, more: bool) -> Option<usize> 
             from = at + 1;
             continue;
         }
+        // A closing quote that is the last byte at hand counts for now: without a newline behind it nothing is decided.
         let within = &input[..input.len().min(limit)];
         match within.get(at + 1..).and_then(closing_quote).map(|length| at + 1 + length) {
-            Some(close) if more && close + 1 == input.len() => return None,
             Some(close) if ends_value(input.get(close + 1).copied()) => from = close + 1,
             None if more && input.len() < limit => return None,
             _ => return newline(at),

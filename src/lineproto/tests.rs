@@ -388,6 +388,9 @@ fn a_bad_line_costs_only_itself() {
         ("escaped quote at the end", "a v=\"1\\\"\nb v=1", "1 !unterminated_string, 2 b"),
         ("quotes in names and tags", "a,t=\"x v=1\nb \"v=1\nc v\"=1", "1 a, 2 b, 3 c"),
         ("too long", "a v=111111111111111111111111111111111111111111111111111111111\nb v=1", "1 !line_too_long, 2 b"),
+        ("blanks without end before a comment", &(" ".repeat(60) + "# x\nb v=1"), "1 !line_too_long, 2 b"),
+        ("blanks before a comment", &(" ".repeat(59) + "# x\nb v=1"), "2 b"),
+        ("comment longer than a line", &format!("#{}\nb v=1", "x".repeat(100)), "2 b"),
         ("comment without end", "a v=1\n# b v=1", "1 a"),
         ("NUL", "\0\na v=1", "1 !no_fields, 2 a"),
     ] {
@@ -407,4 +410,80 @@ fn a_line_knows_where_it_stands_and_when_it_was() {
     }
     let late = Fault::TimeOutOfRange { got: "9223372036854775807s".into() };
     assert_eq!(got, [(11, 1, Ok(Some(1000))), (14, 14, Err(LineError { fault: late, column: 9 })), (15, 42, Ok(None))]);
+}
+
+#[test]
+fn a_body_is_cut_where_lines_surely_end() {
+    let limits = Limits { line_bytes_max: 20, ..Limits::default() };
+    // For each piece: number of the first line, the lines, the rest.
+    for (name, pieces, want) in [
+        ("in a line", &["a v=1\nb v", "=2\nc"][..], &[(1, "a v=1\n", "b v"), (2, "b v=2\n", "c"), (3, "c", "")][..]),
+        ("in CRLF", &["a v=1\r", "\nb"], &[(1, "", "a v=1\r"), (1, "a v=1\r\n", "b"), (2, "b", "")]),
+        (
+            "in a string",
+            &["a v=\"1\n2", "\"\nb v=1\n"],
+            &[(1, "", "a v=\"1\n2"), (1, "a v=\"1\n2\"\nb v=1\n", ""), (4, "", "")],
+        ),
+        (
+            "after a quote that may close or not",
+            &["a v=\"1\n2\"", "x\n"],
+            &[(1, "", "a v=\"1\n2\""), (1, "a v=\"1\n2\"x\n", ""), (3, "", "")],
+        ),
+        (
+            "a string that cannot close any more",
+            &["a v=\"1\nb v=1\nc v=1", "11", "\nd v=1"],
+            &[
+                (1, "", "a v=\"1\nb v=1\nc v=1"),
+                (1, "a v=\"1\nb v=1\n", "c v=111"),
+                (3, "c v=111\n", "d v=1"),
+                (4, "d v=1", ""),
+            ],
+        ),
+        (
+            "in a line without end",
+            &["a v=1", "11111111111111111", "111", "1\nb v=1\n"],
+            &[(1, "", "a v=1"), (1, "a v=111111111111111111", ""), (1, "", ""), (2, "b v=1\n", ""), (3, "", "")],
+        ),
+    ] {
+        let mut splitter = Splitter::new(&limits);
+        let (mut buffer, mut got) = (String::new(), Vec::new());
+        for (index, piece) in pieces.iter().chain([&""]).enumerate() {
+            buffer += piece;
+            let split = splitter.split(buffer.as_bytes(), index == pieces.len());
+            let [lines, rest] = [split.lines, split.rest].map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+            got.push((split.number, lines, rest.clone()));
+            buffer = rest;
+        }
+        let want: Vec<_> = want.iter().map(|(n, lines, rest)| (*n, lines.to_string(), rest.to_string())).collect();
+        assert_eq!(got, want, "{name}");
+    }
+}
+
+#[test]
+fn keys_and_names_are_equal_where_their_bytes_are() {
+    let limits = Limits::default();
+    let mut lines = Lines::new(b"cpu,a=b v=1,v=1\n  cpu,a=b v=1\ncpu,a=c v=1", &limits);
+    let mut keys = Vec::new();
+    while let Some(Ok(line)) = lines.next_line() {
+        keys.push(line.key);
+        assert!(line.fields.iter().all(|field| *field == line.fields[0]));
+    }
+    assert_eq!(keys[0], keys[1]);
+    assert_ne!(keys[0], keys[2]);
+}
+
+#[test]
+fn the_page_tells_the_truth() {
+    let page = include_str!("../../docs/line-protocol.md");
+    let (_, table) = page.split_once("## Reasons").unwrap();
+    let mut count = 0;
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let reason = cells[1].trim_matches('`');
+        for example in cells[2].split('`').skip(1).step_by(2) {
+            assert_eq!(refusal(example.as_bytes(), &Limits::default()).0, reason, "{example}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} examples were found");
 }

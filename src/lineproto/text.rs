@@ -15,20 +15,26 @@ pub(super) const NAME_ESCAPES: &[u8] = b",= ";
 /// What a backslash may stand before between quotes.
 const STRING_ESCAPES: &[u8] = b"\"\\";
 
-/// A field's name as it stands in the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A field's name as it stands in the line. Equal bytes are equal names, wherever they stand.
+#[derive(Debug, Clone, Copy)]
 pub struct Name<'a> {
     raw: &'a [u8],
-    column: u32,
+    column: usize,
+}
+
+impl PartialEq for Name<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
 }
 
 impl<'a> Name<'a> {
     #[inline]
     pub(super) fn new(raw: &'a [u8], column: usize) -> Self {
-        Name { raw, column: u32::try_from(column).unwrap_or(u32::MAX) }
+        Name { raw, column }
     }
 
-    /// The bytes, escapes untouched; never empty. Equal bytes are equal names.
+    /// The bytes, escapes untouched; never empty.
     #[inline]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
@@ -44,7 +50,7 @@ impl<'a> Name<'a> {
 
     /// Where the name stands: its byte offset from the start of the line, plus 1.
     pub fn column(&self) -> usize {
-        self.column as usize
+        self.column
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Index {
 }
 
 /// A hash in halves, so that it needs no alignment of 16.
-type KeyHash = (u64, u64);
+pub type KeyHash = (u64, u64);
 
 struct Slot {
     row: Arc<Row>,
@@ -90,9 +90,11 @@ impl Index {
         }
         let id = self.find(own).unwrap_or_else(|| self.insert(own, new));
         self.add_fields(id, new);
+        let known = key.is_some_and(|key| self.find(key) == Some(id));
         let slot = self.rows[id as usize].as_mut().expect("found or inserted above");
         if let Some(key) = key
             && slot.spellings < SPELLINGS_MAX
+            && !known
         {
             slot.spellings += 1;
             self.known.insert_unique(key.0, (key, id), |(key, _)| key.0);

@@ -1,16 +1,22 @@
 //! The door to the engine: takes a request, gives an answer.
 
 use super::error::QueryError;
-use super::eval::{self, Held, Run};
-use super::grid::{Grid, is_absent};
+use super::eval::{self, Held, Run, Trimmed};
+use super::grid::Grid;
 use super::limits::{Budget, Limits};
 use super::notes::Notes;
 use super::plan::{self, Plan, RangePlan, TIME_MAX};
 use super::source::{Samples, Source};
 use super::value::{Answer, Point, QueryStats, Request, Series, TimeRange, Value};
 use crate::series::Labels;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use std::time::Instant;
+
+/// A query that may nest deeper than this is evaluated on a thread of its own.
+const LEVELS_HERE_MAX: usize = 64;
+
+/// Stack of that thread, of which only what is touched costs memory: 32 KiB for each level that a query may have.
+const DEEP_STACK_BYTES: usize = 32 << 20;
 
 /// How an engine is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +52,7 @@ impl Engine {
 
     /// Checks that `text` is a query that this engine can evaluate, without evaluating it.
     pub fn check(&self, text: &str) -> Result<(), QueryError> {
-        plan::build(text, Grid::instant(0), self.options.subquery_step_ms).map(drop)
+        with_stack_for(text, || plan::build(text, Grid::instant(0), self.options.subquery_step_ms).map(drop))
     }
 
     /// Evaluates a query.
@@ -54,6 +60,10 @@ impl Engine {
     /// # Errors
     /// [`QueryError`] says whose fault it is and how to put it right; nothing is answered in part.
     pub fn query(&self, source: &dyn Source, request: &Request<'_>) -> Result<Answer, QueryError> {
+        with_stack_for(request.text, || self.evaluate(source, request))
+    }
+
+    fn evaluate(&self, source: &dyn Source, request: &Request<'_>) -> Result<Answer, QueryError> {
         let started = Instant::now();
         let (grid, is_range) = grid_of(request.range)?;
         let lookback_ms = request.lookback_ms.unwrap_or(self.options.lookback_ms);
@@ -69,6 +79,22 @@ impl Engine {
         let (warnings, infos) = run.notes.finish();
         Ok(Answer { value, warnings, infos, stats: QueryStats { series, samples, points, elapsed: started.elapsed() } })
     }
+}
+
+/// Runs `work` here, or for a query that nests deeply on a thread whose stack is large enough for any plan.
+fn with_stack_for<T: Send>(text: &str, work: impl FnOnce() -> Result<T, QueryError> + Send) -> Result<T, QueryError> {
+    if plan::levels(text) <= LEVELS_HERE_MAX {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let deep = std::thread::Builder::new().name("promql-deep".into()).stack_size(DEEP_STACK_BYTES);
+        match deep.spawn_scoped(scope, work) {
+            Ok(handle) => handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(error) => {
+                Err(QueryError::Execution(format!("cannot start a thread for a deeply nested query: {error}")))
+            }
+        }
+    })
 }
 
 fn grid_of(range: TimeRange) -> Result<(Grid, bool), QueryError> {
@@ -97,19 +123,16 @@ fn at_instant<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value,
         Plan::Text(text) => Value::String(time, text.clone()),
         Plan::Scalar(plan) => Value::Scalar(Point { time, value: eval::scalar(run, plan, grid)?[0] }),
         Plan::Vector(plan) => {
-            let named = clean(Held::of(run, &*eval::vector(run, plan, grid)?, 1)?, 1)?;
-            let value = |column: &[f64]| Point { time, value: column[0] };
-            Value::Vector(named.into_iter().map(|(labels, column)| (labels, value(&column))).collect())
+            let named = clean(Held::of(run, &*eval::vector(run, plan, grid)?, 1)?)?;
+            let point = |column: Trimmed| Point { time, value: column.at(0) };
+            Value::Vector(named.into_iter().map(|(labels, column)| (labels, point(column))).collect())
         }
         Plan::Range(plan) => Value::Matrix(windows(run, plan, grid)?),
     })
 }
 
 fn over_range<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value, QueryError> {
-    let points = |column: &[f64]| {
-        let steps = column.iter().enumerate().filter(|(_, value)| !is_absent(**value));
-        steps.map(|(step, value)| Point { time: grid.time(step), value: *value }).collect::<Vec<_>>()
-    };
+    let point = |(step, value)| Point { time: grid.time(step), value };
     let refuse = |what: &str| {
         let sentence = format!("invalid expression type {what:?} for range query, must be Scalar or instant Vector");
         Err(QueryError::BadData(sentence))
@@ -118,12 +141,13 @@ fn over_range<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value,
         Plan::Text(_) => refuse("string"),
         Plan::Range(_) => refuse("range vector"),
         Plan::Scalar(plan) => {
-            let points = points(&eval::scalar(run, plan, grid)?);
-            Ok(Value::Matrix(vec![Series { labels: Labels::empty(), points }]))
+            let points = eval::scalar(run, plan, grid)?.into_iter().enumerate().map(point);
+            Ok(Value::Matrix(vec![Series { labels: Labels::empty(), points: points.collect() }]))
         }
         Plan::Vector(plan) => {
-            let named = clean(Held::of(run, &*eval::vector(run, plan, grid)?, grid.count)?, grid.count)?;
-            let series = named.into_iter().map(|(labels, column)| Series { labels, points: points(&column) });
+            let named = clean(Held::of(run, &*eval::vector(run, plan, grid)?, grid.count)?)?;
+            let points = |column: Trimmed| column.present().map(point).collect();
+            let series = named.into_iter().map(|(labels, column)| Series { labels, points: points(column) });
             let mut series: Vec<Series> = series.collect();
             series.sort_by(|a, b| a.labels.cmp(&b.labels));
             Ok(Value::Matrix(series))
@@ -132,17 +156,15 @@ fn over_range<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value,
 }
 
 /// Takes away the names that are to go. Series that come to be the same take turns, or fail the query.
-fn clean(held: Held, steps: usize) -> Result<Vec<(Labels, Vec<f64>)>, QueryError> {
-    let mut named: Vec<(Labels, Vec<f64>)> = Vec::with_capacity(held.series.len());
-    let mut numbers: hashbrown::HashMap<Labels, usize> = hashbrown::HashMap::with_capacity(held.series.len());
-    for (metric, trimmed) in held.series {
+fn clean(held: Held) -> Result<Vec<(Labels, Trimmed)>, QueryError> {
+    let mut named: Vec<(Labels, Trimmed)> = Vec::with_capacity(held.series.len());
+    let mut numbers: HashMap<Labels, usize> = HashMap::with_capacity(held.series.len());
+    for (metric, column) in held.series {
         let labels = metric.into_labels();
-        let mut column = vec![0.0; steps];
-        trimmed.write(&mut column);
         let number = *numbers.entry(labels.clone()).or_insert(named.len());
         if number == named.len() {
             named.push((labels, column));
-        } else if !eval::lay_over(&mut named[number].1, &column) {
+        } else if !named[number].1.take_turns(&column) {
             return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".into()));
         }
     }

@@ -17,10 +17,13 @@ mod notes;
 mod plan;
 mod source;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use engine::{Engine, Options};
 pub use error::QueryError;
 pub use limits::{Cancel, Limits};
+pub use plan::parse_selector;
 pub use source::{Samples, Selection, Source, SourceError};
 pub use value::{Answer, Point, QueryStats, Request, Series, TimeRange, Value};

@@ -9,6 +9,7 @@ use crate::codec::varint::{self, Cursor};
 use crate::memory::{Database, Databases, Field, NewRow, Row};
 use crate::series::Labels;
 use crate::wal::{Dictionary, Entry};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -157,9 +158,9 @@ impl Replay {
         let (mut lines, mut values) = (LineReader::new(cursor.rest()), Vec::new());
         let (mut expected, mut grown, mut samples) = (0i64, 0, 0);
         for _ in 0..count {
-            let id = expected.checked_add(refs.read_signed()?)?;
-            expected = id + 1;
-            let time = lines.next(&mut values)?;
+            let id = refs.read_signed().and_then(|step| expected.checked_add(step));
+            let (Some(id), Some(time)) = (id, lines.next(&mut values)) else { break };
+            expected = id.saturating_add(1);
             let row = usize::try_from(id).ok().and_then(|id| self.rows.get(id)?.as_ref());
             let known = row.filter(|row| values.iter().all(|(field, _)| usize::from(*field) < row.fields.len()));
             let Some(row) = known else {
@@ -208,4 +209,43 @@ impl Replay {
         }
         Some(())
     }
+}
+
+/// Writes what a record's payload says, for people to read.
+pub fn dump_record(payload: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    match dump_payload(payload, out) {
+        Some(written) => written,
+        None => writeln!(out, "  the payload is not in the form of version 1"),
+    }
+}
+
+fn dump_payload(payload: &[u8], out: &mut dyn Write) -> Option<io::Result<()>> {
+    let mut text = String::new();
+    let mut cursor = Cursor::new(payload);
+    text.push_str(&format!("  database {:?}\n", cursor.read_str()?));
+    for _ in 0..cursor.read()? {
+        let (id, measurement, labels) = (cursor.read()?, cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
+        text.push_str(&format!("  row {id} is {measurement:?} {labels}, fields from {}:", cursor.read()?));
+        for _ in 0..cursor.read()? {
+            let (raw, metric) = (cursor.read_bytes()?, cursor.read_str()?);
+            text.push_str(&format!(" {}={metric}", String::from_utf8_lossy(raw)));
+        }
+        text.push('\n');
+    }
+    let (mut rows, mut expected) = (Vec::new(), 0i64);
+    for _ in 0..cursor.read()? {
+        let id = expected.checked_add(cursor.read_signed()?)?;
+        expected = id.checked_add(1)?;
+        rows.push(id);
+    }
+    let (mut lines, mut values) = (LineReader::new(cursor.rest()), Vec::new());
+    for row in rows {
+        let time = lines.next(&mut values)?;
+        text.push_str(&format!("  row {row} at {time} ms:"));
+        for (field, value) in &values {
+            text.push_str(&format!(" {field}={value}"));
+        }
+        text.push('\n');
+    }
+    Some(out.write_all(text.as_bytes()))
 }

@@ -1,8 +1,8 @@
 //! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
 
 use super::{Store, StoreError};
-use crate::disk::{ChunkFile, DiskError, Partition, merge, plan_merge};
-use crate::series::PARTITION_MS;
+use crate::disk::{ChunkFile, Partition, merge, plan_merge};
+use crate::series::{PARTITION_MS, partition_of};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,55 +36,45 @@ impl Store {
         let _one_at_a_time = self.maintaining.lock();
         let mut done = Maintained::default();
         self.expire(&mut done)?;
-        self.each_partition(keep_on, |partition| {
-            self.update_residence(partition)?;
-            if self.config.merge.enabled {
-                self.merge_tiers(partition, keep_on, &mut done)?;
-                if self.archive_due(partition)? {
-                    done.archived += usize::from(self.archive_partition(partition, keep_on)?);
-                }
-            }
-            Ok(())
-        })?;
-        Ok(done)
-    }
-
-    /// Archives what is due; with `force`, every partition that has files. Damage in one is an error once the others are
-    /// done.
-    pub fn archive(&self, force: bool, keep_on: &dyn Fn() -> bool) -> Result<Maintained, StoreError> {
-        let _one_at_a_time = self.maintaining.lock();
-        let mut done = Maintained::default();
-        let damage = self.each_partition(keep_on, |partition| {
-            if force || self.archive_due(partition)? {
-                done.archived += usize::from(self.archive_partition(partition, keep_on)?);
-            }
-            Ok(())
-        })?;
-        damage.map_or(Ok(done), |error| Err(error.into()))
-    }
-
-    /// Acts on every partition for as long as `keep_on` says so. One with damage is passed over, so that the others are
-    /// looked after; returns the first such damage.
-    fn each_partition(
-        &self,
-        keep_on: &dyn Fn() -> bool,
-        mut act: impl FnMut(&Arc<Partition>) -> Result<(), StoreError>,
-    ) -> Result<Option<DiskError>, StoreError> {
-        let mut first = None;
+        let mut first_error = None;
         for partition in self.partitions.all() {
-            match act(&partition) {
-                Ok(()) => {}
-                Err(StoreError::Disk(error)) if error.is_damage() => {
-                    tracing::error!(%error, path = %partition.dir.display(), "a partition with damage is left as it is");
-                    first.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
+            if let Err(error) = self.maintain_partition(&partition, keep_on, &mut done) {
+                tracing::error!(path = %partition.dir.display(), %error, "a partition cannot be maintained");
+                first_error.get_or_insert(error);
             }
             if !keep_on() {
                 break;
             }
         }
-        Ok(first)
+        first_error.map_or(Ok(done), Err)
+    }
+
+    fn maintain_partition(
+        &self,
+        partition: &Arc<Partition>,
+        keep_on: &dyn Fn() -> bool,
+        done: &mut Maintained,
+    ) -> Result<(), StoreError> {
+        self.update_residence(partition)?;
+        if self.config.merge.enabled {
+            self.merge_tiers(partition, keep_on, done)?;
+            if self.archive_due(partition)? {
+                done.archived += usize::from(self.archive_partition(partition, keep_on)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Archives what is due; with `force`, every partition that has files.
+    pub fn archive(&self, force: bool, keep_on: &dyn Fn() -> bool) -> Result<Maintained, StoreError> {
+        let _one_at_a_time = self.maintaining.lock();
+        let mut done = Maintained::default();
+        for partition in self.partitions.all() {
+            if force || self.archive_due(&partition)? {
+                done.archived += usize::from(self.archive_partition(&partition, keep_on)?);
+            }
+        }
+        Ok(done)
     }
 
     /// Merges neighbours of a partition for as long as there are enough of one size.
@@ -182,6 +172,8 @@ impl Store {
 
     /// Drops partitions that are older than `retention.disk`, then the oldest ones beyond `disk.max_bytes`.
     fn expire(&self, done: &mut Maintained) -> Result<(), StoreError> {
+        // A seal must not publish into a partition that goes.
+        let _no_seal = self.sealing.lock();
         let now = self.clock.now_ms();
         for partition in self.partitions.all() {
             let keep = self.config.database(&partition.database).retention.disk;
@@ -196,7 +188,9 @@ impl Store {
             partitions.sort_by_key(|partition| partition.day);
             let bytes = |p: &Arc<Partition>| p.files().iter().map(|file| file.bytes()).sum::<u64>();
             let mut total = self.wal.stats(&self.clock).bytes + partitions.iter().map(bytes).sum::<u64>();
-            for partition in &partitions {
+            // The newest day stays, however long the log is: a seal shortens that.
+            let newest = partitions.last().map_or(0, |partition| partition.day).min(partition_of(now));
+            for partition in partitions.iter().filter(|partition| partition.day < newest) {
                 if total <= self.config.disk.max_bytes {
                     break;
                 }

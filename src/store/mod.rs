@@ -12,7 +12,7 @@ mod select;
 mod stage;
 mod status;
 
-pub use batch::Batch;
+pub use batch::{Batch, dump_record};
 pub use maintain::Maintained;
 pub use select::Reader;
 pub use stage::{Refusal, Report, Stage, Terms};
@@ -35,6 +35,9 @@ use std::time::Duration;
 
 /// Bytes of staged requests that may wait for the log.
 const WAL_QUEUE_BYTES: usize = 64 << 20;
+
+/// Bytes of a database's name. It becomes the name of a folder, in which a byte may take three.
+const DATABASE_BYTES_MAX: usize = 80;
 
 /// Why the store could not be opened, or could not seal or maintain what it holds.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,19 @@ pub enum StoreError {
     Disk(#[from] DiskError),
 }
 
+/// A name that no database can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a database's name has 1 to {DATABASE_BYTES_MAX} bytes, this one has {got}")]
+pub struct BadDatabase {
+    got: usize,
+}
+
+/// Whether a database can have this name.
+pub fn check_database(name: &str) -> Result<(), BadDatabase> {
+    let fits = (1..=DATABASE_BYTES_MAX).contains(&name.len());
+    fits.then_some(()).ok_or(BadDatabase { got: name.len() })
+}
+
 /// Everything that is kept. Shared by all parts of the daemon; dropping the last handle syncs and closes the log.
 pub struct Store {
     vfs: SharedVfs,
@@ -100,7 +116,7 @@ struct Pin;
 
 /// What sealing has to remember.
 struct Sealing {
-    /// The last generation that no seal has to name any more: in chunk files, or of the log that was replayed.
+    /// The last generation that is wholly in chunk files.
     sealed: u64,
     /// When the last seal ended, on the monotonic clock.
     last: Duration,
@@ -156,7 +172,10 @@ impl Store {
         );
         // Generations count on from whatever is there: a chunk file's name tells its order.
         let on_disk = partitions.all().iter().flat_map(|p| p.files()).map(|file| file.name().last).max().unwrap_or(0);
-        let generation = replayed.last_generation.unwrap_or(0).max(on_disk) + 1;
+        let generation = replayed.last_generation.unwrap_or(0).max(on_disk).saturating_add(1);
+        // What was replayed may be in chunk files already, or be only a part of a generation: the next file must not
+        // be taken to contain theirs. Samples that are in both count once.
+        let sealed = generation - 1;
         let options = wal::Options {
             dir: wal_dir,
             sync: match config.wal.sync {
@@ -167,11 +186,10 @@ impl Store {
             segment_bytes: config.wal.segment_bytes,
             queue_bytes_max: WAL_QUEUE_BYTES,
             bytes_max: config.wal.max_bytes,
+            telemetry: telemetry.clone(),
         };
         let wal = Wal::start(vfs.clone(), clock.clone(), options, generation, replayed.next_lsn, apply)?;
-        // Where a crash cut a seal short, chunk files hold what the log still has. The next file comes beside them and
-        // does not take their place: a log that was damaged gives less than they do.
-        let sealing = Sealing { sealed: generation - 1, last: clock.monotonic(), last_at: None };
+        let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
         Ok(Arc::new(Store {
             vfs,
             clock,
@@ -189,7 +207,8 @@ impl Store {
     }
 
     /// Starts a batch of lines for a database, which is made if it is not there.
-    pub fn stage(&self, database: &str, precision: Precision) -> Stage {
+    pub fn stage(&self, database: &str, precision: Precision) -> Result<Stage, BadDatabase> {
+        check_database(database)?;
         let now = self.clock.now_ms();
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let ingest = &self.config.ingest;
@@ -203,7 +222,7 @@ impl Store {
             earliest: if retention.disk.is_zero() { i64::MIN } else { now.saturating_sub(ms(retention.disk)) },
             errors_listed_max: ingest.max_errors_listed,
         };
-        Stage::new(self.databases.get_or_create(database), terms)
+        Ok(Stage::new(self.databases.get_or_create(database), terms))
     }
 
     /// The sizes that lines must keep to: for whoever cuts bodies into lines.

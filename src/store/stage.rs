@@ -6,7 +6,8 @@
 use super::batch::{Batch, BatchRow};
 use crate::codec::lines::FIELDS_MAX;
 use crate::lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
-use crate::memory::{Database, Field, Index, NewRow, hash_key};
+use crate::memory::{Database, Field, Index, KeyHash, NewRow, hash_key};
+use parking_lot::RwLockWriteGuard;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -132,6 +133,19 @@ impl Stage {
     #[inline]
     fn take_known(&mut self, index: &Index, line: &Line<'_, '_>) -> Option<Result<(), Refused>> {
         let id = index.find(hash_key(line.key.raw()))?;
+        self.take(index, line, id, &[])
+    }
+
+    /// Takes a line of row `id`; `None` where a field is not known. `kept` are the rows of its strings, where they are
+    /// not to be looked up.
+    #[inline]
+    fn take(
+        &mut self,
+        index: &Index,
+        line: &Line<'_, '_>,
+        id: u32,
+        kept: &[(KeyHash, u32)],
+    ) -> Option<Result<(), Refused>> {
         let (row, schema) = index.row(id);
         self.values.clear();
         let (mut hint, mut strings, mut rounded) = (0, 0, 0);
@@ -161,7 +175,7 @@ impl Stage {
             Err(refused) => return Some(Err(refused)),
         };
         if strings > 0
-            && let Err(refused) = self.keep_strings(index, line, time)?
+            && let Err(refused) = self.keep_strings(index, line, time, kept)?
         {
             return Some(Err(refused));
         }
@@ -202,27 +216,33 @@ impl Stage {
             }
         }
         let labels = labels(None)?;
-        {
-            let mut index = self.database.index.write();
-            let new = NewRow { measurement: &key.measurement, labels: &labels, fields: &fields };
-            index.define(Some(hash_key(line.key.raw())), &new).ok_or_else(|| Refused::Store {
-                reason: "too_many_row_fields",
-                message: format!("the row would come to more than {FIELDS_MAX} different fields"),
-            })?;
-            for (key, labels, field) in &kept {
-                let new = NewRow { measurement: "", labels, fields: std::slice::from_ref(field) };
-                index.define(Some(*key), &new);
-            }
-        }
-        // A seal may have forgotten the row again already, if just then it came by.
+        let too_many = || Refused::Store {
+            reason: "too_many_row_fields",
+            message: format!("the row would come to more than {FIELDS_MAX} different fields"),
+        };
         let database = self.database.clone();
-        let taken = self.take_known(&database.index.read(), line);
-        taken.unwrap_or_else(|| self.take_new(line))
+        let mut index = database.index.write();
+        let new = NewRow { measurement: &key.measurement, labels: &labels, fields: &fields };
+        let id = index.define(Some(hash_key(line.key.raw())), &new).ok_or_else(too_many)?;
+        let mut rows = Vec::new();
+        for (key, labels, field) in &kept {
+            let new = NewRow { measurement: "", labels, fields: std::slice::from_ref(field) };
+            rows.push((*key, index.define(Some(*key), &new).ok_or_else(too_many)?));
+        }
+        // Without a gap, so that no seal can come by and forget the row again.
+        let index = RwLockWriteGuard::downgrade(index);
+        self.take(&index, line, id, &rows).expect("BUG: a line is not known that was just defined")
     }
 
     /// Stores the string fields that a rule keeps, as `1` in a row of their own; counts the others. `None` where such a
     /// row is not known yet.
-    fn keep_strings(&mut self, index: &Index, line: &Line<'_, '_>, time: i64) -> Option<Result<(), Refused>> {
+    fn keep_strings(
+        &mut self,
+        index: &Index,
+        line: &Line<'_, '_>,
+        time: i64,
+        kept: &[(KeyHash, u32)],
+    ) -> Option<Result<(), Refused>> {
         let naming = &self.database.naming;
         if naming.info_fields.is_empty() {
             let strings = line.fields.iter().filter(|field| matches!(field.value, Value::String(_))).count();
@@ -245,7 +265,9 @@ impl Stage {
                 dropped += 1;
                 continue;
             }
-            let id = index.find(info_key(line, field.name.raw(), text.raw()))?;
+            let key = info_key(line, field.name.raw(), text.raw());
+            let made = kept.iter().find(|(known, _)| *known == key).map(|(_, id)| *id);
+            let id = made.or_else(|| index.find(key))?;
             let (row, schema) = index.row(id);
             let (number, _) = schema.find(field.name.raw(), 0)?;
             rows.push((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, number));
@@ -319,6 +341,6 @@ fn push_last_wins(values: &mut Vec<(u16, f64)>, number: u16, value: f64) {
 }
 
 /// What finds the row of a string that is kept: no client can write a key with a zero byte.
-fn info_key(line: &Line<'_, '_>, field: &[u8], text: &[u8]) -> (u64, u64) {
+fn info_key(line: &Line<'_, '_>, field: &[u8], text: &[u8]) -> KeyHash {
     hash_key(&[line.key.raw(), field, text].join(&0))
 }

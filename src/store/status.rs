@@ -1,6 +1,6 @@
 //! Figures about what is kept, for operators, `/metrics` and `status/tsdb`.
 
-use super::Store;
+use super::{BadDatabase, Store, check_database};
 use crate::telemetry::Tier;
 use crate::wal::WalStats;
 use serde::Serialize;
@@ -149,7 +149,9 @@ impl Store {
     }
 
     /// Makes sure that there is a database of this name. One without data is gone after a restart.
-    pub fn create_database(&self, name: &str) {
+    pub fn create_database(&self, name: &str) -> Result<(), BadDatabase> {
+        check_database(name)?;
         self.databases.get_or_create(name);
+        Ok(())
     }
 }

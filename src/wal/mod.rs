@@ -52,6 +52,14 @@ pub enum WalError {
     /// An earlier failure left the log in an unknown state.
     #[error("the log failed earlier and takes no more writes until a restart")]
     FailedEarlier,
+    /// One entry is larger than a record may be. Trying again does not help: it takes smaller batches.
+    #[error("the batch would take {bytes} bytes in the log, a record may have {limit}: send smaller batches")]
+    RecordTooLarge {
+        /// Bytes that it would take.
+        bytes: usize,
+        /// Bytes that a record may have.
+        limit: usize,
+    },
     /// The log has grown as long as it may, which it does where sealing does not keep up or fails.
     #[error(
         "the log has {bytes} bytes, the limit is {limit} (wal.max_bytes); writes go on when a seal has shortened it"

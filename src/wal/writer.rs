@@ -1,9 +1,10 @@
 //! The log's thread: orders, writes and syncs entries in groups, and hands them on to be applied.
 
 use super::WalError;
-use super::record::RECORD_BYTES_MAX;
+use super::record::{RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 use super::segment::{SegmentName, SegmentWriter, push_record, segments};
 use crate::clock::SharedClock;
+use crate::telemetry::Telemetry;
 use crate::vfs::SharedVfs;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub enum SyncPolicy {
 }
 
 /// How a log is kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// The folder of the segments.
     pub dir: PathBuf,
@@ -40,6 +41,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Entries of more than this many bytes in all may not wait to be written.
     pub queue_bytes_max: usize,
+    /// Where bytes, syncs and failures are counted.
+    pub telemetry: Telemetry,
     /// Nothing is taken while the segments have more bytes than this in all: they bound how long a start takes.
     pub bytes_max: u64,
 }
@@ -120,13 +123,9 @@ struct Queue<E> {
 #[derive(Default)]
 struct Stats {
     bytes_by_generation: BTreeMap<u64, u64>,
-    written_bytes: u64,
     records: u64,
     unsynced_bytes: u64,
     unsynced_since: Option<Duration>,
-    syncs: u64,
-    sync_time: Duration,
-    sync_time_max: Duration,
     failed: bool,
 }
 
@@ -137,20 +136,12 @@ pub struct WalStats {
     pub bytes: u64,
     /// Bytes of the generation that is being written.
     pub generation_bytes: u64,
-    /// Bytes and records written since the start.
-    pub written_bytes: u64,
     /// Records written since the start.
     pub records: u64,
     /// Bytes answered for but not synced yet; 0 with `sync = "always"`.
     pub unsynced_bytes: u64,
     /// For how long the oldest of them has waited.
     pub unsynced_age: Duration,
-    /// Syncs since the start.
-    pub syncs: u64,
-    /// Time spent in them.
-    pub sync_time: Duration,
-    /// The longest one since the last time this was asked for.
-    pub sync_time_max: Duration,
     /// Whether the log refuses everything until a restart.
     pub failed: bool,
 }
@@ -256,17 +247,13 @@ impl<E: Entry> Wal<E> {
 
     /// Figures about the log as it is now.
     pub fn stats(&self, clock: &SharedClock) -> WalStats {
-        let mut stats = self.shared.stats.lock();
+        let stats = self.shared.stats.lock();
         WalStats {
             bytes: stats.bytes_by_generation.values().sum(),
             generation_bytes: stats.bytes_by_generation.last_key_value().map_or(0, |(_, bytes)| *bytes),
-            written_bytes: stats.written_bytes,
             records: stats.records,
             unsynced_bytes: stats.unsynced_bytes,
             unsynced_age: stats.unsynced_since.map_or(Duration::ZERO, |s| clock.monotonic().saturating_sub(s)),
-            syncs: stats.syncs,
-            sync_time: stats.sync_time,
-            sync_time_max: std::mem::take(&mut stats.sync_time_max),
             failed: stats.failed,
         }
     }
@@ -368,8 +355,15 @@ impl<E: Entry> Writer<E> {
             let _ = tell.send(Err(error));
             return;
         }
-        let dictionary = &mut self.dictionary;
+        let (dictionary, before) = (&mut self.dictionary, self.group.len());
         push_record(&mut self.group, self.lsn, self.durable, |out| entry.encode(dictionary, out));
+        let bytes = self.group.len() - before - RECORD_HEADER_BYTES;
+        if bytes > RECORD_BYTES_MAX {
+            self.group.truncate(before);
+            self.renew_dictionary();
+            let _ = tell.send(Err(WalError::RecordTooLarge { bytes, limit: RECORD_BYTES_MAX }));
+            return;
+        }
         self.lsn += 1;
         self.entries.push((entry, tell));
     }
@@ -409,8 +403,7 @@ impl<E: Entry> Writer<E> {
                     for (_, tell) in self.entries.drain(..) {
                         let _ = tell.send(Err(error.clone()));
                     }
-                    // What the lost records defined is in no log: everything has to be defined again.
-                    self.dictionary = Dictionary { id: self.dictionary.id + 1, rows: 0 };
+                    self.renew_dictionary();
                 }
             }
             self.group.clear();
@@ -436,7 +429,7 @@ impl<E: Entry> Writer<E> {
             let mut stats = self.shared.stats.lock();
             let bytes = self.group.len() as u64;
             *stats.bytes_by_generation.entry(self.generation).or_default() += bytes;
-            stats.written_bytes += bytes;
+            self.options.telemetry.wal.written_bytes.inc_by(bytes);
             stats.records += self.entries.len() as u64;
             stats.unsynced_bytes += bytes;
             stats.unsynced_since.get_or_insert(now);
@@ -460,16 +453,20 @@ impl<E: Entry> Writer<E> {
         self.durable = self.lsn - 1;
         self.last_sync = self.clock.monotonic();
         let took = self.last_sync.saturating_sub(before);
+        self.options.telemetry.wal.fsync_duration.observe(took.as_secs_f64());
         let mut stats = self.shared.stats.lock();
-        stats.syncs += 1;
-        stats.sync_time += took;
-        stats.sync_time_max = stats.sync_time_max.max(took);
         stats.unsynced_bytes = 0;
         stats.unsynced_since = None;
         Ok(())
     }
 
+    /// What the last dictionary defined can no longer be referred to: everything is defined again.
+    fn renew_dictionary(&mut self) {
+        self.dictionary = Dictionary { id: self.dictionary.id + 1, rows: 0 };
+    }
+
     fn fail(&mut self) {
+        self.options.telemetry.wal.fsync_failures.inc();
         self.failed = true;
         self.shared.stats.lock().failed = true;
     }
@@ -485,7 +482,7 @@ impl<E: Entry> Writer<E> {
         self.segment = None;
         self.generation += 1;
         self.sequence = 0;
-        self.dictionary = Dictionary { id: self.dictionary.id + 1, rows: 0 };
+        self.renew_dictionary();
         let _ = self.events.send(Event::Rotated { generation: ended, done: tell });
     }
 }

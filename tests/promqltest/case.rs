@@ -59,7 +59,7 @@ pub struct Case {
     pub info: Option<Vec<Check>>,
     pub no_warn: bool,
     pub no_info: bool,
-    /// Whether the expectation has native histograms in it.
+    /// Whether the query or the expectation is about native histograms only.
     pub mentions_native: bool,
 }
 
@@ -67,7 +67,7 @@ pub struct Case {
 pub enum Outcome {
     Passed,
     /// It needs native histograms.
-    Native,
+    Native(String),
     Failed(String),
 }
 
@@ -77,7 +77,7 @@ impl Case {
         backend.touched_native();
         match self.ask_twice(engine, backend) {
             Ok(()) => Outcome::Passed,
-            Err(_) if backend.touched_native() || self.mentions_native => Outcome::Native,
+            Err(reason) if backend.touched_native() || self.mentions_native => Outcome::Native(reason),
             Err(reason) => Outcome::Failed(reason),
         }
     }

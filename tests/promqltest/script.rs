@@ -11,7 +11,7 @@ pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 pub enum Command {
     Clear,
     Load(Vec<Loaded>),
-    Eval(Case),
+    Eval(Box<Case>),
     /// Something that the runner does not know.
     Unknown(String),
 }
@@ -42,9 +42,9 @@ pub fn parse(text: &str) -> Vec<(usize, Command)> {
         if is_blank(lines[first]) {
             continue;
         }
-        // A block ends at an empty line; comments do not end it.
-        let length = lines[at..].iter().take_while(|line| !line.is_empty()).count();
-        let body: Vec<&str> = lines[at..at + length].iter().copied().filter(|line| !is_blank(line)).collect();
+        // An empty line or a comment ends a block.
+        let length = lines[at..].iter().take_while(|line| !is_blank(line)).count();
+        let body: Vec<&str> = lines[at..at + length].to_vec();
         at += length;
         let word = lines[first].split_whitespace().next().unwrap_or_default();
         let command = match word {
@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Vec<(usize, Command)> {
                 Some(Command::Clear)
             }
             "load" | "load_with_nhcb" => load(lines[first], &body).map(Command::Load),
-            _ if word.starts_with("eval") => eval(lines[first], &body).map(Command::Eval),
+            _ if word.starts_with("eval") => eval(lines[first], &body).map(|case| Command::Eval(Box::new(case))),
             _ => None,
         };
         commands.push((first + 1, command.unwrap_or_else(|| Command::Unknown(lines[first].to_string()))));
@@ -125,7 +125,9 @@ fn eval(head: &str, body: &[&str]) -> Option<Case> {
         "eval_ordered" => case.ordered = true,
         _ => return None,
     }
-    case.mentions_native = body.iter().any(|line| line.contains("{{"));
+    let natives = ["histogram_count(", "histogram_sum(", "histogram_avg(", "histogram_std", "</", ">/"];
+    let asks_native = natives.iter().any(|native| rest.contains(native));
+    case.mentions_native = asks_native || body.iter().any(|line| line.contains("{{"));
     for line in body {
         if let Some(rest) = line.strip_prefix("expect ") {
             expect(&mut case, rest.trim())?;

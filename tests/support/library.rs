@@ -45,7 +45,7 @@ pub fn write(store: &Store, lines: &str) -> Report {
 
 /// [`write`], where the log may refuse.
 pub fn try_write(store: &Store, lines: &str) -> Result<Report, WalError> {
-    let mut stage = store.stage(DATABASE, Precision::Milliseconds);
+    let mut stage = store.stage(DATABASE, Precision::Milliseconds).expect("a short name");
     stage.add(lines.as_bytes(), 1);
     let (batch, report) = stage.finish();
     store.append_blocking(batch).map(|()| report)

@@ -30,8 +30,8 @@ impl Vector for Ratio<'_> {
 
     fn fill(&self, index: usize, scratch: &mut Scratch<'_>, column: &mut [f64]) -> Result<(), QueryError> {
         self.vector.fill(index, scratch, column)?;
-        let hash = self.vector.metric(index).labels.hash128() as u64;
-        let position = hash as f64 / u64::MAX as f64;
+        let hash = self.vector.metric(index).labels.hash128();
+        let position = (hash >> 64) as u64 as f64 / u64::MAX as f64;
         for (slot, ratio) in column.iter_mut().zip(&self.ratios) {
             let within = if *ratio >= 0.0 { position < *ratio } else { position >= 1.0 + *ratio };
             if !within {

@@ -21,10 +21,8 @@ pub(in crate::promql) fn combine<'q>(
 ) -> Result<BoxedVector<'q>, QueryError> {
     let swapped = matches!(matching.group, Group::Right(_));
     let (many, one) = if swapped { (right, left) } else { (left, right) };
-    let (fill_many, fill_one) = match swapped {
-        true => (matching.fill_right, matching.fill_left),
-        false => (matching.fill_left, matching.fill_right),
-    };
+    // Upstream turns the sides for `group_right` but not the fill values: `fill_left` then fills the right side.
+    let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
     if many.len() == 0 && fill_many.is_none() || one.len() == 0 && fill_one.is_none() {
         return Ok(Box::new(Nothing));
     }

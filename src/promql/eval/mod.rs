@@ -11,7 +11,7 @@ mod spread;
 mod vector;
 mod window;
 
-pub(super) use merge::{Nothing, Renamed, lay_over};
+pub(super) use merge::{Nothing, Renamed};
 pub(super) use run::{Run, Scratch};
 pub(super) use spread::spread;
 pub(super) use vector::{BoxedVector, Held, Metric, Repeated, Trimmed, Vector, columns};
@@ -21,7 +21,7 @@ use super::aggregate::aggregate;
 use super::binary::{WithScalar, combine, operate, set};
 use super::error::QueryError;
 use super::functions::{self, Histograms, Mapped, OverRange};
-use super::grid::{ABSENT, Grid, Shift, is_absent};
+use super::grid::{ABSENT, Grid, is_absent};
 use super::plan::{RangePlan, ScalarPlan, SelectorPlan, SortOrder, VectorPlan};
 use crate::series::{METRIC_NAME, MatchOp};
 use selector::{InstantSelector, Pick, RangeSelector};
@@ -87,8 +87,9 @@ pub(super) fn vector<'q>(run: &'q Run<'q>, plan: &'q VectorPlan, grid: Grid) -> 
             set(run, *operator, on, left, right, steps)?
         }
         VectorPlan::Info { vector: inner, names, data, shift } => {
-            let _ = (names, data, shift);
-            vector(run, inner, grid)?
+            let matchers = names.iter().chain(data).cloned().collect();
+            let infos = InstantSelector::new(run, &SelectorPlan { matchers, shift: *shift }, grid, Pick::Time)?;
+            functions::info(run, vector(run, inner, grid)?, Box::new(infos), names, data, steps)?
         }
         VectorPlan::Fixed(inner) if steps <= 1 => vector(run, inner, grid)?,
         VectorPlan::Fixed(inner) => {
@@ -172,14 +173,4 @@ fn has_one_name(plan: &RangePlan) -> bool {
         selector.matchers.iter().any(|matcher| matcher.name() == METRIC_NAME && matcher.op() == MatchOp::Equal)
     };
     matches!(plan, RangePlan::Selector { selector, .. } if named(selector))
-}
-
-/// Where info series are looked up: an instant selector at the given shift.
-pub(super) fn select_at<'q>(
-    run: &'q Run<'q>,
-    matchers: Vec<crate::series::Matcher>,
-    shift: Shift,
-    grid: Grid,
-) -> Result<BoxedVector<'q>, QueryError> {
-    Ok(Box::new(InstantSelector::new(run, &SelectorPlan { matchers, shift }, grid, Pick::Value)?))
 }

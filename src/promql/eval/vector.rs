@@ -3,6 +3,7 @@
 //! Functions and operators wrap the vector they work on, so asking the outermost one for series 7 reads series 7 from
 //! storage, runs it through everything in between, and leaves nothing behind. Several workers ask at once.
 
+use super::merge::lay_over;
 use super::run::{Run, Scratch};
 use super::spread::spread;
 use crate::promql::error::QueryError;
@@ -88,16 +89,27 @@ impl Trimmed {
         step.checked_sub(self.from).and_then(|at| self.values.get(at).copied()).unwrap_or(ABSENT)
     }
 
-    /// Writes the column out again.
-    pub fn write(&self, column: &mut [f64]) {
-        column.fill(ABSENT);
-        column[self.from..self.from + self.values.len()].copy_from_slice(&self.values);
-    }
-
     /// The steps that have a value, with it.
     pub fn present(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         let steps = self.values.iter().enumerate().map(|(at, value)| (self.from + at, *value));
         steps.filter(|(_, value)| !is_absent(*value))
+    }
+
+    /// Takes in the values of another column; `false` where both have one at a step.
+    pub fn take_turns(&mut self, other: &Trimmed) -> bool {
+        let steps = (self.from + self.len()).max(other.from + other.len());
+        let (mut column, mut others) = (vec![ABSENT; steps], vec![ABSENT; steps]);
+        self.write(&mut column);
+        other.write(&mut others);
+        let apart = lay_over(&mut column, &others);
+        *self = Trimmed::of(&column);
+        apart
+    }
+
+    /// Writes the column out again.
+    pub fn write(&self, column: &mut [f64]) {
+        column.fill(ABSENT);
+        column[self.from..self.from + self.values.len()].copy_from_slice(&self.values);
     }
 }
 

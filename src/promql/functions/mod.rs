@@ -5,6 +5,7 @@ mod counter;
 mod date;
 mod extreme;
 mod histogram;
+mod info;
 
 mod math;
 mod moments;
@@ -17,6 +18,7 @@ mod trend;
 
 pub(super) use absent::{absent, absent_over_time};
 pub(super) use histogram::Histograms;
+pub(super) use info::info;
 
 pub(super) use math::{Mapped, greatest, least};
 pub(super) use order::quantile;

@@ -3,12 +3,16 @@
 //! There is one kind of node a PromQL type, so that what the types forbid cannot be written down.
 
 mod build;
+mod call;
 mod function;
 mod position;
 mod reach;
+mod selector;
 
-pub(super) use build::{TIME_MAX, build};
+pub(super) use build::{build, levels};
 pub(super) use function::{DateFunction, MapFunction, RangeFunction};
+pub(super) use selector::TIME_MAX;
+pub use selector::parse_selector;
 
 use super::grid::Shift;
 use super::notes::Place;

@@ -20,6 +20,8 @@ pub(super) struct Outline {
     pub calls: Vec<CallPosition>,
     /// Signs and words that may add a level to the tree: more than the tree is deep.
     pub operators: usize,
+    /// Where a string has the first escape for a byte that is no character of its own (`\xff`).
+    pub byte_escape: Option<usize>,
 }
 
 /// Words that may stand before a bracket without being called.
@@ -54,7 +56,7 @@ enum Token<'a> {
 /// Scans a text. Never fails: what is no PromQL gives an outline of no use, and the parser says why.
 pub(super) fn outline(text: &str) -> Outline {
     let tokens = tokens(text);
-    let mut outline = Outline { calls: Vec::new(), operators: 0 };
+    let mut outline = Outline { byte_escape: byte_escape(text, &tokens), ..Outline::default() };
     // For every open bracket the call that it belongs to, or none.
     let mut open: Vec<Option<usize>> = Vec::new();
     // Brackets that hold a call's arguments, by the index of the token.
@@ -124,6 +126,23 @@ fn argument_bracket(tokens: &[(usize, Token<'_>)], index: usize) -> Option<usize
     }
 }
 
+/// The first `\x80` to `\xff` or `\200` to `\377` in a string.
+fn byte_escape(text: &str, tokens: &[(usize, Token<'_>)]) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let strings = tokens.iter().filter(|(at, token)| *token == Token::Literal && matches!(bytes[*at], b'"' | b'\''));
+    for (start, _) in strings {
+        let mut at = start + 1;
+        while at < bytes.len() && bytes[at] != bytes[*start] {
+            match (bytes[at], bytes.get(at + 1..at + 3)) {
+                (b'\\', Some([b'x', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F'] | [b'2'..=b'3', _])) => return Some(at),
+                (b'\\', _) => at += 2,
+                _ => at += 1,
+            }
+        }
+    }
+    None
+}
+
 fn tokens(text: &str) -> Vec<(usize, Token<'_>)> {
     let bytes = text.as_bytes();
     let (mut tokens, mut at) = (Vec::new(), 0);
@@ -181,6 +200,18 @@ mod tests {
         ] {
             let got: Vec<_> = outline(text).calls.into_iter().map(|call| (call.name, call.arguments)).collect();
             assert_eq!(got, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn escapes_for_lone_bytes_are_found() {
+        for (text, want) in [
+            (r#"a{b="\x7f"}"#, None),
+            (r#"a{b="\xff"}"#, Some(5)),
+            (r#"f("a\\xff", 'z\377')"#, Some(14)),
+            (r#"a{b=`\xff`}"#, None),
+        ] {
+            assert_eq!(outline(text).byte_escape, want, "{text}");
         }
     }
 
