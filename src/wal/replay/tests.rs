@@ -1,4 +1,5 @@
 //! Logs written by the real writer, damaged in named ways, and read back.
+#![expect(clippy::disallowed_methods, reason = "a test damages what is really there")]
 
 use super::*;
 use crate::clock::SystemClock;
