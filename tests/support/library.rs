@@ -8,6 +8,7 @@ use sealine::series::{MatchOp, Matcher};
 use sealine::store::{Report, Store};
 use sealine::telemetry::Telemetry;
 use sealine::vfs::{DiskVfs, SharedVfs};
+use sealine::wal::WalError;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,11 +40,15 @@ pub fn open_on(vfs: SharedVfs, config: &Config, clock: &Arc<ManualClock>) -> Arc
 
 /// Writes lines with times in milliseconds; says what became of them.
 pub fn write(store: &Store, lines: &str) -> Report {
-    let mut stage = store.stage(DATABASE, Precision::Milliseconds).unwrap();
+    try_write(store, lines).unwrap_or_else(|error| panic!("the log does not take it: {error}"))
+}
+
+/// [`write`], where the log may refuse.
+pub fn try_write(store: &Store, lines: &str) -> Result<Report, WalError> {
+    let mut stage = store.stage(DATABASE, Precision::Milliseconds).expect("a short name");
     stage.add(lines.as_bytes(), 1);
     let (batch, report) = stage.finish();
-    store.append_blocking(batch).expect("the log takes it");
-    report
+    store.append_blocking(batch).map(|()| report)
 }
 
 /// Every series with its samples within `start..=end`; series without one there are left out.

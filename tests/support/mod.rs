@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each story uses a part of this")]
 
 pub mod daemon;
+pub mod disk;
 pub mod http;
 pub mod library;
 pub mod load;

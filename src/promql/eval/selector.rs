@@ -10,23 +10,30 @@ use crate::promql::source::{Samples, Selection};
 
 /// What storage found for a selector, and the span of time that may be read.
 struct Found<'q> {
+    run: &'q Run<'q>,
     selection: Box<dyn Selection + 'q>,
     start: i64,
     end: i64,
 }
 
 impl<'q> Found<'q> {
-    fn new(run: &Run<'q>, selector: &SelectorPlan, (start, end): (i64, i64)) -> Result<Self, QueryError> {
+    fn new(run: &'q Run<'q>, selector: &SelectorPlan, (start, end): (i64, i64)) -> Result<Self, QueryError> {
         let selection = run.source.select(&selector.matchers, start, end)?;
         run.budget.found_series(selection.len())?;
-        selection.warnings().into_iter().for_each(|warning| run.notes.storage(warning));
-        Ok(Found { selection, start, end })
+        Ok(Found { run, selection, start, end })
     }
 
     fn read(&self, index: usize, scratch: &Scratch<'_>, into: &mut Samples) -> Result<(), QueryError> {
         scratch.check()?;
         self.selection.read(index, self.start, self.end, into)?;
         scratch.run.budget.read_samples(into.len())
+    }
+}
+
+/// Storage finds out what is missing while samples are read, so it is asked when nothing more will be.
+impl Drop for Found<'_> {
+    fn drop(&mut self) {
+        self.selection.warnings().into_iter().for_each(|warning| self.run.notes.storage(warning));
     }
 }
 
@@ -49,7 +56,7 @@ pub(in crate::promql) struct InstantSelector<'q> {
 
 impl<'q> InstantSelector<'q> {
     /// Asks storage for the series.
-    pub fn new(run: &Run<'q>, selector: &SelectorPlan, grid: Grid, pick: Pick) -> Result<Self, QueryError> {
+    pub fn new(run: &'q Run<'q>, selector: &SelectorPlan, grid: Grid, pick: Pick) -> Result<Self, QueryError> {
         let (shift, lookback_ms) = (selector.shift, run.lookback_ms);
         let span = (shift.apply(grid.start) - lookback_ms + 1, shift.apply(grid.end()));
         Ok(InstantSelector { found: Found::new(run, selector, span)?, grid, shift, lookback_ms, pick })
@@ -97,7 +104,7 @@ pub(in crate::promql) struct RangeSelector<'q> {
 
 impl<'q> RangeSelector<'q> {
     /// Asks storage for the series.
-    pub fn new(run: &Run<'q>, selector: &SelectorPlan, windows: Windows) -> Result<Self, QueryError> {
+    pub fn new(run: &'q Run<'q>, selector: &SelectorPlan, windows: Windows) -> Result<Self, QueryError> {
         Ok(RangeSelector { found: Found::new(run, selector, windows.span())?, windows })
     }
 }

@@ -1,4 +1,5 @@
 //! Logs written by the real writer, damaged in named ways, and read back.
+#![expect(clippy::disallowed_methods, reason = "a test damages what is really there")]
 
 use super::*;
 use crate::clock::SystemClock;
@@ -23,6 +24,7 @@ fn start(dir: &Path, generation: u64, lsn: u64) -> Wal<Text> {
         sync: SyncPolicy::Always,
         segment_bytes: 400,
         queue_bytes_max: 1 << 20,
+        telemetry: crate::telemetry::Telemetry::new(),
         bytes_max: 1 << 30,
         telemetry: crate::telemetry::Telemetry::new(),
     };
