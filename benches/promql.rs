@@ -3,6 +3,8 @@
 //! `cargo bench --bench promql [-- part of a name]` prints a row a query: time, and nanoseconds a sample read. Reading
 //! here is one copy, so what is left is the engine's own work.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 use sealine::promql::{Engine, Options, Request, Samples, Selection, Source, SourceError, TimeRange};
 use sealine::series::{Labels, Matcher};
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! Replays the corpus of the fuzz target `line_protocol`, so that what it once found is checked by every `cargo test`.
 
+#![allow(clippy::disallowed_methods, reason = "the corpus is read from files")]
+
 #[path = "../fuzz/checks/line_protocol.rs"]
 mod check;
 

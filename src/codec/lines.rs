@@ -135,7 +135,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read_all(body: &[u8]) -> Option<Vec<(i64, Vec<(u16, u64)>)>> {
+    type Lines = Vec<(i64, Vec<(u16, u64)>)>;
+
+    fn read_all(body: &[u8]) -> Option<Lines> {
         let (mut reader, mut values, mut lines) = (LineReader::new(body), Vec::new(), Vec::new());
         while let Some(time) = reader.next(&mut values) {
             lines.push((time, values.iter().map(|(f, v)| (*f, v.to_bits())).collect()));

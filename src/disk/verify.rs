@@ -75,12 +75,11 @@ fn open(vfs: &SharedVfs, path: &Path) -> Result<ChunkFile, DiskError> {
     Ok(ChunkFile::found(vfs.clone(), path.to_path_buf(), FileName { first: 0, last: 0 }, bytes))
 }
 
-/// Gives every series to `each`: the file, the metric's name, the number of the label set, the chunks.
-fn walk(
-    vfs: &SharedVfs,
-    path: &Path,
-    each: &mut dyn FnMut(&ChunkFile, &str, u32, &[ChunkRef]),
-) -> Result<(), DiskError> {
+/// What is done with a series: the file, the metric's name, the number of the label set, the chunks.
+type Each<'a> = dyn FnMut(&ChunkFile, &str, u32, &[ChunkRef]) + 'a;
+
+/// Gives every series to `each`.
+fn walk(vfs: &SharedVfs, path: &Path, each: &mut Each<'_>) -> Result<(), DiskError> {
     let file = open(vfs, path)?;
     let metrics = file.with_index(|index| (0..index.metric_count()).map(|m| index.metric(m).to_string()).collect())?;
     let metrics: Vec<String> = metrics;

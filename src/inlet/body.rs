@@ -98,7 +98,7 @@ impl Intake {
             decoded_max: self.limits.decoded_bytes_max,
         };
         let mut decoder = match coding {
-            Coding::Plain => Decoder::Plain(lines),
+            Coding::Plain => Decoder::Plain(Box::new(lines)),
             Coding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(lines))),
         };
         let mut received = 0;
@@ -168,7 +168,7 @@ impl Write for LineSink {
 }
 
 enum Decoder {
-    Plain(LineSink),
+    Plain(Box<LineSink>),
     Gzip(Box<MultiGzDecoder<LineSink>>),
 }
 
@@ -196,7 +196,7 @@ impl Decoder {
 
     fn finish(self) -> Result<LineSink, BodyError> {
         match self {
-            Decoder::Plain(lines) => Ok(lines),
+            Decoder::Plain(lines) => Ok(*lines),
             Decoder::Gzip(mut gzip) => match gzip.try_finish() {
                 Ok(()) => gzip.finish().map_err(BodyError::Coding),
                 Err(error) => Err(Decoder::Gzip(gzip).refusal(error)),

@@ -51,6 +51,9 @@ pub struct NewRow<'a> {
     pub fields: &'a [Field],
 }
 
+/// By schema, the metrics of its fields.
+pub type SchemaMetrics = Vec<Vec<Arc<str>>>;
+
 /// One series that memory has, or had until the last seal.
 pub struct Selected {
     /// The metric's name.
@@ -205,7 +208,7 @@ impl Index {
     }
 
     /// The rows, each with the number of its schema, and by schema the metrics of its fields: what a seal goes through.
-    pub fn snapshot(&self) -> (Vec<(Arc<Row>, u32)>, Vec<Vec<Arc<str>>>) {
+    pub fn snapshot(&self) -> (Vec<(Arc<Row>, u32)>, SchemaMetrics) {
         let rows = self.rows.iter().flatten().map(|slot| (slot.row.clone(), slot.schema)).collect();
         let metrics = |schema: &Schema| schema.fields.iter().map(|field| field.metric.clone()).collect();
         (rows, self.schemas.iter().map(metrics).collect())

@@ -9,6 +9,6 @@ mod row;
 mod schema;
 
 pub use database::{Database, Databases, Held};
-pub use index::{Index, KeyHash, NewRow, Selected, hash_key};
+pub use index::{Index, KeyHash, NewRow, SchemaMetrics, Selected, hash_key};
 pub use row::{Closed, Growth, LogMark, Row};
 pub use schema::{Field, Schema};

@@ -1,6 +1,7 @@
 //! What bounds a query: counts, a deadline, and a client that may leave.
 
 use super::error::QueryError;
+use crate::clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -57,7 +58,7 @@ impl Budget {
     /// Opens the account at `now`.
     pub fn new(limits: Limits, deadline: Option<Instant>, cancel: Cancel) -> Self {
         let (series, samples, points) = Default::default();
-        Budget { limits, started: Instant::now(), deadline, cancel, series, samples, points }
+        Budget { limits, started: clock::instant(), deadline, cancel, series, samples, points }
     }
 
     /// Fails where the deadline passed or the client left. Asked once a series.
@@ -66,7 +67,7 @@ impl Budget {
             return Err(QueryError::Canceled);
         }
         match self.deadline {
-            Some(deadline) if Instant::now() >= deadline => Err(QueryError::Timeout(self.started.elapsed())),
+            Some(deadline) if clock::instant() >= deadline => Err(QueryError::Timeout(clock::instant() - self.started)),
             _ => Ok(()),
         }
     }

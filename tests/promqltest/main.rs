@@ -5,6 +5,8 @@
 //! `expected.txt`: a file and a number a line. `PROMQLTEST=name` runs only the files whose name contains it, and
 //! prints each case that fails.
 
+#![allow(clippy::disallowed_methods, reason = "scripts are read from files")]
+
 mod case;
 mod memory;
 mod script;

@@ -5,6 +5,7 @@
 //! The caller's thread starts by itself; helpers come only when the work has taken longer than starting them costs.
 
 use super::run::{Run, Scratch};
+use crate::clock;
 use crate::promql::error::QueryError;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ pub(in crate::promql) fn spread<'q, P: Send>(
     let chunks = len.div_ceil(size);
     let line = Line { next: AtomicUsize::new(0), stop: AtomicBool::new(false), queue: Mutex::new(Queue::new(join)) };
     let work = |scratch: &mut Scratch<'q>, until: Option<Instant>| {
-        while !line.stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
+        while !line.stop.load(Ordering::Relaxed) && until.is_none_or(|until| clock::instant() < until) {
             let chunk = line.next.fetch_add(1, Ordering::Relaxed);
             if chunk >= chunks {
                 return;
@@ -49,7 +50,7 @@ pub(in crate::promql) fn spread<'q, P: Send>(
         }
     };
     let mut scratch = run.scratch();
-    let alone = (run.threads > 1 && chunks > 1).then(|| Instant::now() + ALONE);
+    let alone = (run.threads > 1 && chunks > 1).then(|| clock::instant() + ALONE);
     work(&mut scratch, alone);
     let left = chunks.saturating_sub(line.next.load(Ordering::Relaxed));
     if left > 0 && !line.stop.load(Ordering::Relaxed) {

@@ -24,7 +24,6 @@ fn start(dir: &Path, generation: u64, lsn: u64) -> Wal<Text> {
         sync: SyncPolicy::Always,
         segment_bytes: 400,
         queue_bytes_max: 1 << 20,
-        telemetry: crate::telemetry::Telemetry::new(),
         bytes_max: 1 << 30,
         telemetry: crate::telemetry::Telemetry::new(),
     };
