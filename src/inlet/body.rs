@@ -15,6 +15,9 @@ use std::io::{self, Write};
 /// Lines are parsed when this many bytes have come together: enough that a block costs one lock and few calls.
 const BLOCK_BYTES: usize = 128 << 10;
 
+/// A refused body is read on, unseen, to this many times what a body may have.
+const REFUSED_FACTOR_MAX: u64 = 4;
+
 /// How a body is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
@@ -101,7 +104,7 @@ impl Intake {
             Coding::Plain => Decoder::Plain(Box::new(lines)),
             Coding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(lines))),
         };
-        let mut received = 0;
+        let (mut received, mut refused) = (0, None);
         let limits = self.limits;
         let slow = |_| BodyError::Slow(limits.time_max.as_secs());
         let deadline = tokio::time::Instant::now() + limits.time_max;
@@ -109,11 +112,23 @@ impl Intake {
             let frame = frame.map_err(|error| BodyError::Cut(error.into()))?;
             let Ok(piece) = frame.into_data() else { continue }; // trailers say nothing to us
             received += piece.len() as u64;
+            if refused.is_some() {
+                // A connection that is closed on a client that still sends takes the answer with it, and the client
+                // sends it all again. So the rest is read and forgotten, as far as a body could go.
+                match received > REFUSED_FACTOR_MAX * limits.compressed_bytes_max.max(limits.decoded_bytes_max) {
+                    true => break,
+                    false => continue,
+                }
+            }
             if coding != Coding::Plain && received > limits.compressed_bytes_max {
                 let (limit, setting) = (limits.compressed_bytes_max, "http.max_compressed_bytes");
-                return Err(BodyError::TooLarge { limit, what: "before decompression", setting });
+                refused = Some(BodyError::TooLarge { limit, what: "before decompression", setting });
+            } else if let Err(error) = decoder.write_all(&piece) {
+                refused = Some(decoder.refusal(error));
             }
-            decoder.write_all(&piece).map_err(|error| decoder.refusal(error))?;
+        }
+        if let Some(error) = refused {
+            return Err(error);
         }
         let lines = decoder.finish()?;
         self.telemetry.inlet(Protocol::Http).bytes.inc_by(lines.decoded);
