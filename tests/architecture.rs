@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["main", "cli"],
     &["daemon"],
     &["api", "inlet", "health"],
-    &["schedule"],
+    &["schedule", "inspect"],
     &["promql", "store"],
     &["memory", "disk", "wal"],
     &["codec", "lineproto"],
@@ -28,9 +28,9 @@ const DRAWN: &[(&str, &str, &[&str])] = &[
 
 /// Modules that may use less than the layers below them: what each one may use.
 const NARROW: &[(&str, &[&str])] = &[
-    ("lineproto", &[]),      // bytes to lines, for any program
-    ("series", &[]),         // the words that all others share
-    ("promql", &["series"]), // sees samples through its own trait
+    ("lineproto", &[]),               // bytes to lines, for any program
+    ("series", &[]),                  // the words that all others share
+    ("promql", &["series", "clock"]), // sees samples through its own trait
 ];
 
 /// One use of a module by another.

@@ -41,6 +41,8 @@ impl InletMetrics {
         );
         Protocol::ALL.map(|protocol| {
             let protocol = protocol.as_str();
+            // Shows that nothing was rejected yet; the other reasons appear with their first line.
+            rejected.with_label_values(&[protocol, "unavailable"]);
             InletMetrics {
                 lines: lines.with_label_values(&[protocol]),
                 samples: samples.with_label_values(&[protocol]),

@@ -266,7 +266,7 @@ async fn health_and_influx() {
         ("POST", "/query?q=CREATE+DATABASE+%22telegraf%22;SHOW+DATABASES", 200, both),
         ("GET", "/query?q=SELECT+1", 400, beyond),
         ("GET", "/query", 400, r#"{"error":"missing required parameter \"q\""}"#),
-        ("POST", "/write", 400, r#"{"error":"database is required: ?db=<name>"}"#),
+        ("POST", "/write", 503, r#"{"error":"this server takes no lines"}"#),
         ("POST", "/api/v2/write?org=o", 400, r#"{"error":"bucket is required: ?bucket=<name>"}"#),
         ("POST", "/api/v2/write?bucket=/x", 400, r#"{"error":"bucket \"/x\" names no database: want <name>"}"#),
     ] {
