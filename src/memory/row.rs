@@ -23,22 +23,22 @@ pub struct Row {
     pub labels: Labels,
     /// `labels.hash128()`: with the metric's name, the identity of a series in every tier.
     pub set: u128,
-    /// What the log of the current generation knows of the row.
+    /// What the log knows of the row.
     pub log: LogMark,
     /// Seals in a row that found no sample here.
     pub silent_seals: AtomicU32,
     hot: Mutex<Hot>,
 }
 
-/// Which generation's log has defined a row, and how. Read and written by the log's thread alone; atomic only
+/// Which dictionary of the log has defined a row, and how. Read and written by the log's thread alone; atomic only
 /// because rows are shared, so every access is relaxed.
 #[derive(Default)]
 pub struct LogMark {
-    /// The generation whose log the other two are about.
-    pub generation: AtomicU64,
-    /// The row's number in that log.
+    /// The dictionary that the other two are about (`wal::Dictionary::id`).
+    pub dictionary: AtomicU64,
+    /// The row's number in it.
     pub id: AtomicU32,
-    /// How many of the row's fields that log has defined.
+    /// How many of the row's fields it has defined.
     pub fields: AtomicU32,
 }
 

@@ -72,8 +72,8 @@ impl Entry for Batch {
         let mut undefined: Vec<(&BatchRow, u32)> = Vec::new();
         for line in &self.rows {
             let mark = &line.row.log;
-            if mark.generation.load(Relaxed) != dictionary.id {
-                mark.generation.store(dictionary.id, Relaxed);
+            if mark.dictionary.load(Relaxed) != dictionary.id {
+                mark.dictionary.store(dictionary.id, Relaxed);
                 mark.id.store(dictionary.rows, Relaxed);
                 mark.fields.store(0, Relaxed);
                 dictionary.rows += 1;

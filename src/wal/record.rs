@@ -15,7 +15,7 @@ pub const RECORD_BYTES_MAX: usize = 256 << 20;
 pub struct RecordHeader {
     /// Bytes of the payload.
     pub length: u32,
-    /// The record's number in the log: one more than the record before, from 1, never used twice.
+    /// The record's number: more than that of every record before it that is still in the log.
     pub lsn: u64,
     /// The highest number known to be durable when this record was written.
     pub durable: u64,
