@@ -88,6 +88,7 @@ fn a_file_with_a_damaged_index_is_set_aside_and_the_rest_is_answered() {
     for part in ["data is missing from this answer", &file_name, "the checksum of the index does not match"] {
         assert!(warning.contains(part), "{warning}");
     }
+    assert_eq!(counts(&mut client, &["older", "newer", "both"]).1, warnings, "later answers say it too");
     assert_eq!(client.metric(QUARANTINED), 1.0);
     assert!(!file.exists(), "the file is moved, not copied");
     let kept = files(&data.path().join("quarantine"));

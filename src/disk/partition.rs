@@ -70,6 +70,8 @@ pub struct Partition {
     /// Its folder.
     pub dir: PathBuf,
     files: RwLock<Vec<Arc<ChunkFile>>>,
+    /// A sentence for each file that was set aside since the start: what answers over this day have to do without.
+    lost: RwLock<Vec<String>>,
 }
 
 impl Partition {
@@ -94,9 +96,21 @@ impl Partition {
         files.sort_by_key(|file| (file.name().last, file.name().first));
     }
 
-    /// Takes a file out, so that it is no longer read.
-    pub fn withdraw(&self, file: &Arc<ChunkFile>) {
-        self.files.write().retain(|f| !Arc::ptr_eq(f, file));
+    /// What answers over this day have to do without, a sentence each.
+    pub fn lost(&self) -> Vec<String> {
+        self.lost.read().clone()
+    }
+
+    /// Takes a file out, so that it is no longer read; `what` says why. Says whether it was still in.
+    fn withdraw(&self, file: &Arc<ChunkFile>, what: &str) -> bool {
+        let mut files = self.files.write();
+        let before = files.len();
+        files.retain(|f| !Arc::ptr_eq(f, file));
+        let was_in = files.len() < before;
+        if was_in {
+            self.lost.write().push(what.to_string());
+        }
+        was_in
     }
 }
 
@@ -167,7 +181,15 @@ impl Partitions {
             Some((name, _)) => name.clone(),
             None => database.into(),
         };
-        let make = || Arc::new(Partition { database: database.clone(), day, dir, files: RwLock::new(files) });
+        let make = || {
+            Arc::new(Partition {
+                database: database.clone(),
+                day,
+                dir,
+                files: RwLock::new(files),
+                lost: RwLock::default(),
+            })
+        };
         by_day.entry(database.clone()).or_default().entry(day).or_insert_with(make).clone()
     }
 
@@ -222,14 +244,17 @@ impl Partitions {
     }
 
     /// Moves a damaged file out of its partition into `quarantine`, where it is kept under a name that tells where it
-    /// came from.
+    /// came from; `what` is the sentence for answers that miss it. `None` where somebody else has just done so.
     pub fn quarantine(
         &self,
         partition: &Partition,
         file: &Arc<ChunkFile>,
         quarantine: &Path,
-    ) -> Result<PathBuf, DiskError> {
-        partition.withdraw(file);
+        what: &str,
+    ) -> Result<Option<PathBuf>, DiskError> {
+        if !partition.withdraw(file, what) {
+            return Ok(None);
+        }
         let name = format!("{}.{}.{}", escape(&partition.database), day_name(partition.day), file.name());
         let to = quarantine.join(name);
         self.vfs.create_dir_all(quarantine).map_err(DiskError::file("create folder", quarantine))?;
@@ -237,7 +262,7 @@ impl Partitions {
         for dir in [quarantine, &partition.dir] {
             self.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
         }
-        Ok(to)
+        Ok(Some(to))
     }
 }
 

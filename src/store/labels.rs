@@ -69,6 +69,7 @@ impl Reader {
         let mut warnings = Vec::new();
         for matchers in if selectors.is_empty() { &all } else { selectors } {
             for database in self.databases(matchers) {
+                warnings.extend(self.lost(&database, start, end));
                 for (partition, file) in self.files(&database, start, end) {
                     let shown = file.sets_passing(matchers, start, end).and_then(|sets| {
                         file.with_index(|index| {

@@ -73,6 +73,12 @@ impl Reader {
         partitions.into_iter().flat_map(files).collect()
     }
 
+    /// What was set aside of a database's partitions within `start..=end`, a sentence each.
+    pub(super) fn lost(&self, database: &str, start: i64, end: i64) -> Vec<String> {
+        let partitions = self.store.partitions.between(database, partition_of(start), partition_of(end));
+        partitions.iter().flat_map(|partition| partition.lost()).collect()
+    }
+
     /// What a file that cannot be read means for the answer: a sentence for its warnings where the file is damaged (it
     /// is set aside, so that it is met only once), an error where the machine failed.
     pub(super) fn damaged(
@@ -85,11 +91,16 @@ impl Reader {
             return Err(SourceError(Box::new(error)));
         }
         let sentence = format!("data is missing from this answer: {error}");
-        tracing::error!(%error, "a damaged chunk file is set aside");
-        self.store.telemetry.disk.quarantined.inc();
-        match self.store.partitions.quarantine(partition, file, &self.store.quarantine) {
-            Ok(to) => tracing::error!(path = %to.display(), "the damaged file is kept here"),
-            Err(error) => tracing::error!(%error, "a damaged chunk file cannot be set aside"),
+        match self.store.partitions.quarantine(partition, file, &self.store.quarantine, &sentence) {
+            Ok(None) => {}
+            Ok(Some(to)) => {
+                self.store.telemetry.disk.quarantined.inc();
+                tracing::error!(%error, path = %to.display(), "a damaged chunk file was set aside");
+            }
+            Err(cause) => {
+                self.store.telemetry.disk.quarantined.inc();
+                tracing::error!(%error, %cause, "a damaged chunk file cannot be set aside; it is not read any more");
+            }
         }
         Ok(sentence)
     }
@@ -144,6 +155,7 @@ impl Source for Reader {
         let mut joiner = Joiner::default();
         let (mut files, mut missing) = (Vec::new(), BTreeSet::new());
         for database in self.databases(matchers) {
+            missing.extend(self.lost(&database, start, end));
             for (partition, file) in self.files(&database, start, end) {
                 let selected = file.select(matchers, start, end).and_then(|selection| {
                     file.with_index(|index| {
