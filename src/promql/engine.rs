@@ -52,7 +52,9 @@ impl Engine {
 
     /// Checks that `text` is a query that this engine can evaluate, without evaluating it.
     pub fn check(&self, text: &str) -> Result<(), QueryError> {
-        with_stack_for(text, || plan::build(text, Grid::instant(0), self.options.subquery_step_ms).map(drop))
+        with_stack_for(text, || {
+            plan::build(text, TimeRange::Instant { at: 0 }, self.options.subquery_step_ms).map(drop)
+        })
     }
 
     /// Evaluates a query.
@@ -65,16 +67,19 @@ impl Engine {
 
     fn evaluate(&self, source: &dyn Source, request: &Request<'_>) -> Result<Answer, QueryError> {
         let started = clock::instant();
-        let (grid, is_range) = grid_of(request.range)?;
+        let grid = grid_of(request.range)?;
         let lookback_ms = request.lookback_ms.unwrap_or(self.options.lookback_ms);
         if !(1..=TIME_MAX).contains(&lookback_ms) {
             return Err(QueryError::BadData(format!("the lookback is {lookback_ms}ms, it must be at least 1ms")));
         }
         let budget = Budget::new(self.options.limits.clone(), request.deadline, request.cancel.clone());
         budget.plan_steps(grid.count)?;
-        let plan = plan::build(request.text, grid, self.options.subquery_step_ms)?;
+        let plan = plan::build(request.text, request.range, self.options.subquery_step_ms)?;
         let run = Run { source, budget, notes: Notes::default(), lookback_ms, threads: self.options.threads };
-        let value = if is_range { over_range(&run, &plan, grid)? } else { at_instant(&run, &plan, grid)? };
+        let value = match request.range {
+            TimeRange::Instant { .. } => at_instant(&run, &plan, grid)?,
+            TimeRange::Range { .. } => over_range(&run, &plan, grid)?,
+        };
         let (series, samples, points) = run.budget.totals();
         let (warnings, infos) = run.notes.finish();
         Ok(Answer {
@@ -102,11 +107,11 @@ fn with_stack_for<T: Send>(text: &str, work: impl FnOnce() -> Result<T, QueryErr
     })
 }
 
-fn grid_of(range: TimeRange) -> Result<(Grid, bool), QueryError> {
+fn grid_of(range: TimeRange) -> Result<Grid, QueryError> {
     let bad = |sentence: String| Err(QueryError::BadData(sentence));
-    let (start, end, step, is_range) = match range {
-        TimeRange::Instant { at } => (at, at, 1, false),
-        TimeRange::Range { start, end, step } => (start, end, step, true),
+    let (start, end, step) = match range {
+        TimeRange::Instant { at } => (at, at, 1),
+        TimeRange::Range { start, end, step } => (start, end, step),
     };
     for time in [start, end] {
         if !(-TIME_MAX..=TIME_MAX).contains(&time) {
@@ -119,7 +124,7 @@ fn grid_of(range: TimeRange) -> Result<(Grid, bool), QueryError> {
     if end < start {
         return bad(format!("the end of the range, {end}ms, is before its start, {start}ms"));
     }
-    Ok((Grid::new(start, end, step), is_range))
+    Ok(Grid::new(start, end, step))
 }
 
 fn at_instant<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value, QueryError> {

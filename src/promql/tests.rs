@@ -159,6 +159,16 @@ fn selectors_alone_give_their_matchers() {
 }
 
 #[test]
+fn the_end_is_the_one_that_was_asked_for() {
+    let range = TimeRange::Range { start: 0, end: 100_000, step: 60_000 };
+    for (text, want) in [("end()", 100.0), ("range()", 100.0), ("step()", 60.0), ("timestamp(m_total @ end())", 100.0)]
+    {
+        let Value::Matrix(matrix) = ask(text, range).unwrap().value else { panic!("a range query gives a matrix") };
+        assert_eq!(matrix[0].points.iter().map(|p| p.value).collect::<Vec<_>>(), [want, want], "{text}");
+    }
+}
+
+#[test]
 fn times_that_make_no_sense_are_refused() {
     for (range, want) in [
         (TimeRange::Range { start: 0, end: 10, step: 0 }, "the step is 0ms"),

@@ -23,6 +23,32 @@ pub enum TimeRange {
     },
 }
 
+impl TimeRange {
+    /// The first time.
+    pub fn start(&self) -> i64 {
+        match *self {
+            TimeRange::Instant { at } => at,
+            TimeRange::Range { start, .. } => start,
+        }
+    }
+
+    /// The end as it was asked for, whether a step falls on it or not.
+    pub fn end(&self) -> i64 {
+        match *self {
+            TimeRange::Instant { at } => at,
+            TimeRange::Range { end, .. } => end,
+        }
+    }
+
+    /// Milliseconds between two times; 0 of an instant.
+    pub fn step(&self) -> i64 {
+        match *self {
+            TimeRange::Instant { .. } => 0,
+            TimeRange::Range { step, .. } => step,
+        }
+    }
+}
+
 /// One query.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {

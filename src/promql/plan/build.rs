@@ -8,8 +8,8 @@ use super::{
     Signature, VectorPlan,
 };
 use crate::promql::error::QueryError;
-use crate::promql::grid::Grid;
 use crate::promql::notes::Place;
+use crate::promql::value::TimeRange;
 use promql_parser::parser::{
     AggregateExpr, BinModifier, BinaryExpr, Expr, LabelModifier, SubqueryExpr, VectorMatchCardinality,
 };
@@ -17,8 +17,8 @@ use promql_parser::parser::{
 /// Operators, calls and brackets beyond this many are refused: each may be a level of recursion in parser and engine.
 const OPERATORS_MAX: usize = 1000;
 
-/// Parses and resolves `text` for evaluation over `grid`; `default_step` is the step of a subquery that names none.
-pub(in crate::promql) fn build(text: &str, grid: Grid, default_step: i64) -> Result<Plan, QueryError> {
+/// Parses and resolves `text` for evaluation over `times`; `default_step` is the step of a subquery that names none.
+pub(in crate::promql) fn build(text: &str, times: TimeRange, default_step: i64) -> Result<Plan, QueryError> {
     let outline = outline(text);
     if outline.operators > OPERATORS_MAX {
         let got = outline.operators;
@@ -33,7 +33,7 @@ pub(in crate::promql) fn build(text: &str, grid: Grid, default_step: i64) -> Res
         ));
     }
     let expr = parse(text)?;
-    let mut builder = Builder { text, grid, default_step, calls: outline.calls.into_iter() };
+    let mut builder = Builder { text, times, default_step, calls: outline.calls.into_iter() };
     let mut plan = builder.plan(&expr)?;
     super::reach::fix(&mut plan);
     Ok(plan)
@@ -59,7 +59,7 @@ pub(super) fn bad<T>(sentence: impl Into<String>) -> Result<T, QueryError> {
 /// Walks the parser's tree, in the order of the text.
 pub(super) struct Builder<'a> {
     text: &'a str,
-    pub grid: Grid,
+    pub times: TimeRange,
     default_step: i64,
     calls: std::vec::IntoIter<CallPosition>,
 }
@@ -70,10 +70,10 @@ impl Builder<'_> {
             Expr::Paren(paren) => self.plan(&paren.expr),
             Expr::NumberLiteral(number) => Ok(Plan::Scalar(ScalarPlan::Number(number.val))),
             Expr::StringLiteral(string) => Ok(Plan::Text(string.val.clone())),
-            Expr::VectorSelector(vector) => Ok(Plan::Vector(VectorPlan::Selector(selector(vector, self.grid)?))),
+            Expr::VectorSelector(vector) => Ok(Plan::Vector(VectorPlan::Selector(selector(vector, self.times)?))),
             Expr::MatrixSelector(matrix) => {
                 let range_ms = positive("range", matrix.range)?;
-                Ok(Plan::Range(RangePlan::Selector { selector: selector(&matrix.vs, self.grid)?, range_ms }))
+                Ok(Plan::Range(RangePlan::Selector { selector: selector(&matrix.vs, self.times)?, range_ms }))
             }
             Expr::Subquery(subquery) => Ok(Plan::Range(self.subquery(subquery)?)),
             Expr::Unary(unary) => match self.plan(&unary.expr)? {
@@ -130,7 +130,7 @@ impl Builder<'_> {
             Some(step) => positive("step of a subquery", step)?,
             None => self.default_step,
         };
-        let shift = shift(&subquery.at, &subquery.offset, self.grid)?;
+        let shift = shift(&subquery.at, &subquery.offset, self.times)?;
         let vector = Box::new(self.vector(&subquery.expr, "subquery")?);
         Ok(RangePlan::Subquery { vector, range_ms, step_ms, shift })
     }

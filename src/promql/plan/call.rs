@@ -33,10 +33,10 @@ impl Builder<'_> {
         match (name, &arguments[..]) {
             ("time", _) => Ok(Plan::Scalar(ScalarPlan::Time)),
             ("pi", _) => Ok(Plan::Scalar(ScalarPlan::Number(std::f64::consts::PI))),
-            ("start", _) => seconds(self.grid.start),
-            ("end", _) => seconds(self.grid.end()),
-            ("range", _) => seconds(self.grid.end() - self.grid.start),
-            ("step", _) => seconds(if self.grid.count == 1 { 0 } else { self.grid.step }),
+            ("start", _) => seconds(self.times.start()),
+            ("end", _) => seconds(self.times.end()),
+            ("range", _) => seconds(self.times.end() - self.times.start()),
+            ("step", _) => seconds(self.times.step()),
             ("min_of", [a, b]) => {
                 let (a, b) = (Box::new(self.scalar(a, &place)?), Box::new(self.scalar(b, &place)?));
                 Ok(Plan::Scalar(ScalarPlan::Least(a, b)))
@@ -151,7 +151,7 @@ impl Builder<'_> {
         let vector = self.vector(vector, in_call)?;
         let matchers = match labels {
             None => Vec::new(),
-            Some(Expr::VectorSelector(vector)) if vector.name.is_none() => selector(vector, self.grid)?.matchers,
+            Some(Expr::VectorSelector(vector)) if vector.name.is_none() => selector(vector, self.times)?.matchers,
             Some(_) => return bad("parse error: expected label selectors only as the second argument of info()"),
         };
         let (mut names, data): (Vec<_>, Vec<_>) = matchers.into_iter().partition(|m| m.name() == METRIC_NAME);

@@ -3,7 +3,8 @@
 use super::build::bad;
 use super::{Plan, SelectorPlan};
 use crate::promql::error::QueryError;
-use crate::promql::grid::{Grid, Shift};
+use crate::promql::grid::Shift;
+use crate::promql::value::TimeRange;
 use crate::series::{METRIC_NAME, MatchOp, Matcher};
 use promql_parser::label::MatchOp as ParsedOp;
 use promql_parser::parser::{AtModifier, Offset, VectorSelector};
@@ -24,7 +25,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
     if levels > SELECTOR_LEVELS_MAX {
         return bad(format!("parse error: a selector needs no {levels} operators and brackets"));
     }
-    match super::build(text, Grid::instant(0), 1)? {
+    match super::build(text, TimeRange::Instant { at: 0 }, 1)? {
         Plan::Vector(super::VectorPlan::Selector(SelectorPlan { matchers, shift })) if shift == Shift::default() => {
             Ok(matchers)
         }
@@ -33,7 +34,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
 }
 
 /// Resolves a selector.
-pub(super) fn selector(selector: &VectorSelector, grid: Grid) -> Result<SelectorPlan, QueryError> {
+pub(super) fn selector(selector: &VectorSelector, times: TimeRange) -> Result<SelectorPlan, QueryError> {
     let mut matchers = Vec::new();
     if let Some(name) = &selector.name {
         matchers.push(Matcher::equal(METRIC_NAME, name));
@@ -51,15 +52,15 @@ pub(super) fn selector(selector: &VectorSelector, grid: Grid) -> Result<Selector
         let matcher = Matcher::new(&matcher.name, op, &matcher.value);
         matchers.push(matcher.map_err(|error| QueryError::BadData(format!("parse error: {error}")))?);
     }
-    Ok(SelectorPlan { matchers, shift: shift(&selector.at, &selector.offset, grid)? })
+    Ok(SelectorPlan { matchers, shift: shift(&selector.at, &selector.offset, times)? })
 }
 
-/// Resolves `@` and `offset`; `grid` is that of the whole query, whose ends `start()` and `end()` are.
-pub(super) fn shift(at: &Option<AtModifier>, offset: &Option<Offset>, grid: Grid) -> Result<Shift, QueryError> {
+/// Resolves `@` and `offset`; `times` are those of the whole query, whose ends `start()` and `end()` stand for.
+pub(super) fn shift(at: &Option<AtModifier>, offset: &Option<Offset>, times: TimeRange) -> Result<Shift, QueryError> {
     let at = match at {
         None => None,
-        Some(AtModifier::Start) => Some(grid.start),
-        Some(AtModifier::End) => Some(grid.end()),
+        Some(AtModifier::Start) => Some(times.start()),
+        Some(AtModifier::End) => Some(times.end()),
         Some(AtModifier::At(time)) => Some(match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(after) => milliseconds("time after @", after)?,
             Err(before) => -milliseconds("time after @", before.duration())?,
