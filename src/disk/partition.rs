@@ -78,12 +78,13 @@ impl Partition {
         self.files.read().clone()
     }
 
-    /// Puts a file that has been made durable in the place of those that it contains. One of the same name, which an
-    /// archive of a single file has, is gone already: it was renamed over.
+    /// Puts a file that has been made durable in the place of those that it contains.
     pub fn publish(&self, file: Arc<ChunkFile>) {
         let mut files = self.files.write();
         files.retain(|older| {
             let gone = file.name().contains(&older.name());
+            // A file that was archived by itself has its own name again: the rename has replaced it already, and who
+            // reads the older one has it open.
             if gone && file.name() != older.name() {
                 older.supersede();
             }

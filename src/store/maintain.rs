@@ -1,7 +1,7 @@
 //! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
 
 use super::{Store, StoreError};
-use crate::disk::{Partition, merge, plan_merge};
+use crate::disk::{ChunkFile, Partition, merge, plan_merge};
 use crate::series::PARTITION_MS;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ impl Store {
             let files = partition.files();
             let sizes: Vec<u64> = files.iter().map(|file| file.bytes()).collect();
             let Some(range) = plan_merge(&sizes, self.config.merge.fan_in) else { return Ok(()) };
-            if !self.merge_files(partition, range, false, keep_on)? {
+            if !self.merge_files(partition, &files[range], false, keep_on)? {
                 return Ok(());
             }
             self.telemetry.disk.merges.inc();
@@ -110,7 +110,7 @@ impl Store {
             [one] => one.info()?.archived,
             _ => false,
         };
-        let archived = !done && self.merge_files(partition, 0..files.len(), true, keep_on)?;
+        let archived = !done && self.merge_files(partition, &files, true, keep_on)?;
         if archived {
             self.telemetry.disk.archives.inc();
         }
@@ -120,11 +120,10 @@ impl Store {
     fn merge_files(
         &self,
         partition: &Arc<Partition>,
-        range: std::ops::Range<usize>,
+        files: &[Arc<ChunkFile>],
         archived: bool,
         keep_on: &dyn Fn() -> bool,
     ) -> Result<bool, StoreError> {
-        let files = &partition.files()[range];
         let resident = files.iter().any(|file| file.is_resident());
         let merged = merge(&self.vfs, &partition.dir, files, resident, archived, keep_on);
         match merged.inspect_err(|_| self.telemetry.disk.merge_failures.inc())? {

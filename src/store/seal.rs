@@ -35,12 +35,11 @@ impl Store {
     pub fn seal(&self) -> Result<u64, StoreError> {
         let mut sealing = self.sealing.lock();
         let started = self.clock.monotonic();
-        let outcome = self.seal_after(sealing.sealed);
+        let outcome = self.seal_generation(&mut sealing.sealed);
         sealing.last = self.clock.monotonic();
         let took = (sealing.last - started).as_secs_f64();
         match outcome {
             Ok((generation, samples)) => {
-                sealing.sealed = generation;
                 sealing.last_at = Some(self.clock.now_ms());
                 self.telemetry.seal.done.inc();
                 self.telemetry.seal.duration.observe(took);
@@ -54,10 +53,13 @@ impl Store {
         }
     }
 
-    fn seal_after(&self, sealed: u64) -> Result<(u64, u64), StoreError> {
+    /// Ends a generation and seals all since `sealed`, which moves on as soon as memory has let go: a later seal's file
+    /// stands for the generations in its name, so it must not name one that it no longer has, even if then the log
+    /// cannot be deleted.
+    fn seal_generation(&self, sealed: &mut u64) -> Result<(u64, u64), StoreError> {
         let rotated = self.wal.rotate().blocking_recv();
         let generation = rotated.unwrap_or(Err(crate::wal::WalError::Closed))?;
-        let name = FileName { first: sealed + 1, last: generation };
+        let name = FileName { first: *sealed + 1, last: generation };
         let databases = self.databases.all();
         for database in &databases {
             self.write_files(database, name)?;
@@ -67,6 +69,7 @@ impl Store {
         for database in &databases {
             samples += self.let_go(database, generation);
         }
+        *sealed = generation;
         let forget = |source| StoreError::Forget { path: self.config.data_dir.join("wal"), source };
         self.wal.forget(generation).map_err(forget)?;
         Ok((generation, samples))

@@ -8,6 +8,7 @@ use super::ReplayError;
 use super::record::{RECORD_HEADER_BYTES, RECORD_MAGIC, RecordHeader};
 use super::segment::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentName, decode_header, segments};
 use crate::vfs::{Vfs, VfsFile};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,8 @@ enum Step {
 }
 
 /// Reads every segment in `dir`, oldest first, and gives each sound record's payload to `apply` with its generation.
-/// Cuts torn tails; copies damaged segments to `quarantine`.
+/// Cuts torn tails; copies damaged segments to `quarantine`. A generation whose first segment is missing is in chunk
+/// files, and a crash came while its log was being deleted: what is left of it is not read, and deleted.
 pub fn replay(
     vfs: &dyn Vfs,
     dir: &Path,
@@ -62,9 +64,21 @@ pub fn replay(
     };
     let mut replayed = Replayed { next_lsn: 1, ..Replayed::default() };
     let all = segments(vfs, dir).map_err(file_error("list", dir))?;
+    let begun: BTreeSet<u64> =
+        all.iter().filter(|(name, _)| name.sequence == 0).map(|(name, _)| name.generation).collect();
+    let (all, forgotten): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| begun.contains(&name.generation));
+    for (name, _) in &forgotten {
+        let path = dir.join(name.to_string());
+        tracing::info!(path = %path.display(), "the rest of a sealed generation's log is removed");
+        vfs.remove_file(&path).map_err(file_error("remove sealed log segment", &path))?;
+        replayed.last_generation = Some(name.generation);
+    }
+    if !forgotten.is_empty() {
+        vfs.sync_dir(dir).map_err(file_error("sync", dir))?;
+    }
     for (at, (name, bytes)) in all.iter().enumerate() {
         let path = dir.join(name.to_string());
-        replayed.last_generation = Some(name.generation);
+        replayed.last_generation = replayed.last_generation.max(Some(name.generation));
         let file = vfs.open(&path).map_err(file_error("open log segment", &path))?;
         let mut reader = SegmentReader::new(&*file, *bytes);
         let mut damages = Vec::new();

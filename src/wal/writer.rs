@@ -239,10 +239,15 @@ impl<E: Entry> Wal<E> {
         told
     }
 
-    /// Deletes the segments of generations up to and including `generation`: their samples are in chunk files.
+    /// Deletes the segments of generations up to and including `generation`: their samples are in chunk files. The
+    /// first segment of a generation is durably gone before the next one goes: by that a replay knows, after a crash in
+    /// here, that the rest of the generation was to go as well.
     pub fn forget(&self, generation: u64) -> io::Result<()> {
         for (name, _) in segments(&*self.vfs, &self.dir)?.into_iter().filter(|(n, _)| n.generation <= generation) {
             self.vfs.remove_file(&self.dir.join(name.to_string()))?;
+            if name.sequence == 0 {
+                self.vfs.sync_dir(&self.dir)?;
+            }
         }
         self.vfs.sync_dir(&self.dir)?;
         self.shared.stats.lock().bytes_by_generation.retain(|g, _| *g > generation);

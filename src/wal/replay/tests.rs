@@ -155,3 +155,16 @@ fn every_bit_and_every_length_gives_whole_records_only() {
         assert!(check(&bytes, format!("bit {bit}")) >= 2);
     }
 }
+
+#[test]
+fn a_generation_without_its_first_segment_was_being_deleted_and_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 10);
+    let all = files(dir.path());
+    assert!(all.len() > 2, "{all:?}");
+    fs::remove_file(&all[0]).unwrap();
+    let (entries, replayed) = read(dir.path());
+    assert_eq!((entries, replayed.records, replayed.last_generation), (vec![], 0, Some(1)));
+    assert_eq!(replayed.damages, []);
+    assert_eq!(files(dir.path()), Vec::<PathBuf>::new());
+}

@@ -1,0 +1,67 @@
+//! The store as a library: opened on a folder, with a clock that a story moves.
+
+use sealine::clock::ManualClock;
+use sealine::config::Config;
+use sealine::lineproto::Precision;
+use sealine::promql::{Samples, Source};
+use sealine::series::{MatchOp, Matcher};
+use sealine::store::{Report, Store};
+use sealine::telemetry::Telemetry;
+use sealine::vfs::{DiskVfs, SharedVfs};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The database that stories write to.
+pub const DATABASE: &str = "story";
+
+/// Series as they print, each with its samples: milliseconds and value.
+pub type Content = BTreeMap<String, Vec<(i64, f64)>>;
+
+/// A configuration for `data` that takes times of any age and from any future.
+pub fn config(data: &Path) -> Config {
+    let mut config = Config { data_dir: data.to_path_buf(), ..Config::default() };
+    config.ingest.max_future = std::time::Duration::ZERO;
+    config.naming.db_label = false;
+    config
+}
+
+/// Opens the store on the machine's disk.
+pub fn open(config: &Config, clock: &Arc<ManualClock>) -> Arc<Store> {
+    open_on(DiskVfs::shared(), config, clock)
+}
+
+/// Opens the store on another disk.
+pub fn open_on(vfs: SharedVfs, config: &Config, clock: &Arc<ManualClock>) -> Arc<Store> {
+    let opened = Store::open(vfs, clock.clone(), Arc::new(config.clone()), Telemetry::new());
+    opened.unwrap_or_else(|error| panic!("the store does not open: {error}"))
+}
+
+/// Writes lines with times in milliseconds; says what became of them.
+pub fn write(store: &Store, lines: &str) -> Report {
+    let mut stage = store.stage(DATABASE, Precision::Milliseconds);
+    stage.add(lines.as_bytes(), 1);
+    let (batch, report) = stage.finish();
+    store.append_blocking(batch).expect("the log takes it");
+    report
+}
+
+/// Every series with its samples within `start..=end`; series without one there are left out.
+pub fn read(store: &Arc<Store>, start: i64, end: i64) -> Content {
+    let any = Matcher::new("__name__", MatchOp::Regex, ".+").expect("a plain expression");
+    let reader = store.reader(None);
+    let selection = reader.select(&[any], start, end).expect("the store answers");
+    let mut content = Content::new();
+    let mut samples = Samples::default();
+    for index in 0..selection.len() {
+        selection.read(index, start, end, &mut samples).expect("the store answers");
+        assert!(samples.times.is_sorted_by(|a, b| a < b), "times increase strictly: {:?}", samples.times);
+        if !samples.is_empty() {
+            let pairs = samples.times.iter().copied().zip(samples.values.iter().copied()).collect();
+            let before = content.insert(selection.labels(index).to_string(), pairs);
+            assert!(before.is_none(), "a series twice in one selection: {}", selection.labels(index));
+        }
+    }
+    assert_eq!(selection.warnings(), Vec::<String>::new());
+    content
+}
