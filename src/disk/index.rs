@@ -106,11 +106,6 @@ impl FileIndex {
         self.text(&self.metrics, metric)
     }
 
-    /// How many series a metric has.
-    pub fn metric_series(&self, metric: usize) -> u64 {
-        self.blocks[metric].0
-    }
-
     /// How many blocks of entries a metric has.
     pub fn block_count(&self, metric: usize) -> usize {
         self.blocks[metric].0.div_ceil(SERIES_PER_BLOCK as u64) as usize
