@@ -1,12 +1,14 @@
 //! The door to the engine: takes a request, gives an answer.
 
+use super::budget::Budget;
 use super::error::QueryError;
-use super::eval::{self, Held, Run, Trimmed};
+use super::eval::{self, Held, Metric, Run, Tally, Trimmed};
 use super::grid::Grid;
-use super::limits::{Budget, Limits};
+use super::limits::Limits;
 use super::notes::Notes;
 use super::plan::{self, Plan, RangePlan, TIME_MAX};
 use super::source::{Samples, Source};
+use super::syntax::{Query, pretty};
 use super::value::{Answer, Point, QueryStats, Request, Series, TimeRange, Value};
 use crate::clock;
 use crate::series::Labels;
@@ -52,9 +54,18 @@ impl Engine {
 
     /// Checks that `text` is a query that this engine can evaluate, without evaluating it.
     pub fn check(&self, text: &str) -> Result<(), QueryError> {
-        with_stack_for(text, || {
-            plan::build(text, TimeRange::Instant { at: 0 }, self.options.subquery_step_ms).map(drop)
-        })
+        let query = self.parse(text)?;
+        with_stack_for(query.levels, || self.check_plan(&query))
+    }
+
+    /// Checks a query as [`Engine::check`] does, and writes it the way Prometheus formats queries.
+    pub fn format(&self, text: &str) -> Result<String, QueryError> {
+        let query = self.parse(text)?;
+        with_stack_for(query.levels, || self.check_plan(&query).map(|()| pretty(&query.root)))
+    }
+
+    fn check_plan(&self, query: &Query<'_>) -> Result<(), QueryError> {
+        plan::build(query, TimeRange::Instant { at: 0 }, self.options.subquery_step_ms).map(drop)
     }
 
     /// Evaluates a query.
@@ -62,10 +73,22 @@ impl Engine {
     /// # Errors
     /// [`QueryError`] says whose fault it is and how to put it right; nothing is answered in part.
     pub fn query(&self, source: &dyn Source, request: &Request<'_>) -> Result<Answer, QueryError> {
-        with_stack_for(request.text, || self.evaluate(source, request))
+        let query = self.parse(request.text)?;
+        with_stack_for(query.levels, || self.evaluate(source, request, &query))
     }
 
-    fn evaluate(&self, source: &dyn Source, request: &Request<'_>) -> Result<Answer, QueryError> {
+    /// Parses a text, unless it is too long to look at.
+    fn parse<'t>(&self, text: &'t str) -> Result<Query<'t>, QueryError> {
+        let (got, most) = (text.len(), self.options.limits.text_bytes_max);
+        if got > most {
+            return Err(QueryError::BadData(format!(
+                "the query has {got} bytes, {most} are allowed; shorten it or raise `query.max_text_bytes`"
+            )));
+        }
+        plan::parse(text)
+    }
+
+    fn evaluate(&self, source: &dyn Source, request: &Request<'_>, query: &Query<'_>) -> Result<Answer, QueryError> {
         let started = clock::instant();
         let grid = grid_of(request.range)?;
         let lookback_ms = request.lookback_ms.unwrap_or(self.options.lookback_ms);
@@ -74,26 +97,32 @@ impl Engine {
         }
         let budget = Budget::new(self.options.limits.clone(), request.deadline, request.cancel.clone());
         budget.plan_steps(grid.count)?;
-        let plan = plan::build(request.text, request.range, self.options.subquery_step_ms)?;
-        let run = Run { source, budget, notes: Notes::default(), lookback_ms, threads: self.options.threads };
+        let plan = plan::build(query, request.range, self.options.subquery_step_ms)?;
+        let tally = request.count_steps.then(|| Tally::new(grid));
+        let (notes, threads) = (Notes::default(), self.options.threads);
+        let run = Run { source, budget, notes, tally, lookback_ms, threads };
         let value = match request.range {
             TimeRange::Instant { .. } => at_instant(&run, &plan, grid)?,
             TimeRange::Range { .. } => over_range(&run, &plan, grid)?,
         };
-        let (series, samples, points) = run.budget.totals();
+        let (series, samples, bytes) = run.budget.totals();
+        let samples_per_step = run.tally.map(Tally::finish);
         let (warnings, infos) = run.notes.finish();
         Ok(Answer {
             value,
             warnings,
             infos,
-            stats: QueryStats { series, samples, points, elapsed: clock::instant() - started },
+            stats: QueryStats { series, samples, samples_per_step, bytes, elapsed: clock::instant() - started },
         })
     }
 }
 
-/// Runs `work` here, or for a query that nests deeply on a thread whose stack is large enough for any plan.
-fn with_stack_for<T: Send>(text: &str, work: impl FnOnce() -> Result<T, QueryError> + Send) -> Result<T, QueryError> {
-    if plan::levels(text) <= LEVELS_HERE_MAX {
+/// Runs `work` here, or for a query whose tree has many levels on a thread whose stack is large enough for any tree.
+fn with_stack_for<T: Send>(
+    levels: usize,
+    work: impl FnOnce() -> Result<T, QueryError> + Send,
+) -> Result<T, QueryError> {
+    if levels <= LEVELS_HERE_MAX {
         return work();
     }
     std::thread::scope(|scope| {
@@ -133,7 +162,8 @@ fn at_instant<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value,
         Plan::Text(text) => Value::String(time, text.clone()),
         Plan::Scalar(plan) => Value::Scalar(Point { time, value: eval::scalar(run, plan, grid)?[0] }),
         Plan::Vector(plan) => {
-            let named = clean(Held::of(run, &*eval::vector(run, plan, grid)?, 1)?)?;
+            let held = Held::of(run, &*eval::vector(run, plan, grid)?, 1)?;
+            let named = clean(held.series)?;
             let point = |column: Trimmed| Point { time, value: column.at(0) };
             Value::Vector(named.into_iter().map(|(labels, column)| (labels, point(column))).collect())
         }
@@ -155,7 +185,10 @@ fn over_range<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value,
             Ok(Value::Matrix(vec![Series { labels: Labels::empty(), points: points.collect() }]))
         }
         Plan::Vector(plan) => {
-            let named = clean(Held::of(run, &*eval::vector(run, plan, grid)?, grid.count)?)?;
+            let Held { series, hold: _hold } = Held::of(run, &*eval::vector(run, plan, grid)?, grid.count)?;
+            let named = clean(series)?;
+            let points: usize = named.iter().map(|(_, column)| column.len()).sum();
+            let _answer = run.budget.hold(points * size_of::<Point>())?;
             let points = |column: Trimmed| column.present().map(point).collect();
             let series = named.into_iter().map(|(labels, column)| Series { labels, points: points(column) });
             let mut series: Vec<Series> = series.collect();
@@ -166,10 +199,10 @@ fn over_range<'q>(run: &'q Run<'q>, plan: &'q Plan, grid: Grid) -> Result<Value,
 }
 
 /// Takes away the names that are to go. Series that come to be the same take turns, or fail the query.
-fn clean(held: Held) -> Result<Vec<(Labels, Trimmed)>, QueryError> {
-    let mut named: Vec<(Labels, Trimmed)> = Vec::with_capacity(held.series.len());
-    let mut numbers: HashMap<Labels, usize> = HashMap::with_capacity(held.series.len());
-    for (metric, column) in held.series {
+fn clean(series: Vec<(Metric, Trimmed)>) -> Result<Vec<(Labels, Trimmed)>, QueryError> {
+    let mut named: Vec<(Labels, Trimmed)> = Vec::with_capacity(series.len());
+    let mut numbers: HashMap<Labels, usize> = HashMap::with_capacity(series.len());
+    for (metric, column) in series {
         let labels = metric.into_labels();
         let number = *numbers.entry(labels.clone()).or_insert(named.len());
         if number == named.len() {
@@ -186,12 +219,14 @@ fn windows<'q>(run: &'q Run<'q>, plan: &'q RangePlan, grid: Grid) -> Result<Vec<
     let range = eval::range(run, plan, grid)?;
     let (mut series, mut seen) = (Vec::new(), HashSet::new());
     let (mut scratch, mut samples) = (run.scratch(), Samples::default());
+    let mut hold = run.budget.hold(0)?;
     for index in 0..range.len() {
         range.read(index, &mut scratch, &mut samples)?;
         if samples.is_empty() {
             continue;
         }
-        run.budget.hold_points(samples.len() * 2)?;
+        run.budget.grow(&mut hold, samples.len() * size_of::<Point>())?;
+        run.count_windows(range.windows(), &samples.times);
         let labels = range.metric(index).into_labels();
         if !seen.insert(labels.clone()) {
             return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".into()));

@@ -1,6 +1,7 @@
 //! Why a query was not answered, in the classes that the Prometheus HTTP API knows.
 
 use super::source::SourceError;
+use std::fmt;
 use std::time::Duration;
 
 /// A query that could not be answered. Every message names what was wrong and what would be right.
@@ -13,18 +14,31 @@ pub enum QueryError {
     #[error("{0}")]
     Execution(String),
     /// The answer would cost more than the named limit allows.
-    #[error("the query needs more than {limit} {what}; narrow its selectors or its time range, or raise `{setting}`")]
-    TooMany {
+    #[error(
+        "the query needs more than {limit} {what}{heaviest}; narrow its selectors or its time range, or raise `{setting}`"
+    )]
+    TooMuch {
         /// What was counted, in the plural.
         what: &'static str,
         /// How many are allowed.
         limit: u64,
-        /// The field of [`super::Limits`] that says so.
+        /// The setting that says so.
         setting: &'static str,
+        /// What it was needed for.
+        heaviest: Heaviest,
     },
     /// The deadline passed.
-    #[error("the query was given up after {}s: it reached its time limit", .0.as_secs_f64())]
-    Timeout(Duration),
+    #[error(
+        "the query timed out: it was given up after {:.3}s{heaviest}; narrow its selectors or its time range, or \
+         raise `query.timeout` or the parameter `timeout`",
+        .after.as_secs_f64()
+    )]
+    Timeout {
+        /// How long it ran.
+        after: Duration,
+        /// What it was busy with.
+        heaviest: Heaviest,
+    },
     /// The client went away.
     #[error("the query was cancelled")]
     Canceled,
@@ -33,13 +47,26 @@ pub enum QueryError {
     Storage(#[from] SourceError),
 }
 
+/// The selector that costs most, for messages; `None` where there was none yet.
+#[derive(Debug, Default)]
+pub struct Heaviest(pub Option<String>);
+
+impl fmt::Display for Heaviest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => Ok(()),
+            Some(selector) => write!(f, ", most of it for {selector}"),
+        }
+    }
+}
+
 impl QueryError {
     /// The `errorType` of the Prometheus API.
     pub fn error_type(&self) -> &'static str {
         match self {
             QueryError::BadData(_) => "bad_data",
-            QueryError::Execution(_) | QueryError::TooMany { .. } => "execution",
-            QueryError::Timeout(_) => "timeout",
+            QueryError::Execution(_) | QueryError::TooMuch { .. } => "execution",
+            QueryError::Timeout { .. } => "timeout",
             QueryError::Canceled => "canceled",
             QueryError::Storage(_) => "internal",
         }
@@ -49,8 +76,8 @@ impl QueryError {
     pub fn status(&self) -> u16 {
         match self {
             QueryError::BadData(_) => 400,
-            QueryError::Execution(_) | QueryError::TooMany { .. } => 422,
-            QueryError::Timeout(_) | QueryError::Canceled => 503,
+            QueryError::Execution(_) | QueryError::TooMuch { .. } => 422,
+            QueryError::Timeout { .. } | QueryError::Canceled => 503,
             QueryError::Storage(_) => 500,
         }
     }

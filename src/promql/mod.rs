@@ -1,12 +1,13 @@
 //! PromQL over anything that can select series and read their samples.
 //!
-//! A query goes `text -> plan -> vectors -> answer`. [`Engine::query`] is the door; `plan` parses and resolves, `eval`
-//! turns the plan into vectors that compute one series at a time over all steps at once, `functions`, `aggregate` and
-//! `binary` are what such vectors are made of. The semantics are those of Prometheus 3 with delayed removal of metric
-//! names; native histograms are left out.
+//! A query goes `text -> tree -> plan -> vectors -> answer`. [`Engine::query`] is the door; `syntax` parses, `plan`
+//! checks types and resolves names and times, `eval` turns the plan into vectors that compute one series at a time over
+//! all steps at once, `functions`, `aggregate` and `binary` are what such vectors are made of. The semantics are those
+//! of Prometheus 3 with delayed removal of metric names; native histograms are left out.
 
 mod aggregate;
 mod binary;
+mod budget;
 mod engine;
 mod error;
 mod eval;
@@ -17,12 +18,13 @@ mod notes;
 mod plan;
 mod source;
 mod sum;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use engine::{Engine, Options};
-pub use error::QueryError;
+pub use error::{Heaviest, QueryError};
 pub use limits::{Cancel, Limits};
 pub use plan::parse_selector;
 pub use source::{Samples, Selection, Source, SourceError};

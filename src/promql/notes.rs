@@ -1,34 +1,12 @@
 //! Warnings and infos that come up while a query runs, each kept once.
 
+pub(super) use super::syntax::Place;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// Notes beyond this many are dropped, so that hostile labels cannot fill the memory with sentences.
 const NOTES_MAX: usize = 1000;
-
-/// Where in the query text a note points to: line and byte column, both from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    line: u32,
-    column: u32,
-}
-
-impl Place {
-    /// The place of byte `offset` of `text`.
-    pub fn new(text: &str, offset: usize) -> Self {
-        let before = &text.as_bytes()[..offset.min(text.len())];
-        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let line = before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
-        Place { line, column: (before.len() - line_start) as u32 + 1 }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "({}:{})", self.line, self.column)
-    }
-}
 
 /// The notes of one query; every worker may add to them.
 #[derive(Default)]
@@ -40,12 +18,12 @@ pub(super) struct Notes {
 impl Notes {
     /// Something is wrong with the query or its answer.
     pub fn warn(&self, place: Place, sentence: fmt::Arguments<'_>) {
-        add(&self.warnings, format!("PromQL warning: {sentence} {place}"));
+        add(&self.warnings, format!("PromQL warning: {sentence} ({place})"));
     }
 
     /// Something may be wrong.
     pub fn info(&self, place: Place, sentence: fmt::Arguments<'_>) {
-        add(&self.infos, format!("PromQL info: {sentence} {place}"));
+        add(&self.infos, format!("PromQL info: {sentence} ({place})"));
     }
 
     /// A warning of the storage, as it stands.
@@ -102,14 +80,6 @@ impl fmt::Display for Short {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_count_lines_and_bytes_from_one() {
-        for (text, offset, want) in [("ab", 0, "(1:1)"), ("ab\ncd", 4, "(2:2)"), ("ä(b)", 3, "(1:4)"), ("", 9, "(1:1)")]
-        {
-            assert_eq!(Place::new(text, offset).to_string(), want, "{text:?} at {offset}");
-        }
-    }
 
     #[test]
     fn numbers_in_notes_are_short() {

@@ -118,25 +118,126 @@ fn windows_folded_in_parts_give_what_one_scan_gives() {
 fn errors_say_what_was_wrong() {
     for (text, range, kind, want) in [
         ("sum(", NOON, "bad_data", "parse error"),
-        ("nope(m_total)", NOON, "bad_data", "unknown function"),
-        ("rate(m_total)", NOON, "bad_data", "expected type"),
+        ("nope(m_total)", NOON, "bad_data", "1:1: parse error: unknown function with name \"nope\""),
+        (
+            "rate(m_total)",
+            NOON,
+            "bad_data",
+            "1:6: parse error: expected type range vector in call to function \"rate\", got",
+        ),
+        ("rate(m_total[1m], 5)", NOON, "bad_data", "expected 1 argument(s) in call to \"rate\", got 2"),
+        ("round()", NOON, "bad_data", "expected at least 1 argument(s) in call to \"round\", got 0"),
+        (
+            "day_of_week(meta, meta)",
+            NOON,
+            "bad_data",
+            "expected at most 1 argument(s) in call to \"day_of_week\", got 2",
+        ),
+        (
+            "topk(meta, meta)",
+            NOON,
+            "bad_data",
+            "1:6: parse error: expected type scalar in parameter of topk, got instant",
+        ),
+        ("{}", NOON, "bad_data", "1:1: parse error: vector selector must contain at least one non-empty matcher"),
+        ("meta{a=~\".*\"} + {b=\"\"}", NOON, "bad_data", "1:17: parse error: vector selector must contain"),
+        ("1 + on (a) 2", NOON, "bad_data", "1:3: parse error: vector matching only allowed between instant vectors"),
+        ("meta or on (a) group_left () meta", NOON, "bad_data", "no grouping allowed for \"or\" operation"),
+        ("meta + on (a) group_left (a) meta", NOON, "bad_data", "label \"a\" must not occur in ON and GROUP clause"),
+        ("meta + bool meta", NOON, "bad_data", "bool modifier can only be used on comparison operators"),
+        ("meta[5m] + 1", NOON, "bad_data", "got range vector + scalar"),
+        ("-\"a\"", NOON, "bad_data", "unary expression only allowed on expressions of type scalar or instant vector"),
+        ("label_replace(meta, \"a\", \"\", \"b\", \"(\")", NOON, "execution", "unclosed group at byte 0 (1:35)"),
+        ("count_values(\"a\\xc5z\", meta)", NOON, "execution", "invalid label name \"a\\xc5z\" (1:14)"),
+        ("\"a\\xc5z\"", NOON, "bad_data", "1:1: parse error: the string \"a\\xc5z\" is not valid UTF-8"),
+        ("meta[meta]", NOON, "bad_data", "1:6: parse error: unexpected a selector, expected a duration such as 5m"),
+        ("meta[1m/0]", NOON, "bad_data", "1:9: parse error: division by zero"),
+        ("meta[1m==2]", NOON, "bad_data", "a duration cannot be made with the operator \"==\""),
+        ("meta[5m-1h]", NOON, "bad_data", "the range must be greater than 0 and at least 1ms, got -3300s"),
+        ("meta offset 40000y", NOON, "bad_data", "1:13: parse error: the offset is out of bounds"),
+        ("meta @ NaN", NOON, "bad_data", "1:8: parse error: the timestamp for the @ modifier is out of bounds"),
+        ("meta @ -1e13", NOON, "bad_data", "1:8: parse error: the timestamp for the @ modifier is out of bounds"),
+        ("info(meta, meta)", NOON, "bad_data", "1:12: parse error: expected label selectors only"),
         ("m_total[5m]", HOUR, "bad_data", "invalid expression type \"range vector\" for range query"),
         ("\"text\"", HOUR, "bad_data", "invalid expression type \"string\" for range query"),
         ("1 > 2", NOON, "bad_data", "comparisons between scalars must use BOOL modifier"),
-        ("m_total{a=~\"(\"}", NOON, "bad_data", "regex"),
+        ("m_total{a=~\"(\"}", NOON, "bad_data", "unclosed group at byte 0"),
         ("m_total[0s]", NOON, "bad_data", "greater than 0"),
-        ("label_replace(m_total, \"\", \"\", \"\", \"\")", NOON, "bad_data", "invalid label name \"\""),
+        ("label_replace(m_total, \"\", \"\", \"\", \"\")", NOON, "execution", "invalid label name \"\""),
+        ("label_replace(m_total, \"a\", \"\", \"b\", \"(\")", NOON, "execution", "invalid regular expression"),
+        ("label_join(m_total, \"a\", \",\", \"\")", NOON, "execution", "invalid label name \"\""),
         ("m_total and 1", NOON, "bad_data", "set operator"),
         ("exp(NaN)", NOON, "bad_data", "expected type instant vector"),
         ("m_total / on (zone) meta", NOON, "execution", "many-to-one matching must be explicit"),
         ("meta / on (owner) m_total", NOON, "execution", "many-to-many matching not allowed"),
         ("label_replace(m_total, \"host\", \"\", \"\", \"\")", NOON, "execution", "same labelset"),
         ("topk(NaN, m_total)", NOON, "execution", "Parameter value is NaN"),
+        ("topk(1e300, m_total)", NOON, "execution", "Scalar value 1e+300 overflows int64"),
+        ("limitk(-Inf, m_total)", NOON, "execution", "Scalar value -Inf underflows int64"),
+        ("m_total > on (zone) meta * 1e9", NOON, "execution", "many-to-one matching must be explicit"),
         ("double_exponential_smoothing(m_total[5m], 2, 0.5)", NOON, "execution", "invalid smoothing factor"),
     ] {
         let error = ask(text, range).expect_err(text);
         assert_eq!(error.error_type(), kind, "{text}: {error}");
         assert!(error.to_string().contains(want), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_nobody_meets_is_no_error() {
+    for text in [
+        // Two series of the right side look alike, but there is nothing on the left.
+        "(m_total > 1e99) / on () meta",
+        "m_total offset -2h * on () group_left () meta",
+        // A factor is looked at where there are samples to smooth.
+        "double_exponential_smoothing(nothing[5m], 2, 0.5)",
+        "double_exponential_smoothing(m_total[5m], NaN, 0.5)",
+        "double_exponential_smoothing(m_total[5m] offset -1h, 0.5, 0.1 * (time() < bool 0))",
+    ] {
+        ask(text, NOON).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+#[test]
+fn values_are_counted_before_they_are_grouped() {
+    for (text, want) in [
+        ("count_values(\"v\", meta)", "[({v=\"1\"}, 10.0)]"),
+        ("count_values(\"zone\", meta)", "[({zone=\"1\"}, 10.0)]"),
+        ("count_values by (owner) (\"owner\", meta)", "[({owner=\"1\"}, 10.0)]"),
+        ("count_values without (zone) (\"v\", meta)", "[({owner=\"me\", v=\"1\"}, 10.0)]"),
+        ("count_values without (zone) (\"zone\", meta)", "[({owner=\"me\"}, 10.0)]"),
+        ("count_values without (zone) (\"__name__\", meta)", "[({owner=\"me\"}, 10.0)]"),
+    ] {
+        let Value::Vector(vector) = ask(text, NOON).unwrap().value else { panic!("an instant query gives a vector") };
+        let got: Vec<_> = vector.iter().map(|(labels, point)| (labels, point.value)).collect();
+        assert_eq!(format!("{got:?}"), want, "{text}");
+    }
+}
+
+#[test]
+fn a_sign_makes_the_time_that_of_the_step() {
+    for (text, want) in [("timestamp((meta))", 1800.0), ("timestamp(+(meta))", 1830.0), ("timestamp(-meta)", 1830.0)] {
+        let answer = ask(text, TimeRange::Instant { at: 1_830_000 }).unwrap();
+        let Value::Vector(vector) = answer.value else { panic!("an instant query gives a vector") };
+        assert_eq!(vector[0].1.value, want, "{text}");
+    }
+}
+
+/// Where series lie in storage, and so their order in a selection, must not show.
+#[test]
+fn of_equal_values_those_are_chosen_whose_labels_come_first() {
+    let mut made = Made::new(20, 1);
+    made.0.reverse();
+    for (text, want) in [
+        ("topk(2, meta)", ["0", "1"]),
+        ("bottomk(2, meta)", ["0", "1"]),
+        ("limitk(2, meta)", ["0", "1"]),
+        ("topk(2, meta{zone=\"7\"} * 3 or meta)", ["7", "0"]),
+    ] {
+        let answer = Engine::default().query(&made, &Request::new(text, NOON)).unwrap();
+        let Value::Vector(vector) = answer.value else { panic!("an instant query gives a vector") };
+        let zones: Vec<_> = vector.iter().map(|(labels, _)| labels.get("zone").unwrap()).collect();
+        assert_eq!(zones, want, "{text}");
     }
 }
 
@@ -152,7 +253,7 @@ fn selectors_alone_give_their_matchers() {
         got.sort();
         assert_eq!(got.join(" "), want, "{text}");
     }
-    for text in ["", "{}", "up offset 1m", "up[5m]", "sum(up)", "1", "up @ 5", &"(".repeat(5000)] {
+    for text in ["", "up offset 1m", "up[5m]", "sum(up)", "1", "up @ 5", &"(".repeat(5000)] {
         let error = parse_selector(text).expect_err(text);
         assert_eq!(error.error_type(), "bad_data", "{text}");
     }
@@ -188,10 +289,12 @@ fn times_that_make_no_sense_are_refused() {
 fn every_limit_ends_a_query_and_is_named() {
     let source = Made::new(100, 1);
     for (limits, want) in [
-        (Limits { samples_max: 1000, ..Limits::default() }, "samples_max"),
-        (Limits { series_max: 99, ..Limits::default() }, "series_max"),
-        (Limits { points_max: 1000, ..Limits::default() }, "points_max"),
-        (Limits { steps_max: 100, ..Limits::default() }, "steps_max"),
+        (Limits { samples_max: 1000, ..Limits::default() }, "for `m_total` (100 series, "),
+        (Limits { samples_max: 1000, ..Limits::default() }, "1000 samples, most of it"),
+        (Limits { samples_max: 1000, ..Limits::default() }, "raise `query.max_samples`"),
+        (Limits { series_max: 99, ..Limits::default() }, "raise `query.max_series`"),
+        (Limits { bytes_max: 10_000, ..Limits::default() }, "raise `query.max_memory`"),
+        (Limits { steps_max: 100, ..Limits::default() }, "raise `query.max_points`"),
     ] {
         let engine = Engine::new(Options { limits, ..Options::default() });
         let error = engine.query(&source, &Request::new("m_total", HOUR)).expect_err(want);
@@ -199,7 +302,52 @@ fn every_limit_ends_a_query_and_is_named() {
         assert_eq!((error.error_type(), error.status()), ("execution", 422));
     }
     let error = ask("sum_over_time(m_total[100y:1ms])", NOON).expect_err("a subquery of 3e12 steps");
-    assert!(error.to_string().contains("steps_max"), "{error}");
+    assert!(error.to_string().contains("raise `query.max_subquery_points`"), "{error}");
+}
+
+#[test]
+fn a_text_that_is_too_long_is_refused_unread() {
+    let limits = Limits { text_bytes_max: 100, ..Limits::default() };
+    let engine = Engine::new(Options { limits, ..Options::default() });
+    let error = engine.query(&Made::new(1, 1), &Request::new(&"(".repeat(101), NOON)).expect_err("too long");
+    let want = "the query has 101 bytes, 100 are allowed; shorten it or raise `query.max_text_bytes`";
+    assert_eq!((error.to_string().as_str(), error.status()), (want, 400));
+}
+
+/// Memory that was given back is free again: what a query may hold bounds what it holds at once, not in total.
+#[test]
+fn what_was_held_and_let_go_does_not_count() {
+    let source = Made::new(100, 1);
+    let sum = "sum by (host) (m_total)";
+    let ask = |text: &str, bytes_max: u64| {
+        let engine = Engine::new(Options { limits: Limits { bytes_max, ..Limits::default() }, ..Options::default() });
+        engine.query(&source, &Request::new(text, HOUR)).map(|answer| answer.stats.bytes)
+    };
+    let once = ask(sum, u64::MAX).expect("no limit");
+    assert!(once > 0);
+    // Each of the counts is one series; the sums under them come and go.
+    let many = vec![format!("count({sum})"); 40].join(" + ");
+    let most = ask(&many, 3 * once).expect("the sums are not held at the same time");
+    assert!(most < 3 * once, "{most} of {once}");
+    ask(&many, once / 4).expect_err("one of them is too much");
+}
+
+/// Upstream counts a sample as often as a window sees it, under the step of that window.
+#[test]
+fn samples_are_counted_step_by_step() {
+    let source = Made::new(2, 1);
+    let range = TimeRange::Range { start: 600_000, end: 720_000, step: 60_000 };
+    for (text, want) in [
+        ("m_total", [2, 2, 2]),
+        ("sum_over_time(m_total[1m])", [12, 12, 12]),
+        ("max_over_time(sum_over_time(m_total[1m])[2m:1m])", [4, 4, 4]),
+        ("m_total + m_total", [4, 4, 4]),
+        ("time()", [0, 0, 0]),
+    ] {
+        let request = Request { count_steps: true, ..Request::new(text, range) };
+        let answer = Engine::default().query(&source, &request).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(answer.stats.samples_per_step.as_deref(), Some(&want[..]), "{text}");
+    }
 }
 
 #[test]
@@ -218,17 +366,23 @@ fn a_query_ends_when_it_is_late_or_unwanted() {
 #[test]
 fn queries_may_nest_as_deep_as_is_allowed_and_no_deeper() {
     for (name, text) in [
-        ("brackets", format!("{}m_total{}", "(".repeat(990), ")".repeat(990))),
-        ("a chain", format!("m_total{}", " + 1".repeat(990))),
-        ("powers", format!("1{}", " ^ 1".repeat(990))),
-        ("signs", format!("{}m_total", "-".repeat(990))),
-        ("calls", format!("{}m_total{}", "abs(".repeat(990), ")".repeat(990))),
+        ("brackets", format!("{}m_total{}", "(".repeat(100), ")".repeat(100))),
+        ("a chain", format!("m_total{}", " + 1".repeat(1000))),
+        ("powers", format!("1{}", " ^ 1".repeat(100))),
+        ("signs", format!("{}m_total", "-".repeat(100))),
+        ("calls", format!("{}m_total{}", "abs(".repeat(100), ")".repeat(100))),
+        ("chains in brackets", format!("{}m_total{}", "(1 + ".repeat(100), " - 2)".repeat(100))),
         ("sets", format!("m_total{}", " or m_total".repeat(50))),
     ] {
         ask(&text, NOON).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-    let error = ask(&"(".repeat(100_000), NOON).expect_err("too deep");
-    assert!(error.to_string().contains("of which 1000 are allowed"), "{error}");
+    for (text, want) in [
+        ("(".repeat(10_000), "1:102: parse error: the query nests deeper than the 100 levels that are allowed"),
+        (format!("1{}", "+1".repeat(1001)), "1:2002: parse error: the query has more operators, brackets and calls"),
+    ] {
+        let error = ask(&text, NOON).expect_err(want);
+        assert!(error.to_string().starts_with(want), "{error}");
+    }
 }
 
 /// Cuts, doubles and swaps pieces of correct queries: whatever comes of it is an answer or a sentence, never a panic.

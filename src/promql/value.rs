@@ -62,12 +62,14 @@ pub struct Request<'a> {
     pub deadline: Option<Instant>,
     /// Ends the query from outside.
     pub cancel: Cancel,
+    /// Whether to count the samples that each step looks at.
+    pub count_steps: bool,
 }
 
 impl<'a> Request<'a> {
     /// A query with the engine's defaults and no deadline.
     pub fn new(text: &'a str, range: TimeRange) -> Self {
-        Request { text, range, lookback_ms: None, deadline: None, cancel: Cancel::default() }
+        Request { text, range, lookback_ms: None, deadline: None, cancel: Cancel::default(), count_steps: false }
     }
 }
 
@@ -115,14 +117,16 @@ impl Value {
 }
 
 /// What a query cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QueryStats {
     /// Series that its selectors found.
     pub series: u64,
     /// Samples read from storage.
     pub samples: u64,
-    /// Values held in intermediate results and the answer.
-    pub points: u64,
+    /// Samples that each step looked at, a window's as often as a window saw them; `None` unless it was asked for.
+    pub samples_per_step: Option<Vec<u64>>,
+    /// The most bytes that intermediate results and the answer took at once.
+    pub bytes: u64,
     /// Time from text to answer.
     pub elapsed: Duration,
 }

@@ -1,13 +1,11 @@
 //! One condition on one label, as PromQL writes it: `name="v"`, `name!="v"`, `name=~"re"`, `name!~"re"`.
 
-use regex::Regex;
+use super::pattern::{Pattern, PatternError};
 use std::fmt;
 
-/// Memory that one compiled expression may take: bounds what a hostile regex costs.
-const REGEX_BYTES_MAX: usize = 1 << 20;
-
-/// Alternatives of a regex beyond this many are matched by the regex instead of being looked up one by one.
-const LITERALS_MAX: usize = 4096;
+/// Alternatives of a regex beyond this many are matched by the regex instead of being looked up one by one: more than
+/// a query's text has room for, by default.
+const LITERALS_MAX: usize = 10_000;
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,8 +26,17 @@ pub struct Matcher {
     name: String,
     op: MatchOp,
     value: String,
-    regex: Option<Regex>,
-    literals: Option<Vec<String>>,
+    test: Test,
+}
+
+/// What a value is compared with.
+#[derive(Debug, Clone)]
+enum Test {
+    /// The matcher's value itself.
+    Value,
+    /// The words of an alternation, sorted.
+    Words(Vec<String>),
+    Pattern(Pattern),
 }
 
 /// Why a matcher cannot be built.
@@ -38,30 +45,34 @@ pub struct Matcher {
 pub struct MatcherError {
     name: String,
     pattern: String,
-    source: Box<regex::Error>,
+    source: PatternError,
 }
 
 impl Matcher {
-    /// Builds a matcher; only a regex can fail: where it does not parse, or compiles to more than 1 MiB.
+    /// Builds a matcher; only a regex can fail: where it does not parse, or is too large.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
-        let mut matcher = Matcher { name: name.to_string(), op, value: value.to_string(), regex: None, literals: None };
-        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
-            // `(?s:…)`: upstream lets the dot match a newline.
-            let regex = regex::RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(REGEX_BYTES_MAX).build();
-            matcher.regex = Some(regex.map_err(|source| MatcherError {
-                name: name.to_string(),
-                pattern: value.to_string(),
-                source: Box::new(source),
-            })?);
-            matcher.literals = literals_of(value);
-        }
-        Ok(matcher)
+        let test = match op {
+            MatchOp::Equal | MatchOp::NotEqual => Test::Value,
+            MatchOp::Regex | MatchOp::NotRegex => match literals_of(value) {
+                Some(words) => Test::Words(words),
+                None => Test::Pattern(Pattern::new(value).map_err(|source| MatcherError {
+                    name: name.to_string(),
+                    pattern: value.to_string(),
+                    source,
+                })?),
+            },
+        };
+        Ok(Matcher { name: name.to_string(), op, value: value.to_string(), test })
     }
 
     /// `name="value"`.
     pub fn equal(name: &str, value: &str) -> Self {
-        let (name, value) = (name.to_string(), value.to_string());
-        Matcher { name, op: MatchOp::Equal, value, regex: None, literals: None }
+        Matcher { name: name.to_string(), op: MatchOp::Equal, value: value.to_string(), test: Test::Value }
+    }
+
+    /// What its regex cost to compile, as [`Pattern::cost`] counts; 0 without one.
+    pub fn cost(&self) -> u64 {
+        if let Test::Pattern(pattern) = &self.test { pattern.cost() } else { 0 }
     }
 
     /// The label's name.
@@ -81,12 +92,12 @@ impl Matcher {
 
     /// Whether a label with this value passes. `""` asks for a series that does not have the label.
     pub fn matches(&self, value: &str) -> bool {
-        match self.op {
-            MatchOp::Equal => value == self.value,
-            MatchOp::NotEqual => value != self.value,
-            MatchOp::Regex => self.regex_matches(value),
-            MatchOp::NotRegex => !self.regex_matches(value),
-        }
+        let equal = match &self.test {
+            Test::Value => value == self.value,
+            Test::Words(words) => words.binary_search_by(|word| word.as_str().cmp(value)).is_ok(),
+            Test::Pattern(pattern) => pattern.matches(value),
+        };
+        equal == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
     }
 
     /// Whether a series without the label passes.
@@ -95,20 +106,12 @@ impl Matcher {
     }
 
     /// The only values that can pass, where they are few and known: of `=`, and of `=~` that is an alternation of
-    /// plain words such as `a|b|cpu_(user|system)`. An index looks these up instead of scanning its values.
+    /// plain words such as `a|b|cpu_(user|system)`, then sorted. An index looks these up instead of scanning its values.
     pub fn literals(&self) -> Option<&[String]> {
-        match self.op {
-            MatchOp::Equal => Some(std::slice::from_ref(&self.value)),
-            MatchOp::Regex => self.literals.as_deref(),
-            MatchOp::NotEqual | MatchOp::NotRegex => None,
-        }
-    }
-
-    fn regex_matches(&self, value: &str) -> bool {
-        match (&self.literals, &self.regex) {
-            (Some(literals), _) => literals.iter().any(|l| l == value),
-            (None, Some(regex)) => regex.is_match(value),
-            (None, None) => false,
+        match (self.op, &self.test) {
+            (MatchOp::Equal, _) => Some(std::slice::from_ref(&self.value)),
+            (MatchOp::Regex, Test::Words(words)) => Some(words),
+            _ => None,
         }
     }
 }
@@ -151,6 +154,8 @@ fn literals_of(pattern: &str) -> Option<Vec<String>> {
             return None;
         }
     }
+    words.sort_unstable();
+    words.dedup();
     Some(words)
 }
 
@@ -186,9 +191,9 @@ mod tests {
         let values = ["", "a", "b", "ab", "cpu_user", "cpu_system", "cpu_", "cpu_x", "a|b", "a\nb", "a.b"];
         for (pattern, want) in [
             ("a", Some(vec!["a"])),
-            ("a|b|", Some(vec!["a", "b", ""])),
-            ("cpu_(user|system)", Some(vec!["cpu_user", "cpu_system"])),
-            ("a|cpu_(?:user|)", Some(vec!["a", "cpu_user", "cpu_"])),
+            ("a|b|", Some(vec!["", "a", "b"])),
+            ("cpu_(user|system)", Some(vec!["cpu_system", "cpu_user"])),
+            ("a|cpu_(?:user|)", Some(vec!["a", "cpu_", "cpu_user"])),
             ("", Some(vec![""])),
             ("a.b", None),
             ("a+", None),
@@ -200,18 +205,18 @@ mod tests {
             let matcher = Matcher::new("l", MatchOp::Regex, pattern).unwrap();
             let got = matcher.literals().map(|l| l.iter().map(String::as_str).collect::<Vec<_>>());
             assert_eq!(got, want, "{pattern}");
-            let regex = Regex::new(&format!("^(?s:{pattern})$")).unwrap();
+            let regex = Pattern::new(pattern).unwrap();
             let negated = Matcher::new("l", MatchOp::NotRegex, pattern).unwrap();
             for value in values {
-                assert_eq!(matcher.matches(value), regex.is_match(value), "{pattern} on {value:?}");
-                assert_eq!(negated.matches(value), !regex.is_match(value), "{pattern} on {value:?}");
+                assert_eq!(matcher.matches(value), regex.matches(value), "{pattern} on {value:?}");
+                assert_eq!(negated.matches(value), !regex.matches(value), "{pattern} on {value:?}");
             }
         }
     }
 
     #[test]
     fn a_bad_or_huge_regex_is_an_error_that_names_it() {
-        for pattern in ["(", "a{1000}{1000}{1000}", "*"] {
+        for pattern in ["(", "a{1000}{1000}{1000}", "*", "a)|(b"] {
             let error = Matcher::new("job", MatchOp::Regex, pattern).unwrap_err().to_string();
             assert!(error.starts_with(&format!("the regular expression {pattern:?} for label \"job\"")), "{error}");
         }

@@ -5,6 +5,7 @@ use crate::promql::error::QueryError;
 use crate::promql::eval::{Held, Metric, Run, Scratch, Trimmed, Vector, spread};
 use crate::promql::grid::{ABSENT, is_absent};
 use crate::promql::plan::Grouping;
+use crate::series::METRIC_NAME;
 use std::ops::Range;
 
 /// Counts how often each value occurs in each group.
@@ -15,18 +16,23 @@ pub(super) fn count_values<'q>(
     vector: &dyn Vector,
     steps: usize,
 ) -> Result<Held, QueryError> {
-    let mut counts: Groups<Vec<u32>> = Groups::new();
+    // The value is a label of the series before they are grouped: `without` may take it away again.
+    let kept = match grouping {
+        Grouping::By(_) => true,
+        Grouping::Without(names) => label != METRIC_NAME && names.iter().all(|name| name != label),
+    };
+    let bytes = steps * size_of::<u32>();
+    let mut counts: Groups<Vec<u32>> = Groups::new(run)?;
     let job = |indices: Range<usize>, scratch: &mut Scratch<'q>| {
-        let mut part: Groups<Vec<u32>> = Groups::new();
+        let mut part: Groups<Vec<u32>> = Groups::new(run)?;
         let mut column = scratch.take_column(steps);
         for index in indices {
             vector.fill(index, scratch, &mut column)?;
             let group = grouping.of(&vector.metric(index));
             for (step, value) in column.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
-                let metric = Metric { labels: group.labels.with(label, &printed(*value)), ..group };
-                let before = part.found.len();
-                part.entry(metric, || vec![0; steps])[step] += 1;
-                run.budget.hold_points((part.found.len() - before) * steps)?;
+                let labels = if kept { group.labels.with(label, &printed(*value)) } else { group.labels.clone() };
+                let metric = Metric { labels, ..group };
+                part.entry(metric, bytes, || vec![0; steps])?[step] += 1;
             }
         }
         scratch.give_column(column);
@@ -34,7 +40,7 @@ pub(super) fn count_values<'q>(
     };
     spread(run, vector.len(), job, |part| {
         for (metric, seen) in part.found {
-            let group = counts.entry(metric, || vec![0; steps]);
+            let group = counts.entry(metric, bytes, || vec![0; steps])?;
             group.iter_mut().zip(seen).for_each(|(count, seen)| *count += seen);
         }
         Ok(())
@@ -43,7 +49,7 @@ pub(super) fn count_values<'q>(
         let value = |count: &u32| if *count == 0 { ABSENT } else { f64::from(*count) };
         (metric, Trimmed::of(&counts.iter().map(value).collect::<Vec<f64>>()))
     });
-    Ok(Held { series: series.collect() })
+    Held::made(run, series.collect())
 }
 
 /// A value as a label: its shortest digits, never an exponent.

@@ -31,9 +31,9 @@ pub(super) fn fold<'q, C: Cell>(
     vector: &dyn Vector,
     steps: usize,
 ) -> Result<Held, QueryError> {
-    let mut groups: Groups<Vec<C>> = Groups::new();
+    let mut groups: Groups<Vec<C>> = Groups::new(run)?;
     let job = |indices: Range<usize>, scratch: &mut Scratch<'q>| {
-        let mut part: Groups<Vec<C>> = Groups::new();
+        let mut part: Groups<Vec<C>> = Groups::new(run)?;
         let mut column = scratch.take_column(steps);
         for index in indices {
             vector.fill(index, scratch, &mut column)?;
@@ -41,7 +41,7 @@ pub(super) fn fold<'q, C: Cell>(
                 continue;
             }
             let metric = if grouping.is_one() { Metric::empty() } else { grouping.of(&vector.metric(index)) };
-            let cells = part.entry(metric, || vec![C::EMPTY; steps]);
+            let cells = part.entry(metric, steps * size_of::<C>(), || vec![C::EMPTY; steps])?;
             for (cell, value) in cells.iter_mut().zip(&column).filter(|(_, value)| !is_absent(**value)) {
                 cell.add(*value);
             }
@@ -51,15 +51,12 @@ pub(super) fn fold<'q, C: Cell>(
     };
     spread(run, vector.len(), job, |part| {
         for (metric, cells) in part.found {
-            let before = groups.found.len();
-            let group = groups.entry(metric, Vec::new);
+            let group = groups.entry(metric, steps * size_of::<C>(), Vec::new)?;
             if group.is_empty() {
                 *group = cells;
             } else {
                 group.iter_mut().zip(cells).for_each(|(cell, other)| cell.join(other));
             }
-            let points = steps * size_of::<C>().div_ceil(size_of::<f64>());
-            run.budget.hold_points((groups.found.len() - before) * points)?;
         }
         Ok(())
     })?;
@@ -67,7 +64,7 @@ pub(super) fn fold<'q, C: Cell>(
         let column: Vec<f64> = cells.iter().map(C::value).collect();
         (metric, Trimmed::of(&column))
     });
-    Ok(Held { series: series.collect() })
+    Held::made(run, series.collect())
 }
 
 /// `sum`

@@ -6,6 +6,7 @@ mod quantile;
 mod rank;
 mod ratio;
 
+use super::budget::{Budget, Hold};
 use super::error::QueryError;
 use super::eval::{BoxedVector, Metric, Run, scalar};
 use super::grid::Grid;
@@ -14,6 +15,9 @@ use super::plan::{Aggregation, Fold, Grouping, ScalarPlan};
 use crate::series::Labels;
 use crate::series::METRIC_NAME;
 use hashbrown::HashMap;
+
+/// How many series `topk` and the like may be asked for: the largest double that upstream's integers hold.
+const COUNT_MAX: f64 = 9_223_372_036_854_774_784.0;
 
 /// Aggregates `vector` over `grid`.
 pub(super) fn aggregate<'q>(
@@ -31,6 +35,16 @@ pub(super) fn aggregate<'q>(
             return Err(QueryError::Execution(format!("{what} value is NaN")));
         }
         Ok(column)
+    };
+    let counts = |plan: &'q ScalarPlan| {
+        let column = parameter(plan, "Parameter")?;
+        match column.iter().find(|count| count.abs() > COUNT_MAX) {
+            None => Ok(column),
+            Some(count) => {
+                let what = if *count > 0.0 { "overflows" } else { "underflows" };
+                Err(QueryError::Execution(format!("Scalar value {} {what} int64", Short(*count))))
+            }
+        }
     };
     Ok(match aggregation {
         Aggregation::Fold(kind) => Box::new(match kind {
@@ -53,11 +67,9 @@ pub(super) fn aggregate<'q>(
         Aggregation::CountValues(label) => Box::new(count_values::count_values(run, grouping, label, &*vector, steps)?),
         Aggregation::Rank { largest, count } => {
             let order = if *largest { rank::Order::Largest } else { rank::Order::Smallest };
-            Box::new(rank::rank(run, grouping, order, parameter(count, "Parameter")?, &*vector)?)
+            Box::new(rank::rank(run, grouping, order, counts(count)?, &*vector)?)
         }
-        Aggregation::Limit(count) => {
-            Box::new(rank::rank(run, grouping, rank::Order::First, parameter(count, "Parameter")?, &*vector)?)
-        }
+        Aggregation::Limit(count) => Box::new(rank::rank(run, grouping, rank::Order::First, counts(count)?, &*vector)?),
         Aggregation::LimitRatio(plan) => {
             let mut ratios = parameter(plan, "Ratio")?;
             for ratio in ratios.iter_mut().filter(|ratio| !(-1.0..=1.0).contains(*ratio)) {
@@ -94,26 +106,30 @@ impl Grouping {
 }
 
 /// Groups, each with what is collected of it, in the order in which they were met.
-struct Groups<T> {
+struct Groups<'q, T> {
+    budget: &'q Budget,
     numbers: HashMap<Labels, usize>,
     found: Vec<(Metric, T)>,
+    hold: Hold,
 }
 
-impl<T> Groups<T> {
-    fn new() -> Self {
-        Groups { numbers: HashMap::new(), found: Vec::new() }
+impl<'q, T> Groups<'q, T> {
+    fn new(run: &'q Run<'_>) -> Result<Self, QueryError> {
+        let hold = run.budget.hold(0)?;
+        Ok(Groups { budget: &run.budget, numbers: HashMap::new(), found: Vec::new(), hold })
     }
 
-    /// The group that is called so, made by `new` where there is none yet. A group loses its metric name as soon as
-    /// one series of it does.
-    fn entry(&mut self, metric: Metric, new: impl FnOnce() -> T) -> &mut T {
+    /// The group that is called so, made by `new` where there is none yet; it then takes `bytes` of memory. A group
+    /// loses its metric name as soon as one series of it does.
+    fn entry(&mut self, metric: Metric, bytes: usize, new: impl FnOnce() -> T) -> Result<&mut T, QueryError> {
         let next = self.found.len();
         let number = *self.numbers.entry_ref(&metric.labels).or_insert(next);
         if number == next {
+            self.budget.grow(&mut self.hold, bytes + metric.bytes())?;
             self.found.push((metric, new()));
         } else {
             self.found[number].0.drop_name |= metric.drop_name;
         }
-        &mut self.found[number].1
+        Ok(&mut self.found[number].1)
     }
 }

@@ -1,8 +1,9 @@
 //! `quantile`: needs all values of a group at a step side by side, so the series are held.
 
 use super::Groups;
+use crate::promql::budget::Hold;
 use crate::promql::error::QueryError;
-use crate::promql::eval::{Metric, Run, Scratch, Trimmed, Vector, columns};
+use crate::promql::eval::{Columns, Metric, Run, Scratch, Trimmed, Vector, columns};
 use crate::promql::functions::quantile;
 use crate::promql::grid::{ABSENT, is_absent};
 use crate::promql::plan::Grouping;
@@ -12,6 +13,8 @@ pub(super) struct Quantiles {
     /// One a step.
     quantiles: Vec<f64>,
     groups: Vec<(Metric, Vec<Trimmed>)>,
+    /// What the members take.
+    _hold: Hold,
 }
 
 impl Quantiles {
@@ -23,13 +26,15 @@ impl Quantiles {
         vector: &dyn Vector,
         steps: usize,
     ) -> Result<Self, QueryError> {
-        let mut groups: Groups<Vec<Trimmed>> = Groups::new();
-        for (index, column) in columns(run, vector, steps)?.into_iter().enumerate() {
+        let mut groups: Groups<Vec<Trimmed>> = Groups::new(run)?;
+        let Columns { columns, mut hold } = columns(run, vector, steps)?;
+        for (index, column) in columns.into_iter().enumerate() {
             if !column.is_empty() {
-                groups.entry(grouping.of(&vector.metric(index)), Vec::new).push(column);
+                groups.entry(grouping.of(&vector.metric(index)), 0, Vec::new)?.push(column);
             }
         }
-        Ok(Quantiles { quantiles, groups: groups.found })
+        hold.join(groups.hold);
+        Ok(Quantiles { quantiles, groups: groups.found, _hold: hold })
     }
 }
 

@@ -7,6 +7,7 @@ use crate::promql::eval::{BoxedVector, Held, Metric, Nothing, Renamed, Run, Scra
 use crate::promql::grid::{ABSENT, is_absent};
 use crate::promql::plan::{Group, Matching, Operator, Signature};
 use crate::series::{Labels, LabelsBuilder};
+use std::cell::OnceCell;
 
 /// Combines two vectors. "Many" is the side that may have several series for one of the other: the one that
 /// `group_left` or `group_right` names, the left without either.
@@ -37,8 +38,8 @@ pub(in crate::promql) fn combine<'q>(
     let mut groups = vec![Members::default(); signatures.len()];
     many_side.signatures.iter().enumerate().for_each(|(index, group)| groups[*group].many.push(index));
     one_side.signatures.iter().enumerate().for_each(|(index, group)| groups[*group].one.push(index));
-    let check =
-        Check { run, matching, steps, many: &*many, one: &*one, one_side: &one_side, filled: fill_one.is_some() };
+    let there = OnceCell::new();
+    let check = Check { run, matching, steps, many: &*many, one: &*one, one_side: &one_side, there };
     for group in &groups {
         check.group(group)?;
     }
@@ -82,14 +83,16 @@ struct Check<'a, 'q> {
     many: &'a dyn Vector,
     one: &'a dyn Vector,
     one_side: &'a Side,
-    /// Whether a missing "one" side is filled in.
-    filled: bool,
+    /// The steps at which the many have any value; found out when it first matters.
+    there: OnceCell<Vec<bool>>,
 }
 
 impl Check<'_, '_> {
     fn group(&self, group: &Members) -> Result<(), QueryError> {
         let one_to_one = self.matching.group == Group::OneToOne;
-        if group.one.len() < 2 && !(one_to_one && group.many.len() > 1 && (self.filled || !group.one.is_empty())) {
+        let filled = self.matching.fill_right.is_some();
+        let many_meet = one_to_one && group.many.len() > 1 && (filled || !group.one.is_empty());
+        if group.one.len() < 2 && !many_meet {
             return Ok(());
         }
         let mut scratch = self.run.scratch();
@@ -98,8 +101,10 @@ impl Check<'_, '_> {
         let mut holder: Vec<Option<usize>> = vec![None; self.steps];
         for &index in &group.one {
             self.one.fill(index, &mut scratch, &mut column)?;
-            for (holder, _) in holder.iter_mut().zip(&column).filter(|(_, value)| !is_absent(**value)) {
-                if let Some(other) = holder.replace(index) {
+            for (step, _) in column.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
+                if let Some(other) = holder[step].replace(index)
+                    && self.looks_at(step)?
+                {
                     return Err(self.duplicates(other, index));
                 }
             }
@@ -111,7 +116,8 @@ impl Check<'_, '_> {
         for &index in &group.many {
             self.many.fill(index, &mut scratch, &mut column)?;
             for (step, _) in column.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
-                if std::mem::replace(&mut taken[step], true) && (self.filled || holder[step].is_some()) {
+                // Whether a comparison lets the pair pass does not matter.
+                if std::mem::replace(&mut taken[step], true) && (filled || holder[step].is_some()) {
                     let sentence =
                         "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
                     return Err(QueryError::Execution(sentence.into()));
@@ -119,6 +125,23 @@ impl Check<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the operator is at work at a step: without fill values it is not where the other side has nothing at all.
+    fn looks_at(&self, step: usize) -> Result<bool, QueryError> {
+        if self.matching.fill_left.is_some() || self.matching.fill_right.is_some() {
+            return Ok(true);
+        }
+        if let Some(there) = self.there.get() {
+            return Ok(there[step]);
+        }
+        let mut scratch = self.run.scratch();
+        let (mut there, mut column) = (vec![false; self.steps], vec![ABSENT; self.steps]);
+        for index in 0..self.many.len() {
+            self.many.fill(index, &mut scratch, &mut column)?;
+            there.iter_mut().zip(&column).for_each(|(there, value)| *there |= !is_absent(*value));
+        }
+        Ok(self.there.get_or_init(|| there)[step])
     }
 
     fn duplicates(&self, a: usize, b: usize) -> QueryError {

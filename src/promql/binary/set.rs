@@ -1,6 +1,7 @@
 //! `and`, `or`, `unless`.
 
 use super::signature::Signatures;
+use crate::promql::budget::Hold;
 use crate::promql::error::QueryError;
 use crate::promql::eval::{BoxedVector, Held, Metric, Renamed, Run, Scratch, Vector, spread};
 use crate::promql::grid::{ABSENT, is_absent};
@@ -48,15 +49,23 @@ pub(in crate::promql) fn set<'q>(
     })
 }
 
-/// For each signature that is wanted, the steps at which any series with it has a value; `None` for no series.
+/// For each signature, the steps at which any series with it has a value; `None` for no series, or where it is not
+/// wanted.
+struct Presence {
+    masks: Vec<Option<Vec<bool>>>,
+    /// What they take.
+    hold: Hold,
+}
+
+/// Finds the presence of the series of `vector`, whose signatures are `groups`.
 fn presence<'q>(
     run: &'q Run<'q>,
     vector: &dyn Vector,
     groups: &[usize],
     wanted: &[bool],
     steps: usize,
-) -> Result<Vec<Option<Vec<bool>>>, QueryError> {
-    let mut there: Vec<Option<Vec<bool>>> = vec![None; wanted.len()];
+) -> Result<Presence, QueryError> {
+    let mut there = Presence { masks: vec![None; wanted.len()], hold: run.budget.hold(0)? };
     let job = |indices: Range<usize>, scratch: &mut Scratch<'q>| {
         let mut column = scratch.take_column(steps);
         let mut part = Vec::new();
@@ -69,10 +78,10 @@ fn presence<'q>(
     };
     spread(run, vector.len(), job, |part| {
         for (group, seen) in part {
-            match &mut there[group] {
+            match &mut there.masks[group] {
                 Some(there) => there.iter_mut().zip(seen).for_each(|(there, seen)| *there |= seen),
                 slot => {
-                    run.budget.hold_points(steps / size_of::<f64>())?;
+                    run.budget.grow(&mut there.hold, steps)?;
                     *slot = Some(seen);
                 }
             }
@@ -87,17 +96,17 @@ struct Masked<'q> {
     vector: BoxedVector<'q>,
     /// The series that are left, each with the number of its mask, if one applies.
     series: Vec<(usize, Option<usize>)>,
-    masks: Vec<Option<Vec<bool>>>,
+    presence: Presence,
     /// Whether a step is given out where the mask is set, or where it is not.
     keep: bool,
 }
 
 impl<'q> Masked<'q> {
-    fn new(vector: BoxedVector<'q>, groups: &[usize], masks: Vec<Option<Vec<bool>>>, keep: bool) -> Self {
-        let mask = |group: usize| masks[group].is_some().then_some(group);
+    fn new(vector: BoxedVector<'q>, groups: &[usize], presence: Presence, keep: bool) -> Self {
+        let mask = |group: usize| presence.masks[group].is_some().then_some(group);
         let series = groups.iter().enumerate().map(|(index, group)| (index, mask(*group)));
         let series = series.filter(|(_, mask)| mask.is_some() || !keep).collect();
-        Masked { vector, series, masks, keep }
+        Masked { vector, series, presence, keep }
     }
 }
 
@@ -113,7 +122,7 @@ impl Vector for Masked<'_> {
     fn fill(&self, index: usize, scratch: &mut Scratch<'_>, column: &mut [f64]) -> Result<(), QueryError> {
         let (index, mask) = self.series[index];
         self.vector.fill(index, scratch, column)?;
-        if let Some(mask) = mask.and_then(|mask| self.masks[mask].as_ref()) {
+        if let Some(mask) = mask.and_then(|mask| self.presence.masks[mask].as_ref()) {
             column.iter_mut().zip(mask).filter(|(_, set)| **set != self.keep).for_each(|(slot, _)| *slot = ABSENT);
         }
         Ok(())

@@ -12,9 +12,9 @@ mod vector;
 mod window;
 
 pub(super) use merge::{Nothing, Renamed};
-pub(super) use run::{Run, Scratch};
+pub(super) use run::{Run, Scratch, Tally};
 pub(super) use spread::spread;
-pub(super) use vector::{BoxedVector, Held, Metric, Repeated, Trimmed, Vector, columns};
+pub(super) use vector::{BoxedVector, Columns, Held, Metric, Repeated, Trimmed, Vector, columns};
 pub(super) use window::{RangeVector, Window, Windows};
 
 use super::aggregate::aggregate;
@@ -41,12 +41,12 @@ pub(super) fn vector<'q>(run: &'q Run<'q>, plan: &'q VectorPlan, grid: Grid) -> 
         VectorPlan::Nothing => Box::new(Nothing),
         VectorPlan::OfScalar(plan) => {
             let column = Trimmed::of(&scalar(run, plan, grid)?);
-            Box::new(Held { series: vec![(Metric::empty(), column)] })
+            Box::new(Held::made(run, vec![(Metric::empty(), column)])?)
         }
         VectorPlan::OverRange { function, parameters, range: plan, place } => {
             let range = range(run, plan, grid)?;
             let parameters = scalars(run, parameters, grid)?;
-            Box::new(OverRange::new(run, *function, parameters, range, has_one_name(plan), *place)?)
+            Box::new(OverRange::new(run, *function, parameters, range, has_one_name(plan), *place))
         }
         VectorPlan::Map { function, parameters, vector: inner } => {
             let parameters = scalars(run, parameters, grid)?;
@@ -109,7 +109,7 @@ pub(super) fn range<'q>(run: &'q Run<'q>, plan: &'q RangePlan, grid: Grid) -> Re
         RangePlan::Subquery { vector: inner, range_ms, step_ms, shift } => {
             let windows = Windows { grid, range_ms: *range_ms, shift: *shift };
             let inner_grid = Subquery::inner_grid(&windows, *step_ms);
-            run.budget.plan_steps(inner_grid.count)?;
+            run.budget.plan_subquery(inner_grid.count)?;
             Ok(Box::new(Subquery::new(vector(run, inner, inner_grid)?, inner_grid, windows)))
         }
     }

@@ -1,15 +1,20 @@
 //! What every part of one running query shares, and what each worker has to itself.
 
+use super::window::Windows;
+use crate::promql::budget::Budget;
 use crate::promql::error::QueryError;
-use crate::promql::limits::Budget;
+use crate::promql::grid::{Grid, is_absent};
 use crate::promql::notes::Notes;
 use crate::promql::source::{Samples, Source};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One query while it runs.
 pub(in crate::promql) struct Run<'q> {
     pub source: &'q dyn Source,
     pub budget: Budget,
     pub notes: Notes,
+    /// Counts samples step by step, where somebody wants to know.
+    pub tally: Option<Tally>,
     /// How far an instant selector looks back, in milliseconds.
     pub lookback_ms: i64,
     /// How many threads may work on it.
@@ -20,6 +25,46 @@ impl<'q> Run<'q> {
     /// A fresh set of buffers for one worker.
     pub fn scratch(&'q self) -> Scratch<'q> {
         Scratch { run: self, columns: Vec::new(), samples: Vec::new() }
+    }
+}
+
+impl Run<'_> {
+    /// Counts the samples that each of these windows sees, where they are those of the query's own steps: what a
+    /// subquery reads for its steps counts where a window sees what came of it.
+    pub fn count_windows(&self, windows: &Windows, times: &[i64]) {
+        if let Some(tally) = self.tally.as_ref().filter(|tally| tally.grid == windows.grid) {
+            windows.over(times).enumerate().for_each(|(step, window)| tally.add(step, window.len()));
+        }
+    }
+
+    /// Counts the values that an instant selector picked, each for its step.
+    pub fn count_picked(&self, grid: Grid, column: &[f64]) {
+        if let Some(tally) = self.tally.as_ref().filter(|tally| tally.grid == grid) {
+            column.iter().enumerate().for_each(|(step, value)| tally.add(step, usize::from(!is_absent(*value))));
+        }
+    }
+}
+
+/// How many samples each step of the query looked at.
+pub(in crate::promql) struct Tally {
+    grid: Grid,
+    /// Relaxed: nothing is read before all workers are done.
+    samples: Vec<AtomicU64>,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn new(grid: Grid) -> Self {
+        Tally { grid, samples: (0..grid.count).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn add(&self, step: usize, count: usize) {
+        self.samples[step].fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// A count a step.
+    pub fn finish(self) -> Vec<u64> {
+        self.samples.into_iter().map(AtomicU64::into_inner).collect()
     }
 }
 

@@ -3,14 +3,17 @@
 use super::run::{Run, Scratch};
 use super::vector::{Metric, Vector};
 use super::window::{RangeVector, Windows};
+use crate::promql::budget::Usage;
 use crate::promql::error::QueryError;
 use crate::promql::grid::{ABSENT, Grid, Shift, is_absent};
 use crate::promql::plan::SelectorPlan;
 use crate::promql::source::{Samples, Selection};
+use std::sync::Arc;
 
 /// What storage found for a selector, and the span of time that may be read.
 struct Found<'q> {
     run: &'q Run<'q>,
+    usage: Arc<Usage>,
     selection: Box<dyn Selection + 'q>,
     start: i64,
     end: i64,
@@ -19,14 +22,14 @@ struct Found<'q> {
 impl<'q> Found<'q> {
     fn new(run: &'q Run<'q>, selector: &SelectorPlan, (start, end): (i64, i64)) -> Result<Self, QueryError> {
         let selection = run.source.select(&selector.matchers, start, end)?;
-        run.budget.found_series(selection.len())?;
-        Ok(Found { run, selection, start, end })
+        let usage = run.budget.open(&selector.matchers, selection.len())?;
+        Ok(Found { run, usage, selection, start, end })
     }
 
     fn read(&self, index: usize, scratch: &Scratch<'_>, into: &mut Samples) -> Result<(), QueryError> {
         scratch.check()?;
         self.selection.read(index, self.start, self.end, into)?;
-        scratch.run.budget.read_samples(into.len())
+        scratch.run.budget.read_samples(&self.usage, into.len())
     }
 }
 
@@ -92,6 +95,7 @@ impl Vector for InstantSelector<'_> {
             };
         }
         scratch.give_samples(samples);
+        scratch.run.count_picked(self.grid, column);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 use super::merge::lay_over;
 use super::run::{Run, Scratch};
 use super::spread::spread;
+use crate::promql::budget::Hold;
 use crate::promql::error::QueryError;
 use crate::promql::grid::{ABSENT, is_absent};
 use crate::series::{Labels, METRIC_NAME};
@@ -34,6 +35,11 @@ impl Metric {
     /// The same with its name marked to go.
     pub fn without_name(self) -> Self {
         Metric { drop_name: true, ..self }
+    }
+
+    /// What it takes of memory, where nothing else has the same labels.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.labels.as_bytes().len()
     }
 
     /// The labels of the answer.
@@ -83,6 +89,11 @@ impl Trimmed {
         self.values.len()
     }
 
+    /// What it takes of memory.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&self.values[..])
+    }
+
     /// The value at a step.
     #[inline]
     pub fn at(&self, step: usize) -> f64 {
@@ -114,37 +125,53 @@ impl Trimmed {
 }
 
 /// A vector that is computed and held.
-#[derive(Default)]
 pub(in crate::promql) struct Held {
     pub series: Vec<(Metric, Trimmed)>,
+    /// What they take.
+    pub hold: Hold,
 }
 
 impl Held {
     /// Computes all of `vector` and keeps the series that have a value, in order.
     pub fn of(run: &Run<'_>, vector: &dyn Vector, steps: usize) -> Result<Self, QueryError> {
-        let columns = columns(run, vector, steps)?;
+        let Columns { columns, mut hold } = columns(run, vector, steps)?;
         let kept = columns.into_iter().enumerate().filter(|(_, column)| !column.is_empty());
-        Ok(Held { series: kept.map(|(index, column)| (vector.metric(index), column)).collect() })
+        let series: Vec<_> = kept.map(|(index, column)| (vector.metric(index), column)).collect();
+        run.budget.grow(&mut hold, series.iter().map(|(metric, _)| metric.bytes()).sum())?;
+        Ok(Held { series, hold })
+    }
+
+    /// Keeps series that were made from few others.
+    pub fn made(run: &Run<'_>, series: Vec<(Metric, Trimmed)>) -> Result<Self, QueryError> {
+        let bytes = series.iter().map(|(metric, column)| metric.bytes() + column.bytes()).sum();
+        Ok(Held { series, hold: run.budget.hold(bytes)? })
     }
 }
 
-/// Computes all of `vector`: a column a series, in order.
-pub(in crate::promql) fn columns(run: &Run<'_>, vector: &dyn Vector, steps: usize) -> Result<Vec<Trimmed>, QueryError> {
-    let mut all = Vec::with_capacity(vector.len());
+/// A column a series, and what they take.
+pub(in crate::promql) struct Columns {
+    pub columns: Vec<Trimmed>,
+    pub hold: Hold,
+}
+
+/// Computes all of `vector`, in order.
+pub(in crate::promql) fn columns(run: &Run<'_>, vector: &dyn Vector, steps: usize) -> Result<Columns, QueryError> {
+    let mut all = Columns { columns: Vec::with_capacity(vector.len()), hold: run.budget.hold(0)? };
     let job = |indices: Range<usize>, scratch: &mut Scratch<'_>| {
         let mut column = scratch.take_column(steps);
-        let mut part = Vec::with_capacity(indices.len());
+        let mut part = Columns { columns: Vec::with_capacity(indices.len()), hold: run.budget.hold(0)? };
         for index in indices {
             vector.fill(index, scratch, &mut column)?;
             let trimmed = Trimmed::of(&column);
-            scratch.run.budget.hold_points(trimmed.len())?;
-            part.push(trimmed);
+            run.budget.grow(&mut part.hold, trimmed.bytes())?;
+            part.columns.push(trimmed);
         }
         scratch.give_column(column);
         Ok(part)
     };
     spread(run, vector.len(), job, |part| {
-        all.extend(part);
+        all.columns.extend(part.columns);
+        all.hold.join(part.hold);
         Ok(())
     })?;
     Ok(all)

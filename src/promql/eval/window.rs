@@ -5,6 +5,7 @@ use super::vector::{BoxedVector, Metric};
 use crate::promql::error::QueryError;
 use crate::promql::grid::{Grid, Shift, is_absent};
 use crate::promql::source::Samples;
+use std::ops::Range;
 
 /// Series with samples to look at through windows.
 pub(in crate::promql) trait RangeVector: Send + Sync {
@@ -57,6 +58,12 @@ impl Windows {
     pub fn span(&self) -> (i64, i64) {
         let (first, last) = (self.shift.apply(self.grid.start), self.shift.apply(self.grid.end()));
         (first - self.range_ms + 1, last)
+    }
+
+    /// Those of these steps alone.
+    pub fn part(&self, steps: Range<usize>) -> Windows {
+        let Grid { step, .. } = self.grid;
+        Windows { grid: Grid { start: self.grid.time(steps.start), step, count: steps.len() }, ..*self }
     }
 
     /// Whether every window is the same.
@@ -139,6 +146,8 @@ mod tests {
         let seen: Vec<_> = windows.over(&[10, 15, 20, 21, 30]).map(|w| (w.from, w.to, w.start, w.end)).collect();
         assert_eq!(seen, [(1, 3, 10, 20), (3, 5, 20, 30), (5, 5, 30, 40)]);
         assert_eq!(windows.span(), (11, 40));
+        let seen: Vec<_> = windows.part(1..3).over(&[10, 15, 20, 21, 30]).map(|w| (w.from, w.to)).collect();
+        assert_eq!(seen, [(3, 5), (5, 5)]);
     }
 
     #[test]

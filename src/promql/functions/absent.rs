@@ -35,6 +35,7 @@ pub(in crate::promql) fn absent_over_time(
         seen.iter_mut()
             .zip(range.windows().over(&samples.times))
             .for_each(|(seen, window)| *seen |= !window.is_empty());
+        run.count_windows(range.windows(), &samples.times);
         scratch.give_samples(samples);
         Ok(())
     })
@@ -61,5 +62,5 @@ fn inverse<'q>(
         Ok(())
     })?;
     let column: Vec<f64> = all.iter().map(|seen| if *seen { ABSENT } else { 1.0 }).collect();
-    Ok(Held { series: vec![(Metric::kept(labels.clone()), Trimmed::of(&column))] })
+    Held::made(run, vec![(Metric::kept(labels.clone()), Trimmed::of(&column))])
 }

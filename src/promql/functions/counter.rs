@@ -32,8 +32,9 @@ pub(super) fn difference(kind: Difference, samples: &Samples, windows: &Windows,
         for lost in resets.within(window) {
             moved += lost;
         }
-        let stretched = moved * stretch(kind, samples, window, moved);
-        if kind == Difference::Rate { stretched / (windows.range_ms as f64 / 1000.0) } else { stretched }
+        // The order of these divisions is upstream's, so that the last digit is too.
+        let stretch = stretch(kind, samples, window, moved);
+        moved * if kind == Difference::Rate { stretch / (windows.range_ms as f64 / 1000.0) } else { stretch }
     });
 }
 

@@ -1,9 +1,9 @@
 //! `info`: adds to each series the labels of the info series (`target_info`) that describe the same target.
 
 use crate::promql::error::QueryError;
-use crate::promql::eval::{BoxedVector, Metric, Renamed, Run, Scratch, Trimmed, Vector, columns};
+use crate::promql::eval::{BoxedVector, Columns, Metric, Renamed, Run, Scratch, Trimmed, Vector, columns};
 use crate::promql::grid::{ABSENT, is_absent};
-use crate::series::{Labels, METRIC_NAME, MatchOp, Matcher};
+use crate::series::{Labels, METRIC_NAME, Matcher};
 use hashbrown::HashMap;
 
 /// The labels that say which target a series is about.
@@ -19,7 +19,7 @@ pub(in crate::promql) fn info<'q>(
     data: &[Matcher],
     steps: usize,
 ) -> Result<BoxedVector<'q>, QueryError> {
-    let seen = columns(run, &*infos, steps)?;
+    let Columns { columns: seen, hold: _hold } = columns(run, &*infos, steps)?;
     let found = seen.into_iter().enumerate().map(|(index, seen)| (infos.metric(index).labels, seen));
     let mut targets: HashMap<Labels, Vec<(Labels, Trimmed)>> = HashMap::new();
     for (labels, seen) in found {
@@ -47,10 +47,9 @@ pub(in crate::promql) fn info<'q>(
     Ok(Renamed::new(Box::new(Phased { vector, parts }), metrics).into_merged())
 }
 
-/// Whether a series is what others are enriched with: asked for by name, and not merely left over by an exclusion.
+/// Whether a series is one of those that others are enriched with.
 fn is_info(names: &[Matcher], name: &str) -> bool {
-    let asks = |matcher: &Matcher| matches!(matcher.op(), MatchOp::Equal | MatchOp::Regex);
-    names.iter().any(asks) && names.iter().all(|matcher| matcher.matches(name))
+    names.iter().all(|matcher| matcher.matches(name))
 }
 
 fn identity(labels: &Labels) -> Labels {

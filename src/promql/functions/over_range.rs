@@ -9,10 +9,14 @@ use crate::promql::notes::{Place, Short};
 use crate::promql::plan::RangeFunction;
 use crate::promql::source::Samples;
 use crate::series::METRIC_NAME;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Names that tell a counter, as upstream has it.
 const COUNTER_ENDS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+
+/// Samples that windows see between two looks at whether the query may go on: tens of milliseconds, for most functions.
+const SEEN_AT_ONCE: usize = 16 << 20;
 
 /// A function over the windows of a range vector.
 pub(in crate::promql) struct OverRange<'q> {
@@ -41,27 +45,15 @@ impl<'q> OverRange<'q> {
         range: BoxedRange<'q>,
         one_name: bool,
         place: Place,
-    ) -> Result<Self, QueryError> {
-        match function {
-            RangeFunction::Quantile => {
-                for quantile in parameters[0].iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)) {
-                    let got = Short(*quantile);
-                    run.notes.warn(place, format_args!("quantile value should be between 0 and 1, got {got}"));
-                }
+    ) -> Self {
+        if function == RangeFunction::Quantile {
+            for quantile in parameters[0].iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)) {
+                let got = Short(*quantile);
+                run.notes.warn(place, format_args!("quantile value should be between 0 and 1, got {got}"));
             }
-            RangeFunction::DoubleExponential => {
-                for (factor, what) in parameters.iter().zip(["smoothing", "trend"]) {
-                    if let Some(wrong) = factor.iter().find(|factor| !(**factor > 0.0 && **factor < 1.0)) {
-                        let got = Short(*wrong);
-                        let sentence = format!("invalid {what} factor: expected a number between 0 and 1, got {got}");
-                        return Err(QueryError::Execution(sentence));
-                    }
-                }
-            }
-            _ => {}
         }
         let doubts = function.wants_counter().then(|| Doubts { place, told: AtomicBool::new(false), one_name });
-        Ok(OverRange { function, parameters, range, doubts })
+        OverRange { function, parameters, range, doubts }
     }
 
     /// Notes it where a series that is no counter by its name is treated as one.
@@ -80,8 +72,19 @@ impl<'q> OverRange<'q> {
         doubts.told.store(doubts.one_name, Ordering::Relaxed);
     }
 
-    fn compute(&self, samples: &Samples, column: &mut [f64]) {
-        let windows = self.range.windows();
+    /// How many steps are computed between two looks at whether the query may go on: all, unless windows are long.
+    fn steps_at_once(&self, times: &[i64], steps: usize) -> usize {
+        if times.len().saturating_mul(steps) <= SEEN_AT_ONCE {
+            return steps;
+        }
+        let seen: usize = self.range.windows().over(times).map(|window| window.len()).sum();
+        steps.div_ceil(seen.div_ceil(SEEN_AT_ONCE).max(1)).max(1)
+    }
+
+    /// Fills the part of the column for these steps.
+    fn compute(&self, samples: &Samples, steps: Range<usize>, column: &mut [f64]) -> Result<(), QueryError> {
+        let windows = &self.range.windows().part(steps.clone());
+        let parameter = |at: usize| &self.parameters[at][steps.clone()];
         let times = &samples.times;
         match self.function {
             RangeFunction::Rate => counter::difference(Difference::Rate, samples, windows, column),
@@ -113,13 +116,12 @@ impl<'q> OverRange<'q> {
                 each_window(times, windows, column, |_, window| times[window.to - 1] as f64 / 1000.0)
             }
             RangeFunction::MedianDeviation => order::median_deviation(samples, windows, column),
-            RangeFunction::Quantile => order::quantile_over_time(&self.parameters[0], samples, windows, column),
+            RangeFunction::Quantile => order::quantile_over_time(parameter(0), samples, windows, column),
             RangeFunction::Derivative => trend::derivative(samples, windows, column),
-            RangeFunction::PredictLinear => trend::predict(&self.parameters[0], samples, windows, column),
-            RangeFunction::DoubleExponential => {
-                trend::smooth(&self.parameters[0], &self.parameters[1], samples, windows, column)
-            }
+            RangeFunction::PredictLinear => trend::predict(parameter(0), samples, windows, column),
+            RangeFunction::DoubleExponential => trend::smooth(parameter(0), parameter(1), samples, windows, column)?,
         }
+        Ok(())
     }
 }
 
@@ -139,7 +141,12 @@ impl Vector for OverRange<'_> {
         if samples.is_empty() {
             column.fill(ABSENT);
         } else {
-            self.compute(&samples, column);
+            let block = self.steps_at_once(&samples.times, column.len());
+            for (at, part) in column.chunks_mut(block).enumerate() {
+                scratch.check()?;
+                self.compute(&samples, at * block..at * block + part.len(), part)?;
+            }
+            scratch.run.count_windows(self.range.windows(), &samples.times);
             if let Some(doubts) = &self.doubts {
                 self.doubt(doubts, index, scratch);
             }

@@ -16,10 +16,9 @@ pub(in crate::promql) fn relabel<'q>(
 
 fn changed(relabel: &Relabel, metric: Metric) -> Metric {
     let (target, value) = match relabel {
-        Relabel::Replace { target, replacement, source, regex } => {
-            let Some(captures) = regex.captures(metric.labels.get(source).unwrap_or_default()) else { return metric };
-            let mut value = String::new();
-            captures.expand(replacement, &mut value);
+        Relabel::Replace { target, replacement, source, pattern } => {
+            let replaced = pattern.expand(metric.labels.get(source).unwrap_or_default(), replacement);
+            let Some(value) = replaced else { return metric };
             (target, value)
         }
         Relabel::Join { target, separator, sources } => {

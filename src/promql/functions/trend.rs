@@ -1,8 +1,10 @@
 //! Lines through windows: regression and exponential smoothing.
 
 use super::each_window;
+use crate::promql::error::QueryError;
 use crate::promql::eval::{Window, Windows};
 use crate::promql::grid::ABSENT;
+use crate::promql::notes::Short;
 use crate::promql::source::Samples;
 use crate::promql::sum::Sum;
 
@@ -45,11 +47,26 @@ fn regression(samples: &Samples, window: Window, origin: i64) -> (f64, f64) {
     (slope, ys / count - slope * xs / count)
 }
 
-/// `double_exponential_smoothing`: the last value, smoothed by `level` and following a trend smoothed by `trend`
-pub(super) fn smooth(level: &[f64], trend: &[f64], samples: &Samples, windows: &Windows, column: &mut [f64]) {
+/// `double_exponential_smoothing`: the last value, smoothed by `level` and following a trend smoothed by `trend`.
+///
+/// Errors: a factor outside of 0 to 1 at a step whose window has samples; elsewhere nobody asks for it.
+pub(super) fn smooth(
+    level: &[f64],
+    trend: &[f64],
+    samples: &Samples,
+    windows: &Windows,
+    column: &mut [f64],
+) -> Result<(), QueryError> {
+    let mut refused = None;
     each_window(&samples.times, windows, column, |step, window| {
-        let [first, second, ..] = samples.values[window.from..window.to] else { return ABSENT };
         let (level, follow) = (level[step], trend[step]);
+        for (factor, what) in [(level, "smoothing"), (follow, "trend")] {
+            // Upstream lets NaN pass.
+            if factor <= 0.0 || factor >= 1.0 {
+                refused.get_or_insert((factor, what));
+            }
+        }
+        let [first, second, ..] = samples.values[window.from..window.to] else { return ABSENT };
         let (mut before, mut smoothed, mut slope) = (0.0, first, second - first);
         for (nth, value) in samples.values[window.from + 1..window.to].iter().enumerate() {
             if nth > 0 {
@@ -60,4 +77,12 @@ pub(super) fn smooth(level: &[f64], trend: &[f64], samples: &Samples, windows: &
         }
         smoothed
     });
+    match refused {
+        None => Ok(()),
+        Some((factor, what)) => {
+            let got = Short(factor);
+            let sentence = format!("invalid {what} factor: expected a number between 0 and 1, got {got}");
+            Err(QueryError::Execution(sentence))
+        }
+    }
 }

@@ -1,174 +1,191 @@
-//! From text to plan: parses with `promql-parser`, checks what it leaves open, resolves every name and time.
+//! From tree to plan: checks the types, and resolves every name and time.
 
-use super::call::{label_name, map};
-use super::position::{CallPosition, outline};
-use super::selector::{positive, selector, shift};
+use super::call::map;
+use super::duration::positive;
+use super::selector::{Patterns, selector, shift};
 use super::{
     Aggregation, Fold, Group, Grouping, MapFunction, Matching, Operator, Plan, RangePlan, ScalarPlan, SetOperator,
     Signature, VectorPlan,
 };
 use crate::promql::error::QueryError;
 use crate::promql::notes::Place;
-use crate::promql::value::TimeRange;
-use promql_parser::parser::{
-    AggregateExpr, BinModifier, BinaryExpr, Expr, LabelModifier, SubqueryExpr, VectorMatchCardinality,
+use crate::promql::syntax::{
+    self, Aggregate, Aggregator, Binary, BinaryOp, Expr, Fault, Kind, Lines, Query, Sign, Subquery, quote,
 };
+use crate::promql::value::TimeRange;
 
-/// Operators, calls and brackets beyond this many are refused: each may be a level of recursion in parser and engine.
-const OPERATORS_MAX: usize = 1000;
+/// Parses a query, whose functions and types are not checked yet.
+pub(in crate::promql) fn parse(text: &str) -> Result<Query<'_>, QueryError> {
+    syntax::parse(text).map_err(|fault| QueryError::BadData(fault.in_text(text)))
+}
 
-/// Parses and resolves `text` for evaluation over `times`; `default_step` is the step of a subquery that names none.
-pub(in crate::promql) fn build(text: &str, times: TimeRange, default_step: i64) -> Result<Plan, QueryError> {
-    let outline = outline(text);
-    if outline.operators > OPERATORS_MAX {
-        let got = outline.operators;
-        return bad(format!(
-            "parse error: the query has {got} operators and brackets, of which {OPERATORS_MAX} are allowed"
-        ));
-    }
-    if let Some(at) = outline.byte_escape {
-        let place = Place::new(text, at);
-        return bad(format!(
-            "parse error: the escape at {place} is no character; write the character itself or \\u and its number"
-        ));
-    }
-    let expr = parse(text)?;
-    let mut builder = Builder { text, times, default_step, calls: outline.calls.into_iter() };
-    let mut plan = builder.plan(&expr)?;
+/// Resolves a query for evaluation over `times`; `default_step` is the step of a subquery that names none.
+pub(in crate::promql) fn build(query: &Query<'_>, times: TimeRange, default_step: i64) -> Result<Plan, QueryError> {
+    let mut builder = Builder { lines: Lines::new(query.text), times, default_step, patterns: Patterns::default() };
+    let plan = builder.plan(&query.root);
+    let mut plan = plan.map_err(|fault| match (fault.late, fault.in_text(query.text)) {
+        (false, message) => QueryError::BadData(message),
+        (true, message) => QueryError::Execution(message),
+    })?;
     super::reach::fix(&mut plan);
     Ok(plan)
 }
 
-/// How deep the plan of `text` can be at most.
-pub(in crate::promql) fn levels(text: &str) -> usize {
-    outline(text).operators
+/// The query is at fault, at byte `at` of its text.
+pub(super) fn bad<T>(at: usize, sentence: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::new(at, sentence))
 }
 
-/// Parses with the crate, whose panics (should it have any) must not be ours.
-pub(super) fn parse(text: &str) -> Result<Expr, QueryError> {
-    let parsed = std::panic::catch_unwind(|| promql_parser::parser::parse(text));
-    let parsed = parsed.unwrap_or_else(|_| Err("the parser cannot make anything of this query".to_string()));
-    parsed.map_err(|reason| QueryError::BadData(format!("parse error: {reason}")))
-}
-
-/// The query is at fault.
-pub(super) fn bad<T>(sentence: impl Into<String>) -> Result<T, QueryError> {
-    Err(QueryError::BadData(sentence.into()))
-}
-
-/// Walks the parser's tree, in the order of the text.
-pub(super) struct Builder<'a> {
-    text: &'a str,
+/// Walks the tree.
+pub(super) struct Builder {
+    lines: Lines,
     pub times: TimeRange,
     default_step: i64,
-    calls: std::vec::IntoIter<CallPosition>,
+    /// The regular expressions so far.
+    pub patterns: Patterns,
 }
 
-impl Builder<'_> {
-    fn plan(&mut self, expr: &Expr) -> Result<Plan, QueryError> {
-        match expr {
-            Expr::Paren(paren) => self.plan(&paren.expr),
-            Expr::NumberLiteral(number) => Ok(Plan::Scalar(ScalarPlan::Number(number.val))),
-            Expr::StringLiteral(string) => Ok(Plan::Text(string.val.clone())),
-            Expr::VectorSelector(vector) => Ok(Plan::Vector(VectorPlan::Selector(selector(vector, self.times)?))),
-            Expr::MatrixSelector(matrix) => {
-                let range_ms = positive("range", matrix.range)?;
-                Ok(Plan::Range(RangePlan::Selector { selector: selector(&matrix.vs, self.times)?, range_ms }))
-            }
-            Expr::Subquery(subquery) => Ok(Plan::Range(self.subquery(subquery)?)),
-            Expr::Unary(unary) => match self.plan(&unary.expr)? {
-                Plan::Scalar(ScalarPlan::Number(number)) => Ok(Plan::Scalar(ScalarPlan::Number(-number))),
-                Plan::Scalar(scalar) => Ok(Plan::Scalar(ScalarPlan::Negate(Box::new(scalar)))),
-                Plan::Vector(vector) => Ok(Plan::Vector(map(MapFunction::Negate, Vec::new(), vector))),
-                other => bad(format!(
-                    "parse error: unary expression only allowed on expressions of type scalar or instant vector, got {}",
-                    type_of(&other)
-                )),
+impl Builder {
+    fn plan(&mut self, expr: &Expr) -> Result<Plan, Fault> {
+        let at = expr.span.start;
+        match &expr.kind {
+            Kind::Paren(inner) => self.plan(inner),
+            Kind::Number(number) => Ok(Plan::Scalar(ScalarPlan::Number(number.value))),
+            Kind::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Ok(Plan::Text(text.to_string())),
+                Err(_) => bad(at, format!("the string {} is not valid UTF-8", quote(bytes))),
             },
-            Expr::Binary(binary) => self.binary(binary),
-            Expr::Aggregate(aggregate) => self.aggregate(aggregate).map(Plan::Vector),
-            Expr::Call(call) => self.call(call),
-            Expr::Extension(_) => bad("parse error: the query uses an extension that this server does not have"),
+            Kind::Selector(written) => {
+                Ok(Plan::Vector(VectorPlan::Selector(selector(written, at, self.times, &mut self.patterns)?)))
+            }
+            Kind::Range(range) => {
+                let range_ms = positive("range", &range.range, self.times)?;
+                Ok(Plan::Range(RangePlan::Selector {
+                    selector: selector(&range.selector, at, self.times, &mut self.patterns)?,
+                    range_ms,
+                }))
+            }
+            Kind::Subquery(subquery) => Ok(Plan::Range(self.subquery(subquery)?)),
+            Kind::Unary(sign, operand) => match (sign, self.plan(operand)?) {
+                (Sign::Plus, plan @ (Plan::Scalar(_) | Plan::Vector(_))) => Ok(plan),
+                (Sign::Minus, Plan::Scalar(scalar)) => Ok(Plan::Scalar(ScalarPlan::Negate(Box::new(scalar)))),
+                (Sign::Minus, Plan::Vector(vector)) => Ok(Plan::Vector(map(MapFunction::Negate, Vec::new(), vector))),
+                (_, other) => bad(
+                    at,
+                    format!(
+                        "unary expression only allowed on expressions of type scalar or instant vector, got {}",
+                        type_of(&other)
+                    ),
+                ),
+            },
+            Kind::Binary(binary) => self.binary(binary, at),
+            Kind::Aggregate(aggregate) => self.aggregate(aggregate).map(Plan::Vector),
+            Kind::Call(call) => self.call(call, at),
         }
     }
 
     /// An argument that must be an instant vector; `place` names the call.
-    pub fn vector(&mut self, expr: &Expr, place: &str) -> Result<VectorPlan, QueryError> {
+    pub fn vector(&mut self, expr: &Expr, place: &str) -> Result<VectorPlan, Fault> {
         match self.plan(expr)? {
             Plan::Vector(vector) => Ok(vector),
-            other => bad(wrong_type("instant vector", place, &other)),
+            other => wrong_type("instant vector", place, &other, expr),
         }
     }
 
     /// An argument that must be a scalar.
-    pub fn scalar(&mut self, expr: &Expr, place: &str) -> Result<ScalarPlan, QueryError> {
+    pub fn scalar(&mut self, expr: &Expr, place: &str) -> Result<ScalarPlan, Fault> {
         match self.plan(expr)? {
             Plan::Scalar(scalar) => Ok(scalar),
-            other => bad(wrong_type("scalar", place, &other)),
+            other => wrong_type("scalar", place, &other, expr),
         }
     }
 
     /// An argument that must be a range vector.
-    pub fn range(&mut self, expr: &Expr, place: &str) -> Result<RangePlan, QueryError> {
+    pub fn range(&mut self, expr: &Expr, place: &str) -> Result<RangePlan, Fault> {
         match self.plan(expr)? {
             Plan::Range(range) => Ok(range),
-            other => bad(wrong_type("range vector", place, &other)),
+            other => wrong_type("range vector", place, &other, expr),
         }
     }
 
     /// An argument that must be a string.
-    pub fn string(&mut self, expr: &Expr, place: &str) -> Result<String, QueryError> {
+    pub fn string(&mut self, expr: &Expr, place: &str) -> Result<String, Fault> {
         match self.plan(expr)? {
             Plan::Text(text) => Ok(text),
-            other => bad(wrong_type("string", place, &other)),
+            other => wrong_type("string", place, &other, expr),
         }
     }
 
-    fn subquery(&mut self, subquery: &SubqueryExpr) -> Result<RangePlan, QueryError> {
-        let range_ms = positive("range of a subquery", subquery.range)?;
-        let step_ms = match subquery.step {
-            Some(step) => positive("step of a subquery", step)?,
+    /// An argument that must be the name of a label: any text that is UTF-8 and not empty.
+    pub fn label(&mut self, expr: &Expr, place: &str) -> Result<String, Fault> {
+        let mut literal = expr;
+        while let Kind::Paren(inner) = &literal.kind {
+            literal = inner;
+        }
+        match &literal.kind {
+            Kind::Text(bytes) if bytes.is_empty() || std::str::from_utf8(bytes).is_err() => {
+                Err(Fault::late(literal.span.start, format!("invalid label name {}", quote(bytes))))
+            }
+            _ => self.string(literal, place),
+        }
+    }
+
+    fn subquery(&mut self, subquery: &Subquery) -> Result<RangePlan, Fault> {
+        let range_ms = positive("range of a subquery", &subquery.range, self.times)?;
+        let step_ms = match &subquery.step {
+            Some(step) => positive("step of a subquery", step, self.times)?,
             None => self.default_step,
         };
-        let shift = shift(&subquery.at, &subquery.offset, self.times)?;
+        let shift = shift(&subquery.time, self.times)?;
         let vector = Box::new(self.vector(&subquery.expr, "subquery")?);
         Ok(RangePlan::Subquery { vector, range_ms, step_ms, shift })
     }
 
-    fn binary(&mut self, binary: &BinaryExpr) -> Result<Plan, QueryError> {
-        let name = binary.op.to_string();
-        let modifier = binary.modifier.as_ref();
-        let (left, right) = (self.plan(&binary.lhs)?, self.plan(&binary.rhs)?);
+    fn binary(&mut self, binary: &Binary, at: usize) -> Result<Plan, Fault> {
+        let (left, right) = (self.plan(&binary.left)?, self.plan(&binary.right)?);
         let (left_type, right_type) = (type_of(&left), type_of(&right));
-        let filled = modifier.is_some_and(|m| m.fill_values.lhs.is_some() || m.fill_values.rhs.is_some());
-        if let Some(operator) = set_operator(&name) {
-            return match (left, right) {
-                (Plan::Vector(_), Plan::Vector(_)) if filled => {
-                    bad("parse error: filling in missing series not allowed for set operators")
+        let (op_at, name) = (binary.op_span.start, binary.op.text());
+        let filled = binary.fill_left.is_some() || binary.fill_right.is_some();
+        let operator = match operator(binary.op) {
+            Ok(operator) => operator,
+            Err(operator) => {
+                let (Plan::Vector(left), Plan::Vector(right)) = (left, right) else {
+                    let sentence = format!("set operator {name:?} not allowed between {left_type} and {right_type}");
+                    return bad(op_at, sentence);
+                };
+                if filled {
+                    return bad(op_at, "filling in missing series not allowed for set operators");
                 }
-                (Plan::Vector(left), Plan::Vector(right)) => {
-                    let (left, right) = (Box::new(left), Box::new(right));
-                    Ok(Plan::Vector(VectorPlan::Set { operator, on: signature(modifier), left, right }))
+                if binary.group.is_some() {
+                    return bad(op_at, format!("no grouping allowed for {name:?} operation"));
                 }
-                _ => {
-                    bad(format!("parse error: set operator {name:?} not allowed between {left_type} and {right_type}"))
+                if binary.bool {
+                    return bad(op_at, "bool modifier can only be used on comparison operators");
                 }
-            };
-        }
-        let Some(operator) = operator(&name) else {
-            return bad(format!("parse error: the operator {name:?} is not known"));
+                let (left, right) = (Box::new(left), Box::new(right));
+                return Ok(Plan::Vector(VectorPlan::Set { operator, on: signature(binary), left, right }));
+            }
         };
-        let bool = modifier.is_some_and(|m| m.return_bool);
+        let bool = binary.bool;
         if bool && !operator.compares() {
-            return bad("parse error: bool modifier can only be used on comparison operators");
+            return bad(op_at, "bool modifier can only be used on comparison operators");
         }
-        let both_vectors = matches!((&left, &right), (Plan::Vector(_), Plan::Vector(_)));
-        if filled && !both_vectors {
-            return bad("parse error: filling in missing series only allowed between instant vectors");
+        if let (Some(matching), Some(group)) = (&binary.matching, &binary.group)
+            && let Some(label) = matching.labels.iter().find(|label| matching.on && group.labels.contains(label))
+        {
+            return bad(op_at, format!("label {label:?} must not occur in ON and GROUP clause at once"));
+        }
+        if !matches!((&left, &right), (Plan::Vector(_), Plan::Vector(_))) {
+            if filled {
+                return bad(op_at, "filling in missing series only allowed between instant vectors");
+            }
+            if binary.matching.as_ref().is_some_and(|matching| !matching.labels.is_empty()) {
+                return bad(op_at, "vector matching only allowed between instant vectors");
+            }
         }
         match (left, right) {
             (Plan::Scalar(_), Plan::Scalar(_)) if operator.compares() && !bool => {
-                bad("parse error: comparisons between scalars must use BOOL modifier")
+                bad(op_at, "comparisons between scalars must use BOOL modifier")
             }
             (Plan::Scalar(left), Plan::Scalar(right)) => {
                 Ok(Plan::Scalar(ScalarPlan::Binary(operator, Box::new(left), Box::new(right))))
@@ -183,111 +200,96 @@ impl Builder<'_> {
             }
             (Plan::Vector(left), Plan::Vector(right)) => {
                 let (left, right) = (Box::new(left), Box::new(right));
-                Ok(Plan::Vector(VectorPlan::Binary { operator, bool, matching: matching(modifier), left, right }))
+                Ok(Plan::Vector(VectorPlan::Binary { operator, bool, matching: matching(binary), left, right }))
             }
-            _ => bad(format!(
-                "parse error: binary expression must contain only scalar and instant vector types, got {left_type} {name} {right_type}"
-            )),
+            _ => bad(
+                at,
+                format!(
+                    "binary expression must contain only scalar and instant vector types, got {left_type} {name} {right_type}"
+                ),
+            ),
         }
     }
 
-    fn aggregate(&mut self, aggregate: &AggregateExpr) -> Result<VectorPlan, QueryError> {
-        let position = self.next_call();
-        let place = self.argument_place(&position, 0);
-        let name = aggregate.op.to_string();
-        let parameter = aggregate.param.as_deref();
-        let scalar = |builder: &mut Self| match parameter {
-            Some(expr) => builder.scalar(expr, &format!("parameter of {name}")),
-            None => bad(format!("parse error: the aggregation {name} needs a parameter")),
+    fn aggregate(&mut self, aggregate: &Aggregate) -> Result<VectorPlan, Fault> {
+        let name = aggregate.op.text();
+        let parameter = aggregate.parameter.as_ref();
+        // The parser has seen to it that there is a parameter where one is needed.
+        let first = parameter.unwrap_or(&aggregate.expr);
+        let in_parameter = format!("parameter of {name}");
+        let scalar = |builder: &mut Self| builder.scalar(first, &in_parameter);
+        let aggregation = match aggregate.op {
+            Aggregator::Sum => Aggregation::Fold(Fold::Sum),
+            Aggregator::Avg => Aggregation::Fold(Fold::Average),
+            Aggregator::Min => Aggregation::Fold(Fold::Min),
+            Aggregator::Max => Aggregation::Fold(Fold::Max),
+            Aggregator::Count => Aggregation::Fold(Fold::Count),
+            Aggregator::Group => Aggregation::Fold(Fold::Group),
+            Aggregator::Stddev => Aggregation::Fold(Fold::Deviation),
+            Aggregator::Stdvar => Aggregation::Fold(Fold::Variance),
+            Aggregator::Quantile => Aggregation::Quantile(scalar(self)?),
+            Aggregator::TopK => Aggregation::Rank { largest: true, count: scalar(self)? },
+            Aggregator::BottomK => Aggregation::Rank { largest: false, count: scalar(self)? },
+            Aggregator::LimitK => Aggregation::Limit(scalar(self)?),
+            Aggregator::LimitRatio => Aggregation::LimitRatio(scalar(self)?),
+            Aggregator::CountValues => Aggregation::CountValues(self.label(first, &in_parameter)?),
         };
-        let aggregation = match name.as_str() {
-            "sum" => Aggregation::Fold(Fold::Sum),
-            "avg" => Aggregation::Fold(Fold::Average),
-            "min" => Aggregation::Fold(Fold::Min),
-            "max" => Aggregation::Fold(Fold::Max),
-            "count" => Aggregation::Fold(Fold::Count),
-            "group" => Aggregation::Fold(Fold::Group),
-            "stddev" => Aggregation::Fold(Fold::Deviation),
-            "stdvar" => Aggregation::Fold(Fold::Variance),
-            "quantile" => Aggregation::Quantile(scalar(self)?),
-            "topk" => Aggregation::Rank { largest: true, count: scalar(self)? },
-            "bottomk" => Aggregation::Rank { largest: false, count: scalar(self)? },
-            "limitk" => Aggregation::Limit(scalar(self)?),
-            "limit_ratio" => Aggregation::LimitRatio(scalar(self)?),
-            "count_values" => match parameter {
-                Some(expr) => Aggregation::CountValues(label_name(self.string(expr, "parameter of count_values")?)?),
-                None => return bad("parse error: the aggregation count_values needs the name of a label"),
-            },
-            _ => return bad(format!("parse error: the aggregation {name:?} is not known")),
-        };
-        let grouping = match &aggregate.modifier {
+        let grouping = match &aggregate.grouping {
             None => Grouping::By(Vec::new()),
-            Some(LabelModifier::Include(labels)) => Grouping::By(labels.labels.clone()),
-            Some(LabelModifier::Exclude(labels)) => Grouping::Without(labels.labels.clone()),
+            Some(grouping) if grouping.without => Grouping::Without(grouping.labels.clone()),
+            Some(grouping) => Grouping::By(grouping.labels.clone()),
         };
         let vector = Box::new(self.vector(&aggregate.expr, "aggregation expression")?);
-        Ok(VectorPlan::Aggregate { aggregation, grouping, vector, place })
+        Ok(VectorPlan::Aggregate { aggregation, grouping, vector, place: self.place(first) })
     }
 
-    /// The positions of the call that the walk has come to.
-    pub fn next_call(&mut self) -> CallPosition {
-        self.calls.next().unwrap_or_default()
+    /// Where an expression stands.
+    pub fn place(&self, expr: &Expr) -> Place {
+        self.place_at(expr.span.start)
     }
 
-    /// Where byte `offset` of the text is.
-    pub fn place(&self, offset: usize) -> Place {
-        Place::new(self.text, offset)
-    }
-
-    /// Where an argument of a call is.
-    pub fn argument_place(&self, position: &CallPosition, index: usize) -> Place {
-        self.place(position.arguments.get(index).copied().unwrap_or(position.name))
+    /// Where byte `at` of the text is.
+    pub fn place_at(&self, at: usize) -> Place {
+        self.lines.place(at)
     }
 }
 
-fn matching(modifier: Option<&BinModifier>) -> Matching {
-    let group = match modifier.map(|m| &m.card) {
-        Some(VectorMatchCardinality::ManyToOne(labels)) => Group::Left(labels.labels.clone()),
-        Some(VectorMatchCardinality::OneToMany(labels)) => Group::Right(labels.labels.clone()),
-        _ => Group::OneToOne,
+fn matching(binary: &Binary) -> Matching {
+    let group = match &binary.group {
+        None => Group::OneToOne,
+        Some(group) if group.left => Group::Left(group.labels.clone()),
+        Some(group) => Group::Right(group.labels.clone()),
     };
-    let fill = modifier.map(|m| m.fill_values.clone()).unwrap_or_default();
-    Matching { signature: signature(modifier), group, fill_left: fill.lhs, fill_right: fill.rhs }
+    Matching { signature: signature(binary), group, fill_left: binary.fill_left, fill_right: binary.fill_right }
 }
 
-fn signature(modifier: Option<&BinModifier>) -> Signature {
-    match modifier.and_then(|m| m.matching.as_ref()) {
-        Some(LabelModifier::Include(labels)) => Signature::On(labels.labels.clone()),
-        Some(LabelModifier::Exclude(labels)) => Signature::Ignoring(labels.labels.clone()),
+fn signature(binary: &Binary) -> Signature {
+    match &binary.matching {
         None => Signature::Ignoring(Vec::new()),
+        Some(matching) if matching.on => Signature::On(matching.labels.clone()),
+        Some(matching) => Signature::Ignoring(matching.labels.clone()),
     }
 }
 
-fn operator(name: &str) -> Option<Operator> {
-    Some(match name {
-        "+" => Operator::Add,
-        "-" => Operator::Subtract,
-        "*" => Operator::Multiply,
-        "/" => Operator::Divide,
-        "%" => Operator::Modulo,
-        "^" => Operator::Power,
-        "atan2" => Operator::Atan2,
-        "==" => Operator::Equal,
-        "!=" => Operator::NotEqual,
-        "<" => Operator::Less,
-        "<=" => Operator::LessOrEqual,
-        ">" => Operator::Greater,
-        ">=" => Operator::GreaterOrEqual,
-        _ => return None,
-    })
-}
-
-fn set_operator(name: &str) -> Option<SetOperator> {
-    Some(match name {
-        "and" => SetOperator::And,
-        "or" => SetOperator::Or,
-        "unless" => SetOperator::Unless,
-        _ => return None,
+/// An operator that computes or compares, or else one on sets.
+fn operator(op: BinaryOp) -> Result<Operator, SetOperator> {
+    Ok(match op {
+        BinaryOp::And => return Err(SetOperator::And),
+        BinaryOp::Or => return Err(SetOperator::Or),
+        BinaryOp::Unless => return Err(SetOperator::Unless),
+        BinaryOp::Add => Operator::Add,
+        BinaryOp::Subtract => Operator::Subtract,
+        BinaryOp::Multiply => Operator::Multiply,
+        BinaryOp::Divide => Operator::Divide,
+        BinaryOp::Modulo => Operator::Modulo,
+        BinaryOp::Power => Operator::Power,
+        BinaryOp::Atan2 => Operator::Atan2,
+        BinaryOp::Equal => Operator::Equal,
+        BinaryOp::NotEqual => Operator::NotEqual,
+        BinaryOp::Less => Operator::Less,
+        BinaryOp::LessOrEqual => Operator::LessOrEqual,
+        BinaryOp::Greater => Operator::Greater,
+        BinaryOp::GreaterOrEqual => Operator::GreaterOrEqual,
     })
 }
 
@@ -300,6 +302,6 @@ fn type_of(plan: &Plan) -> &'static str {
     }
 }
 
-fn wrong_type(want: &str, place: &str, got: &Plan) -> String {
-    format!("parse error: expected type {want} in {place}, got {}", type_of(got))
+fn wrong_type<T>(want: &str, place: &str, got: &Plan, expr: &Expr) -> Result<T, Fault> {
+    bad(expr.span.start, format!("expected type {want} in {place}, got {}", type_of(got)))
 }

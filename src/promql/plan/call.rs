@@ -1,36 +1,29 @@
 //! Calls: which function, and whether its arguments fit.
 
 use super::build::{Builder, bad};
-use super::position::CallPosition;
-use super::selector::selector;
+use super::selector::matchers;
 use super::{
     HistogramFunction, MapFunction, Plan, RangeFunction, RangePlan, Relabel, ScalarPlan, SortOrder, VectorPlan,
 };
-use crate::promql::error::QueryError;
 use crate::promql::grid::Shift;
-use crate::promql::notes::Place;
-use crate::series::{Labels, LabelsBuilder, METRIC_NAME, Matcher};
-use promql_parser::label::MatchOp as ParsedOp;
-use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{Call, Expr};
+use crate::promql::syntax::{Call, Expr, Fault, Kind};
+use crate::series::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Pattern};
+use hashbrown::HashSet;
 
-/// Memory that the compiled expression of one `label_replace` may take.
-const REGEX_BYTES_MAX: usize = 1 << 20;
-
-impl Builder<'_> {
-    pub fn call(&mut self, call: &Call) -> Result<Plan, QueryError> {
-        let position = self.next_call();
-        let name = call.func.name;
+impl Builder {
+    /// A call that starts at byte `at`.
+    pub fn call(&mut self, call: &Call, at: usize) -> Result<Plan, Fault> {
+        super::arity::check(call, at)?;
+        let (name, arguments) = (call.name.as_str(), &call.arguments[..]);
         let place = format!("call to function {name:?}");
-        let arguments: Vec<&Expr> = call.args.args.iter().map(|argument| &**argument).collect();
         let seconds = |ms: i64| Ok(Plan::Scalar(ScalarPlan::Number(ms as f64 / 1000.0)));
         if let Some(function) = RangeFunction::named(name) {
-            return self.over_range(function, &arguments, &place, self.argument_place(&position, 0)).map(Plan::Vector);
+            return self.over_range(function, arguments, &place).map(Plan::Vector);
         }
         if let Some(function) = MapFunction::named(name) {
-            return self.map(function, &arguments, &place).map(Plan::Vector);
+            return self.map(function, arguments, &place).map(Plan::Vector);
         }
-        match (name, &arguments[..]) {
+        match (name, arguments) {
             ("time", _) => Ok(Plan::Scalar(ScalarPlan::Time)),
             ("pi", _) => Ok(Plan::Scalar(ScalarPlan::Number(std::f64::consts::PI))),
             ("start", _) => seconds(self.times.start()),
@@ -47,16 +40,16 @@ impl Builder<'_> {
             }
             ("scalar", [vector]) => Ok(Plan::Scalar(ScalarPlan::OfVector(Box::new(self.vector(vector, &place)?)))),
             ("vector", [scalar]) => Ok(Plan::Vector(VectorPlan::OfScalar(self.scalar(scalar, &place)?))),
-            ("timestamp", [vector]) => Ok(Plan::Vector(match self.vector(vector, &place)? {
-                VectorPlan::Selector(selector) => VectorPlan::SampleTimes(selector),
+            ("timestamp", [argument]) => Ok(Plan::Vector(match self.vector(argument, &place)? {
+                VectorPlan::Selector(selector) if is_selector(argument) => VectorPlan::SampleTimes(selector),
                 vector => map(MapFunction::StepTime, Vec::new(), vector),
             })),
             ("absent", [vector]) => {
-                let labels = absent_labels(vector)?;
+                let labels = absent_labels(vector);
                 Ok(Plan::Vector(VectorPlan::Absent { labels, vector: Box::new(self.vector(vector, &place)?) }))
             }
             ("absent_over_time", [range]) => {
-                let labels = absent_labels(range)?;
+                let labels = absent_labels(range);
                 Ok(Plan::Vector(VectorPlan::AbsentOverTime { labels, range: self.range(range, &place)? }))
             }
             ("sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc", [vector, labels @ ..]) => {
@@ -67,28 +60,35 @@ impl Builder<'_> {
                     "sort" | "sort_desc" => SortOrder::Value { descending },
                     _ => SortOrder::Labels { names, descending },
                 };
-                Ok(Plan::Vector(VectorPlan::Sort { order, vector, place: self.place(position.name) }))
+                Ok(Plan::Vector(VectorPlan::Sort { order, vector, place: self.place_at(at) }))
             }
-            ("label_replace" | "label_join", [vector, strings @ ..]) => {
+            ("label_replace", [vector, target, replacement, source, pattern]) => {
                 let vector = Box::new(self.vector(vector, &place)?);
-                let strings = strings.iter().map(|s| self.string(s, &place)).collect::<Result<Vec<_>, _>>()?;
-                Ok(Plan::Vector(VectorPlan::Relabel { relabel: relabel(name, strings)?, vector }))
+                let (target, replacement) = (self.label(target, &place)?, self.string(replacement, &place)?);
+                let (source, pattern) = (self.string(source, &place)?, self.pattern(pattern, &place)?);
+                let relabel = Relabel::Replace { target, replacement, source, pattern };
+                Ok(Plan::Vector(VectorPlan::Relabel { relabel, vector }))
+            }
+            ("label_join", [vector, target, separator, sources @ ..]) => {
+                let vector = Box::new(self.vector(vector, &place)?);
+                let (target, separator) = (self.label(target, &place)?, self.string(separator, &place)?);
+                let sources = sources.iter().map(|source| self.label(source, &place)).collect::<Result<_, _>>()?;
+                Ok(Plan::Vector(VectorPlan::Relabel { relabel: Relabel::Join { target, separator, sources }, vector }))
             }
             ("histogram_quantile", [quantile, vector]) => {
                 let function = HistogramFunction::Quantile(self.scalar(quantile, &place)?);
-                let vector = self.vector(vector, &place)?;
-                Ok(self.histogram(function, vector, &position, [1, 0]))
+                self.histogram(function, vector, quantile, &place)
             }
             ("histogram_quantiles", [vector, label, quantiles @ ..]) => {
-                let vector = self.vector(vector, &place)?;
-                let label = label_name(self.string(label, &place)?)?;
+                let first = quantiles.first().unwrap_or(label);
+                let label = self.label(label, &place)?;
                 let quantiles = quantiles.iter().map(|q| self.scalar(q, &place)).collect::<Result<Vec<_>, _>>()?;
-                Ok(self.histogram(HistogramFunction::Quantiles { label, quantiles }, vector, &position, [0, 2]))
+                self.histogram(HistogramFunction::Quantiles { label, quantiles }, vector, first, &place)
             }
             ("histogram_fraction", [lower, upper, vector]) => {
+                let first = lower;
                 let (lower, upper) = (self.scalar(lower, &place)?, self.scalar(upper, &place)?);
-                let vector = self.vector(vector, &place)?;
-                Ok(self.histogram(HistogramFunction::Fraction { lower, upper }, vector, &position, [2, 0]))
+                self.histogram(HistogramFunction::Fraction { lower, upper }, vector, first, &place)
             }
             (
                 "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev" | "histogram_stdvar",
@@ -97,33 +97,24 @@ impl Builder<'_> {
                 self.vector(vector, &place)?;
                 Ok(Plan::Vector(VectorPlan::Nothing))
             }
-            ("info", [vector, selector @ ..]) => self.info(vector, selector.first().copied(), &place),
-            _ => bad(format!("parse error: the function {name:?} is not supported with {} arguments", arguments.len())),
+            ("info", [vector, labels @ ..]) => self.info(vector, labels.first(), &place),
+            _ => bad(at, format!("the function {name:?} cannot be called with {} arguments", arguments.len())),
         }
     }
 
-    fn over_range(
-        &mut self,
-        function: RangeFunction,
-        arguments: &[&Expr],
-        in_call: &str,
-        place: Place,
-    ) -> Result<VectorPlan, QueryError> {
-        let (mut range, mut parameters) = (None, Vec::new());
-        for argument in arguments {
-            if argument.value_type() == ValueType::Matrix {
-                range = Some(self.range(argument, in_call)?);
-            } else {
-                parameters.push(self.scalar(argument, in_call)?);
-            }
-        }
-        match range {
-            Some(range) => Ok(VectorPlan::OverRange { function, parameters, range, place }),
-            None => bad(format!("parse error: expected type range vector in {in_call}, got none")),
-        }
+    fn over_range(&mut self, function: RangeFunction, arguments: &[Expr], in_call: &str) -> Result<VectorPlan, Fault> {
+        let (range, parameters) = match (function, arguments) {
+            (RangeFunction::Quantile, [quantile, range]) => (range, std::slice::from_ref(quantile)),
+            (_, arguments) => arguments.split_first().expect("`arity` asks for at least one argument"),
+        };
+        let place = self.place(&arguments[0]); // there is one: the range
+        let range = self.range(range, in_call)?;
+        let parameters =
+            parameters.iter().map(|parameter| self.scalar(parameter, in_call)).collect::<Result<_, _>>()?;
+        Ok(VectorPlan::OverRange { function, parameters, range, place })
     }
 
-    fn map(&mut self, function: MapFunction, arguments: &[&Expr], in_call: &str) -> Result<VectorPlan, QueryError> {
+    fn map(&mut self, function: MapFunction, arguments: &[Expr], in_call: &str) -> Result<VectorPlan, Fault> {
         match arguments {
             // The date functions ask for the time of the step where they are given nothing.
             [] => Ok(map(function, Vec::new(), VectorPlan::OfScalar(ScalarPlan::Time))),
@@ -135,30 +126,55 @@ impl Builder<'_> {
         }
     }
 
-    /// `places` numbers the arguments that notes about the vector and about the parameters point to.
+    /// `parameter` is the argument that notes about the parameters point to.
     fn histogram(
-        &self,
+        &mut self,
         function: HistogramFunction,
-        vector: VectorPlan,
-        position: &CallPosition,
-        places: [usize; 2],
-    ) -> Plan {
-        let [place, parameter_place] = places.map(|index| self.argument_place(position, index));
-        Plan::Vector(VectorPlan::Histogram { function, vector: Box::new(vector), place, parameter_place })
+        vector: &Expr,
+        parameter: &Expr,
+        in_call: &str,
+    ) -> Result<Plan, Fault> {
+        let (place, parameter_place) = (self.place(vector), self.place(parameter));
+        let vector = Box::new(self.vector(vector, in_call)?);
+        Ok(Plan::Vector(VectorPlan::Histogram { function, vector, place, parameter_place }))
     }
 
-    fn info(&mut self, vector: &Expr, labels: Option<&Expr>, in_call: &str) -> Result<Plan, QueryError> {
+    fn info(&mut self, vector: &Expr, labels: Option<&Expr>, in_call: &str) -> Result<Plan, Fault> {
         let vector = self.vector(vector, in_call)?;
-        let matchers = match labels {
+        let matchers = match labels.map(|labels| (&labels.kind, labels.span.start)) {
             None => Vec::new(),
-            Some(Expr::VectorSelector(vector)) if vector.name.is_none() => selector(vector, self.times)?.matchers,
-            Some(_) => return bad("parse error: expected label selectors only as the second argument of info()"),
+            Some((Kind::Selector(selector), _)) if selector.name.is_none() => matchers(selector, &mut self.patterns)?,
+            Some((_, at)) => return bad(at, "expected label selectors only as the second argument of info()"),
         };
         let (mut names, data): (Vec<_>, Vec<_>) = matchers.into_iter().partition(|m| m.name() == METRIC_NAME);
+        let asks = |matcher: &Matcher| matches!(matcher.op(), MatchOp::Equal | MatchOp::Regex);
         if names.is_empty() {
             names.push(Matcher::equal(METRIC_NAME, "target_info"));
+        } else if !names.iter().any(asks) {
+            // What only says which metrics are not wanted means the others among those that are named as info metrics.
+            let named = Matcher::new(METRIC_NAME, MatchOp::Regex, ".+_info");
+            names.push(named.expect("this expression compiles"));
         }
         Ok(Plan::Vector(VectorPlan::Info { shift: first_shift(&vector), vector: Box::new(vector), names, data }))
+    }
+
+    /// The pattern of `label_replace`.
+    fn pattern(&mut self, written: &Expr, in_call: &str) -> Result<Pattern, Fault> {
+        let at = written.span.start;
+        let text = self.string(written, in_call)?;
+        let pattern = Pattern::new(&text).map_err(|reason| {
+            Fault::late(at, format!("invalid regular expression in label_replace(): {text:?}: {reason}"))
+        })?;
+        self.patterns.add(pattern.cost(), at)?;
+        Ok(pattern)
+    }
+}
+
+/// Whether an argument is a selector as it stands: with a sign in front it is not.
+fn is_selector(expr: &Expr) -> bool {
+    match &expr.kind {
+        Kind::Paren(inner) => is_selector(inner),
+        kind => matches!(kind, Kind::Selector(_)),
     }
 }
 
@@ -184,50 +200,20 @@ fn first_shift(vector: &VectorPlan) -> Shift {
 }
 
 /// The labels of `absent(selector)`: those that an equality asks for, once.
-fn absent_labels(expr: &Expr) -> Result<Labels, QueryError> {
-    let matchers = match expr {
-        Expr::Paren(paren) => return absent_labels(&paren.expr),
-        Expr::VectorSelector(selector) => &selector.matchers.matchers,
-        Expr::MatrixSelector(matrix) => &matrix.vs.matchers.matchers,
-        _ => return Ok(Labels::empty()),
+fn absent_labels(expr: &Expr) -> Labels {
+    let matchers = match &expr.kind {
+        Kind::Paren(inner) => return absent_labels(inner),
+        Kind::Selector(selector) => &selector.matchers,
+        Kind::Range(range) => &range.selector.matchers,
+        _ => return Labels::empty(),
     };
-    let (mut labels, mut seen) = (LabelsBuilder::default(), Vec::new());
+    let (mut labels, mut seen) = (LabelsBuilder::default(), HashSet::new());
     for matcher in matchers.iter().filter(|matcher| matcher.name != METRIC_NAME) {
-        if matches!(matcher.op, ParsedOp::Equal) && !seen.contains(&&matcher.name) {
+        if matcher.op == MatchOp::Equal && seen.insert(&matcher.name) {
             labels.set(&matcher.name, &matcher.value);
-            seen.push(&matcher.name);
         } else {
             labels.remove(&matcher.name);
         }
     }
-    Ok(labels.build())
-}
-
-fn relabel(function: &str, strings: Vec<String>) -> Result<Relabel, QueryError> {
-    match (function, <[String; 4]>::try_from(strings)) {
-        ("label_replace", Ok([target, replacement, source, pattern])) => {
-            let target = label_name(target)?;
-            let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(REGEX_BYTES_MAX).build();
-            match regex {
-                Ok(regex) => Ok(Relabel::Replace { target, replacement, source, regex }),
-                Err(reason) => bad(format!("invalid regular expression in label_replace(): {pattern:?}: {reason}")),
-            }
-        }
-        ("label_join", strings) => {
-            let mut strings = strings.map_or_else(|strings| strings, Vec::from).into_iter();
-            let (Some(target), Some(separator)) = (strings.next(), strings.next()) else {
-                return bad("parse error: label_join needs the name of a label and a separator");
-            };
-            Ok(Relabel::Join { target: label_name(target)?, separator, sources: strings.collect() })
-        }
-        _ => bad("parse error: label_replace needs the name of a label, a replacement, a source label and a regex"),
-    }
-}
-
-/// Any text may name a label, as long as there is some and it was valid UTF-8.
-pub(super) fn label_name(name: String) -> Result<String, QueryError> {
-    if name.is_empty() || name.contains(char::REPLACEMENT_CHARACTER) {
-        return bad(format!("invalid label name {name:?}"));
-    }
-    Ok(name)
+    labels.build()
 }

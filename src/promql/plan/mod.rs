@@ -2,22 +2,22 @@
 //!
 //! There is one kind of node a PromQL type, so that what the types forbid cannot be written down.
 
+mod arity;
 mod build;
 mod call;
+mod duration;
 mod function;
-mod position;
 mod reach;
 mod selector;
 
-pub(super) use build::{build, levels};
+pub(super) use build::{build, parse};
+pub(super) use duration::TIME_MAX;
 pub(super) use function::{DateFunction, MapFunction, RangeFunction};
-pub(super) use selector::TIME_MAX;
 pub use selector::parse_selector;
 
 use super::grid::Shift;
 use super::notes::Place;
-use crate::series::{Labels, Matcher};
-use regex::Regex;
+use crate::series::{Labels, Matcher, Pattern};
 
 /// A whole query.
 #[derive(Debug)]
@@ -238,7 +238,7 @@ pub(super) enum Fold {
 /// What a function does to the labels of each series.
 #[derive(Debug)]
 pub(super) enum Relabel {
-    Replace { target: String, replacement: String, source: String, regex: Regex },
+    Replace { target: String, replacement: String, source: String, pattern: Pattern },
     Join { target: String, separator: String, sources: Vec<String> },
 }
 

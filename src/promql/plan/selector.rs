@@ -1,92 +1,83 @@
 //! Selectors and the times at which they look.
 
+use super::SelectorPlan;
 use super::build::bad;
-use super::{Plan, SelectorPlan};
+use super::duration::{milliseconds, signed};
 use crate::promql::error::QueryError;
 use crate::promql::grid::Shift;
+use crate::promql::syntax::{self, At, Fault, TimeModifiers};
 use crate::promql::value::TimeRange;
-use crate::series::{METRIC_NAME, MatchOp, Matcher};
-use promql_parser::label::MatchOp as ParsedOp;
-use promql_parser::parser::{AtModifier, Offset, VectorSelector};
-use std::time::{Duration, SystemTime};
+use crate::series::{METRIC_NAME, Matcher};
 
-/// Durations and times beyond this many milliseconds (30,000 years) are refused, so that sums cannot overflow.
-pub(in crate::promql) const TIME_MAX: i64 = 1_000_000_000_000_000;
+/// What the regular expressions of one query may cost together, as [`crate::series::Pattern::cost`] counts.
+const PATTERNS_COST_MAX: u64 = 200_000;
 
-/// Brackets around a lone selector beyond this many are refused.
-const SELECTOR_LEVELS_MAX: usize = 16;
+/// The regular expressions of a query: what they cost so far.
+#[derive(Default)]
+pub(super) struct Patterns(u64);
+
+impl Patterns {
+    /// Accounts for one more, at byte `at`.
+    pub fn add(&mut self, cost: u64, at: usize) -> Result<(), Fault> {
+        self.0 += cost;
+        if self.0 <= PATTERNS_COST_MAX {
+            return Ok(());
+        }
+        let sentence = format!(
+            "the regular expressions up to here need {} steps of an automaton, {PATTERNS_COST_MAX} are allowed in one \
+             query: use fewer or smaller ones",
+            self.0
+        );
+        bad(at, sentence)
+    }
+}
 
 /// The matchers of `text`, which must be a selector and nothing else: `up`, `{job="a"}`. For `match[]` and the like.
+///
+/// There may be none, or none that a series could fail (`{}`, `{job=~".*"}`): whether that is too much to ask for is up
+/// to the caller.
 ///
 /// # Errors
 /// [`QueryError::BadData`] where it is anything else.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
-    let levels = super::levels(text);
-    if levels > SELECTOR_LEVELS_MAX {
-        return bad(format!("parse error: a selector needs no {levels} operators and brackets"));
-    }
-    match super::build(text, TimeRange::Instant { at: 0 }, 1)? {
-        Plan::Vector(super::VectorPlan::Selector(SelectorPlan { matchers, shift })) if shift == Shift::default() => {
-            Ok(matchers)
-        }
-        _ => bad(format!("parse error: {text:?} must be a selector, such as `up{{job=\"a\"}}`, without modifiers")),
-    }
+    let matchers = syntax::parse_selector(text).and_then(|selector| matchers(&selector, &mut Patterns::default()));
+    matchers.map_err(|fault| QueryError::BadData(fault.in_text(text)))
 }
 
-/// Resolves a selector.
-pub(super) fn selector(selector: &VectorSelector, times: TimeRange) -> Result<SelectorPlan, QueryError> {
-    let mut matchers = Vec::new();
-    if let Some(name) = &selector.name {
-        matchers.push(Matcher::equal(METRIC_NAME, name));
+/// Resolves a selector, which starts at byte `at`. It must ask for something.
+pub(super) fn selector(
+    selector: &syntax::Selector,
+    at: usize,
+    times: TimeRange,
+    patterns: &mut Patterns,
+) -> Result<SelectorPlan, Fault> {
+    let matchers = matchers(selector, patterns)?;
+    if matchers.iter().all(Matcher::matches_absent) {
+        return bad(at, "vector selector must contain at least one non-empty matcher");
     }
-    if !selector.matchers.or_matchers.is_empty() {
-        return bad("parse error: `or` between matchers is not PromQL; use a regular expression or the operator `or`");
-    }
-    for matcher in &selector.matchers.matchers {
-        let op = match matcher.op {
-            ParsedOp::Equal => MatchOp::Equal,
-            ParsedOp::NotEqual => MatchOp::NotEqual,
-            ParsedOp::Re(_) => MatchOp::Regex,
-            ParsedOp::NotRe(_) => MatchOp::NotRegex,
-        };
-        let matcher = Matcher::new(&matcher.name, op, &matcher.value);
-        matchers.push(matcher.map_err(|error| QueryError::BadData(format!("parse error: {error}")))?);
-    }
-    Ok(SelectorPlan { matchers, shift: shift(&selector.at, &selector.offset, times)? })
+    Ok(SelectorPlan { matchers, shift: shift(&selector.time, times)? })
+}
+
+/// The matchers of a selector, that of the metric's name first.
+pub(super) fn matchers(selector: &syntax::Selector, patterns: &mut Patterns) -> Result<Vec<Matcher>, Fault> {
+    let name = selector.name.iter().map(|name| Ok(Matcher::equal(METRIC_NAME, name)));
+    let others = selector.matchers.iter().map(|matcher| {
+        let built = Matcher::new(&matcher.name, matcher.op, &matcher.value);
+        let built = built.map_err(|error| Fault::new(matcher.span.start, error.to_string()))?;
+        patterns.add(built.cost(), matcher.span.start)?;
+        Ok(built)
+    });
+    name.chain(others).collect()
 }
 
 /// Resolves `@` and `offset`; `times` are those of the whole query, whose ends `start()` and `end()` stand for.
-pub(super) fn shift(at: &Option<AtModifier>, offset: &Option<Offset>, times: TimeRange) -> Result<Shift, QueryError> {
-    let at = match at {
+pub(super) fn shift(time: &TimeModifiers, times: TimeRange) -> Result<Shift, Fault> {
+    let at = match time.at {
         None => None,
-        Some(AtModifier::Start) => Some(times.start()),
-        Some(AtModifier::End) => Some(times.end()),
-        Some(AtModifier::At(time)) => Some(match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => milliseconds("time after @", after)?,
-            Err(before) => -milliseconds("time after @", before.duration())?,
-        }),
+        Some((At::Start, _)) => Some(times.start()),
+        Some((At::End, _)) => Some(times.end()),
+        Some((At::Time(seconds), span)) => Some(milliseconds("timestamp for the @ modifier", seconds, span.start)?),
     };
-    let offset = match offset {
-        None => 0,
-        Some(Offset::Pos(duration)) => milliseconds("offset", *duration)?,
-        Some(Offset::Neg(duration)) => -milliseconds("offset", *duration)?,
-    };
+    let offset = time.offset.as_ref().map_or(Ok(0), |offset| signed("offset", offset, times))?;
     Ok(Shift { at, offset })
-}
-
-/// A duration in milliseconds that is not zero.
-pub(super) fn positive(what: &str, duration: Duration) -> Result<i64, QueryError> {
-    match milliseconds(what, duration)? {
-        0 => bad(format!("parse error: the {what} is zero, it must be at least 1ms")),
-        ms => Ok(ms),
-    }
-}
-
-fn milliseconds(what: &str, duration: Duration) -> Result<i64, QueryError> {
-    match i64::try_from(duration.as_millis()) {
-        Ok(ms) if ms <= TIME_MAX => Ok(ms),
-        _ => {
-            bad(format!("parse error: the {what} is {}s, at most {}s are allowed", duration.as_secs(), TIME_MAX / 1000))
-        }
-    }
 }
