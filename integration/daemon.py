@@ -32,8 +32,9 @@ class Daemon:
     """Use as a context manager, again on the same folder if need be. `http`, `udp` and `tcp` are (host, port), read from
     the daemon's log."""
 
-    def __init__(self, binary, folder, **settings):
+    def __init__(self, binary, folder, config=None, **settings):
         self.binary = binary
+        self.config = config
         self.folder = folder
         self.log_path = os.path.join(folder, "log.json")
         self.settings = {f"SEALINE__{key}": value for key, value in settings.items()}
@@ -45,6 +46,7 @@ class Daemon:
             **self.settings,
         }
         command = [self.binary, "serve", "--data-dir", os.path.join(self.folder, "data")]
+        command += ["--config", self.config] if self.config else []
         command += ["--http", "127.0.0.1:0", "--udp", "127.0.0.1:0"]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=log)

@@ -17,8 +17,10 @@ pub struct QueryRequest {
     /// Series of the answer beyond this many are cut off by the API; `None` is no limit. A hint that allows to stop
     /// early: an answer that was cut short must hold at least one series more than this, so that a warning is given.
     pub limit: Option<usize>,
-    /// Only series of this database.
-    pub db: Option<String>,
+    /// Whether to count the samples that each step looks at.
+    pub count_steps: bool,
+    /// Only series of these databases; `None` stands for all.
+    pub databases: Option<Vec<String>>,
     /// To be looked at while the query runs.
     pub cancel: Cancel,
 }

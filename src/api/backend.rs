@@ -6,6 +6,7 @@ use super::answer::{Cancel, QueryAnswer, QueryRequest};
 use super::error::ApiError;
 use crate::series::{Labels, Matcher};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// Which series a question about labels is asked of.
 #[derive(Debug, Clone)]
@@ -19,8 +20,10 @@ pub struct Scope {
     /// Results beyond this many are cut off by the API; `None` is no limit. A hint that allows to stop early: an
     /// answer that was cut short must hold at least one result more than this, so that a warning is given.
     pub limit: Option<usize>,
-    /// Only series of this database.
-    pub db: Option<String>,
+    /// Only series of these databases; `None` stands for all.
+    pub databases: Option<Vec<String>>,
+    /// When to give up.
+    pub deadline: Instant,
     /// To be looked at while the question is answered.
     pub cancel: Cancel,
 }

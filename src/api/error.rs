@@ -1,5 +1,6 @@
 //! Why a request was not answered, in the classes that the Prometheus HTTP API knows.
 
+use super::auth::Refusal;
 use hyper::StatusCode;
 use std::fmt;
 
@@ -22,6 +23,10 @@ pub enum ErrorKind {
     Unavailable,
     /// There is no such thing: 404.
     NotFound,
+    /// Nobody knows who asks: 401.
+    Unauthorized,
+    /// Who asks is known, and may not: 403.
+    Forbidden,
     /// The path is right, the method is not: 405, told as `bad_data`.
     WrongMethod,
 }
@@ -37,6 +42,8 @@ impl ErrorKind {
             ErrorKind::Internal => "internal",
             ErrorKind::Unavailable => "unavailable",
             ErrorKind::NotFound => "not_found",
+            ErrorKind::Unauthorized => "unauthorized",
+            ErrorKind::Forbidden => "forbidden",
         }
     }
 
@@ -49,6 +56,8 @@ impl ErrorKind {
             ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
             ErrorKind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
@@ -85,6 +94,13 @@ impl ApiError {
             ErrorKind::BadData => ApiError::parameter(name, self.message),
             _ => self,
         }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let kind = if refusal.is_about_identity() { ErrorKind::Unauthorized } else { ErrorKind::Forbidden };
+        ApiError::new(kind, refusal.to_string())
     }
 }
 

@@ -14,6 +14,8 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Gate {
     noun: &'static str,
+    /// The setting that says how many places there are; empty where none does.
+    setting: &'static str,
     places: Arc<Semaphore>,
     places_max: usize,
     queue_timeout: Duration,
@@ -24,7 +26,12 @@ impl Gate {
     /// `noun` is what its callers bring, for messages.
     pub fn new(noun: &'static str, places_max: usize, queue_timeout: Duration) -> Self {
         let places_max = places_max.clamp(1, Semaphore::MAX_PERMITS);
-        Gate { noun, places: Arc::new(Semaphore::new(places_max)), places_max, queue_timeout }
+        Gate { noun, setting: "", places: Arc::new(Semaphore::new(places_max)), places_max, queue_timeout }
+    }
+
+    /// With the setting that says how many places there are, for messages.
+    pub fn set_by(self, setting: &'static str) -> Self {
+        Gate { setting, ..self }
     }
 
     /// Runs `work` on a thread where it may block, once there is a place; `work` is told how long that took.
@@ -42,13 +49,19 @@ impl Gate {
         let noun = self.noun;
         let _cancel_on_drop = CancelOnDrop(cancel);
         let arrived = Instant::now();
-        let queue_until = arrived + self.queue_timeout;
-        let queue_until = deadline.map_or(queue_until, |deadline| deadline.min(queue_until));
+        let (queue_until, whose) = match deadline {
+            Some(deadline) if deadline < arrived + self.queue_timeout => (deadline, "the request's own time limit"),
+            _ => (arrived + self.queue_timeout, "query.queue_timeout"),
+        };
         let waiting = timeout_at(queue_until, Arc::clone(&self.places).acquire_owned());
         // The semaphore is never closed, so that failing to get a place means that time is up.
         let Ok(Ok(place)) = waiting.await else {
             let waited = (queue_until - arrived).as_secs_f64();
-            let what = format!("none of the {} places came free within {waited}s", self.places_max);
+            let places = match self.setting {
+                "" => format!("{} places", self.places_max),
+                setting => format!("{} places ({setting})", self.places_max),
+            };
+            let what = format!("none of the {places} came free within {waited}s ({whose})");
             return Err(ApiError::new(ErrorKind::Timeout, format!("{noun} timed out in {noun} queue: {what}")));
         };
         let queued = arrived.elapsed();
@@ -92,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_gate_refuses_and_frees_up() {
-        let gate = Arc::new(Gate::new("query", 1, Duration::from_millis(50)));
+        let gate = Arc::new(Gate::new("query", 1, Duration::from_millis(50)).set_by("query.concurrency"));
         let (release, released) = mpsc::channel::<()>();
         let (started, mut starts) = tokio::sync::mpsc::channel::<()>(1);
         let first = tokio::spawn({
@@ -109,8 +122,11 @@ mod tests {
         starts.recv().await.unwrap();
         let error = gate.run(None, Cancel::default(), |_| Ok(2)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout);
-        let want = "query timed out in query queue: none of the 1 places came free within 0.05s";
-        assert_eq!(error.message, want);
+        let places = "query timed out in query queue: none of the 1 places (query.concurrency) came free within";
+        assert_eq!(error.message, format!("{places} 0.05s (query.queue_timeout)"));
+        let deadline = Instant::now() + Duration::from_millis(5);
+        let error = gate.run(Some(deadline), Cancel::default(), |_| Ok(2)).await.unwrap_err();
+        assert!(error.message.ends_with("s (the request's own time limit)"), "{}", error.message);
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(1));
         assert_eq!(gate.run(None, Cancel::default(), |_| Ok(3)).await, Ok(3));

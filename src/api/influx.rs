@@ -1,7 +1,9 @@
 //! What clients of InfluxDB need besides writing: ping, health, ready, and as much InfluxQL as they send unasked.
 //! And the door through which they write.
 
+use super::auth::Grant;
 use super::backend::Readiness;
+use super::drain::drain;
 use super::error::ApiError;
 use super::params::Params;
 use super::reply::Reply;
@@ -112,6 +114,11 @@ async fn write(call: Call, target: WriteTarget) -> Reply {
     let Some(intake) = &call.api.intake else {
         return unavailable("this server takes no lines");
     };
+    if let Err(refusal) = call.grant.write(&target.database) {
+        let error = ApiError::from(refusal);
+        drain(&call.head, call.body).await;
+        return refuse(error.kind.status(), &error.message);
+    }
     let precision = match target.precision.as_deref().unwrap_or("ns").parse::<Precision>() {
         Ok(precision) => precision,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
@@ -226,23 +233,25 @@ pub async fn ready(call: Call) -> Reply {
 /// `/query`: the statements by which clients make sure that their database exists.
 pub async fn query(call: Call) -> Reply {
     let answer = async {
+        let grant = call.grant.clone();
         let (api, params) = call.params().await?;
         let text = params.first("q").to_string();
-        let results = api.page(move |api| run(&*api.backend, &text)).await?;
+        let results = api.page(move |api| run(&*api.backend, &grant, &text)).await?;
         Ok(Reply::json_value(StatusCode::OK, &json!({ "results": results })))
     };
     answer.await.unwrap_or_else(|error: ApiError| refuse(error.kind.status(), &error.message))
 }
 
 /// Runs statements in order, up to the first that cannot be.
-fn run(backend: &dyn Backend, text: &str) -> Result<Vec<Value>, ApiError> {
+fn run(backend: &dyn Backend, grant: &Grant, text: &str) -> Result<Vec<Value>, ApiError> {
     let statements = parse(text)?;
     let mut results = Vec::with_capacity(statements.len());
     for (id, statement) in statements.into_iter().enumerate() {
         results.push(match statement {
             Statement::ShowDatabases => {
                 let mut series = json!({ "name": "databases", "columns": ["name"] });
-                let names: Vec<_> = backend.databases().into_iter().map(|name| json!([name])).collect();
+                let names = backend.databases().into_iter().filter(|name| grant.sees(name));
+                let names: Vec<_> = names.map(|name| json!([name])).collect();
                 // InfluxDB leaves the values out where there are none.
                 if !names.is_empty() {
                     series["values"] = names.into();
@@ -250,6 +259,7 @@ fn run(backend: &dyn Backend, text: &str) -> Result<Vec<Value>, ApiError> {
                 json!({ "statement_id": id, "series": [series] })
             }
             Statement::CreateDatabase(name) => {
+                grant.write(&name)?;
                 backend.create_database(&name)?;
                 json!({ "statement_id": id })
             }

@@ -4,59 +4,64 @@ use super::answer::Cancel;
 use super::args::{self, TIME_MS_MAX};
 use super::backend::{Found, Scope};
 use super::error::ApiError;
-use super::params::Params;
 use super::query::{TRUNCATED, push_notes};
 use super::reply::Reply;
-use super::{Api, Backend, Call, json, selector};
+use super::time_limit::TimeLimit;
+use super::{Backend, Call, Inquiry, json, selector};
 use hyper::StatusCode;
 use std::sync::Arc;
-use tokio::time::Instant;
 
 /// The label sets of the series that a `match[]` selects.
 pub async fn series(call: Call) -> Result<Reply, ApiError> {
-    let (api, params) = call.params().await?;
-    if params.all("match[]").next().is_none() {
-        return Err(ApiError::bad_data("no match[] parameter provided"));
+    let inquiry = call.query().await?;
+    let active = Arc::clone(&inquiry.active);
+    if inquiry.params.all("match[]").next().is_none() {
+        return active.settle(Err(ApiError::bad_data("no match[] parameter provided")));
     }
-    answer(api, params, |backend, scope| backend.series(scope), json::push_labels).await
+    let look_up = |backend: &dyn Backend, scope: &Scope| backend.series(scope);
+    active.settle(answer(inquiry, look_up, json::push_labels).await)
 }
 
 /// The names of labels.
 pub async fn names(call: Call) -> Result<Reply, ApiError> {
-    let (api, params) = call.params().await?;
-    answer(api, params, |backend, scope| backend.label_names(scope), |out, name| json::push_text(out, name)).await
+    let inquiry = call.query().await?;
+    let active = Arc::clone(&inquiry.active);
+    let look_up = |backend: &dyn Backend, scope: &Scope| backend.label_names(scope);
+    active.settle(answer(inquiry, look_up, |out, name| json::push_text(out, name)).await)
 }
 
 /// The values of one label.
 pub async fn values(call: Call) -> Result<Reply, ApiError> {
-    let encoded = percent_encoding::percent_decode_str(&call.wildcard).decode_utf8();
-    let name = match encoded {
+    let encoded = call.wildcard.clone();
+    let inquiry = call.query().await?;
+    let active = Arc::clone(&inquiry.active);
+    let name = match percent_encoding::percent_decode_str(&encoded).decode_utf8() {
         Ok(name) if !name.is_empty() => args::unescape_label_name(&name),
-        _ => return Err(ApiError::bad_data(format!("invalid label name: {:?}", call.wildcard))),
+        _ => return active.settle(Err(ApiError::bad_data(format!("invalid label name: {encoded:?}")))),
     };
-    let (api, params) = call.params().await?;
     let look_up = move |backend: &dyn Backend, scope: &Scope| backend.label_values(&name, scope);
-    answer(api, params, look_up, |out, value| json::push_text(out, value)).await
+    active.settle(answer(inquiry, look_up, |out, value| json::push_text(out, value)).await)
 }
 
 /// Looks something up in the scope that the parameters tell, and writes each result with `push`.
 async fn answer<T: 'static>(
-    api: Arc<Api>,
-    params: Params,
+    inquiry: Inquiry,
     look_up: impl FnOnce(&dyn Backend, &Scope) -> Result<Found<T>, ApiError> + Send + 'static,
     push: impl Fn(&mut Vec<u8>, &T) + Send + 'static,
 ) -> Result<Reply, ApiError> {
+    let Inquiry { api, params, active, databases } = inquiry;
     let start_ms = args::time_or("start", params.first("start"), -TIME_MS_MAX)?;
     let end_ms = args::time_or("end", params.first("end"), TIME_MS_MAX)?;
     let limit = args::parse_limit(params.first("limit"))?;
     let cancel = Cancel::default();
-    let deadline = Instant::now() + api.options.query_timeout;
-    let backend = Arc::clone(&api.backend);
-    let canceled = cancel.clone();
+    let time_limit = TimeLimit::of_look_up(api.options.labels_timeout);
+    let deadline = time_limit.deadline();
+    let (backend, running, canceled) = (Arc::clone(&api.backend), Arc::clone(&active), cancel.clone());
     let work = move |_| {
+        running.start();
         let selectors = selector::selectors(&params)?;
-        let db = params.given("db").map(str::to_string);
-        let scope = Scope { selectors, start_ms, end_ms, limit, db, cancel: canceled };
+        let deadline = deadline.into_std();
+        let scope = Scope { selectors, start_ms, end_ms, limit, databases, deadline, cancel: canceled };
         let mut found = Found { results: Vec::new(), warnings: Vec::new() };
         if start_ms <= end_ms {
             found = look_up(&*backend, &scope)?;
@@ -72,5 +77,6 @@ async fn answer<T: 'static>(
         body.push(b'}');
         Ok(body)
     };
-    Ok(Reply::json(StatusCode::OK, api.queries.run(Some(deadline), cancel, work).await?))
+    let answered = api.queries.run(Some(deadline), cancel, work).await;
+    Ok(Reply::json(StatusCode::OK, answered.map_err(|error| time_limit.explain(error, &active))?))
 }

@@ -1,14 +1,17 @@
 //! The HTTP side: what Telegraf, Grafana, promtool and people with curl talk to.
 //!
-//! The road of a request: `server` (sockets, limits) -> `routes` (the one table) -> a handler in `query`, `labels`,
+//! The road of a request: `server` (sockets, limits) -> `routes` (the one table) -> `auth` (who may) -> a handler in `query`, `labels`,
 //! `status`, `influx` or `admin` -> `gate` (so many at a time) -> `backend` (the engine and the store, on threads
-//! that may block) -> `json` and `reply`.
+//! that may block) -> `json` and `reply`. Queries and look-ups are on a list (`active`) from their arrival to their end.
 
+mod active;
 mod admin;
 mod answer;
 mod args;
 mod auth;
 mod backend;
+mod caller;
+mod drain;
 mod error;
 mod gate;
 pub mod influx;
@@ -22,23 +25,35 @@ mod reply;
 mod routes;
 mod selector;
 mod server;
+mod slow;
+mod stats;
 mod status;
+mod time_limit;
 
 #[cfg(test)]
 mod tests;
 
+// How the parameters of a request are read: all that comes before the backend is asked, for whoever wants to try it alone.
+pub use args::{parse_duration, parse_limit, parse_time, unescape_label_name};
+pub use params::Params;
+pub use query::parse_range;
+pub use selector::selectors;
+
 pub use answer::{Cancel, Point, QueryAnswer, QueryRequest, QueryStats, Series, TimeRange, Value};
 pub use backend::{Backend, Found, Metadata, NamedCount, Readiness, RuntimeInfo, Scope, TsdbStatus};
 pub use error::{ApiError, ErrorKind};
-pub use observe::{Observer, Unobserved};
+pub use observe::{Observer, Stage, Unobserved};
 pub use reply::Reply;
 pub use server::{BindError, Server, ServerLimits};
 
+use crate::config::Token;
 use crate::inlet::Intake;
+use active::{Active, ActiveQueries, Asked};
+use auth::{Grant, Tokens};
+use caller::Caller;
 use gate::Gate;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
-use params::Params;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +69,10 @@ const ACTIONS_MAX: usize = 1;
 pub struct Options {
     /// The longest that a query may take; a request's `timeout` only shortens it.
     pub query_timeout: Duration,
+    /// The longest that a look-up of series, labels or values may take.
+    pub labels_timeout: Duration,
+    /// Queries and look-ups that take at least this long are logged; zero logs none.
+    pub slow: Duration,
     /// Queries and label look-ups that run at once.
     pub query_concurrency: usize,
     /// The longest that one of them waits for its turn.
@@ -62,8 +81,10 @@ pub struct Options {
     pub points_max: u32,
     /// The longest that the body of a form may take to arrive.
     pub body_timeout: Duration,
-    /// The token for /admin. `None` or empty: only clients on this machine may use it.
-    pub admin_token: Option<String>,
+    /// Who may do what. Without any, everybody may read and write, and clients on this machine may use /admin.
+    pub tokens: Vec<Token>,
+    /// Whether `/metrics` needs no token where there are some.
+    pub open_metrics: bool,
     /// The origin whose pages may read answers: `*` for all, empty for none.
     pub cors_origin: String,
     /// The time, in milliseconds since the Unix epoch.
@@ -77,7 +98,9 @@ pub struct Api {
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     intake: Option<Intake>,
     options: Options,
+    tokens: Tokens,
     started_ms: i64,
+    active: Arc<ActiveQueries>,
     queries: Gate,
     pages: Gate,
     actions: Gate,
@@ -91,16 +114,18 @@ impl Api {
         metrics: impl Fn() -> String + Send + Sync + 'static,
         mut options: Options,
     ) -> Self {
-        options.admin_token = options.admin_token.filter(|token| !token.is_empty());
+        let queue = options.queue_timeout;
         Api {
+            active: ActiveQueries::new(Arc::clone(&observer), options.slow),
             backend,
             observer,
             metrics: Box::new(metrics),
             intake: None,
             started_ms: (options.now_ms)(),
-            queries: Gate::new("query", options.query_concurrency, options.queue_timeout),
-            pages: Gate::new("page", PAGES_MAX, options.queue_timeout),
-            actions: Gate::new("action", ACTIONS_MAX, options.queue_timeout),
+            queries: Gate::new("query", options.query_concurrency, queue).set_by("query.concurrency"),
+            pages: Gate::new("page", PAGES_MAX, queue),
+            tokens: Tokens::new(std::mem::take(&mut options.tokens)),
+            actions: Gate::new("action", ACTIONS_MAX, queue),
             options,
         }
     }
@@ -135,10 +160,14 @@ pub struct Call {
     pub api: Arc<Api>,
     /// The other end of the connection.
     pub peer: SocketAddr,
+    /// What it may do.
+    pub grant: Grant,
     /// Method, address, headers.
     pub head: Parts,
     /// The body, not read yet.
     pub body: Incoming,
+    /// The route in the table.
+    pub route: &'static str,
     /// What stands in the address where the route has its `*`, still percent-encoded.
     pub wildcard: String,
 }
@@ -152,4 +181,31 @@ impl Call {
         };
         Ok((self.api, params))
     }
+
+    /// As [`Call::params`], of a query: narrows it to the databases that it asks for and may read, and puts it on the
+    /// list of those under way.
+    async fn query(self) -> Result<Inquiry, ApiError> {
+        let caller = Caller::new(self.peer, &self.head.headers);
+        let (route, path) = (self.route, self.head.uri.path().to_string());
+        let grant = self.grant.clone();
+        let (api, params) = self.params().await?;
+        let databases = grant.databases(params.given("db"))?;
+        let text = match params.given("query") {
+            Some(text) => text.to_string(),
+            None => params.all("match[]").collect::<Vec<_>>().join(" or "),
+        };
+        let given = |name| params.given(name).map(|time| (name, time.to_string()));
+        let times = ["time", "start", "end", "step"].into_iter().filter_map(given).collect();
+        let active = api.active.arrived(Asked { route, path, text, times }, caller, (api.options.now_ms)());
+        Ok(Inquiry { api, params, active, databases })
+    }
+}
+
+/// A query or look-up that was let in.
+struct Inquiry {
+    api: Arc<Api>,
+    params: Params,
+    active: Arc<Active>,
+    /// What it reads; `None` stands for all.
+    databases: Option<Vec<String>>,
 }

@@ -1,6 +1,16 @@
 //! What the API tells of itself, for metrics.
 
+use crate::telemetry::Outcome;
 use std::time::Duration;
+
+/// How far a query has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It waits for a place at the gate.
+    Waiting,
+    /// It has one.
+    Running,
+}
 
 /// Hears of what happens. Called on the threads that serve: must be quick.
 pub trait Observer: Send + Sync + 'static {
@@ -17,6 +27,14 @@ pub trait Observer: Send + Sync + 'static {
     /// The request was answered with `status` after `took`; `None` where the client left before.
     fn request_ended(&self, route: &'static str, status: Option<u16>, took: Duration) {
         let _ = (route, status, took);
+    }
+    /// A query or a look-up has come from one stage to the next; `None` is before it came, and after it ended.
+    fn query_moved(&self, from: Option<Stage>, to: Option<Stage>) {
+        let _ = (from, to);
+    }
+    /// A query or a look-up at `route` has ended `took` after its arrival; `slow` where that was logged.
+    fn query_ended(&self, route: &'static str, outcome: Outcome, took: Duration, slow: bool) {
+        let _ = (route, outcome, took, slow);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::error::{ApiError, ErrorKind};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes};
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
+use std::error::Error;
 use std::time::Duration;
 
 /// A form may have this many bytes. Query texts are written by people and dashboards: kilobytes.
@@ -27,9 +28,13 @@ impl Params {
 
     /// The parameters of the form in `body`, then those of the address.
     ///
-    /// Errors: `TooLarge` beyond 1 MiB or 10,000 parameters, `Timeout` where the body takes longer than `timeout`, `BadData` where it
-    /// is not a form or does not arrive.
-    pub async fn of_form(head: &Parts, body: Incoming, timeout: Duration) -> Result<Self, ApiError> {
+    /// Errors: `TooLarge` beyond 1 MiB or 10,000 parameters, `Timeout` where the body takes longer than `timeout`,
+    /// `BadData` where it is not a form or does not arrive.
+    pub async fn of_form<B>(head: &Parts, body: B, timeout: Duration) -> Result<Self, ApiError>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let mut params = Params::default();
         let bytes = read_form(body, timeout).await?;
         let kind = head.headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
@@ -75,7 +80,11 @@ impl Params {
     }
 }
 
-async fn read_form(body: Incoming, timeout: Duration) -> Result<hyper::body::Bytes, ApiError> {
+async fn read_form<B>(body: B, timeout: Duration) -> Result<Bytes, ApiError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     match tokio::time::timeout(timeout, Limited::new(body, FORM_BYTES_MAX).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::new(

@@ -1,30 +1,33 @@
 //! `/api/v1/query`, `/api/v1/query_range` and `/api/v1/format_query`.
 
-use super::answer::{Cancel, QueryAnswer, QueryRequest, QueryStats, TimeRange, Value};
-use super::error::{ApiError, ErrorKind};
+use super::active::Cost;
+use super::answer::{Cancel, QueryAnswer, QueryRequest, TimeRange, Value};
+use super::error::ApiError;
 use super::params::Params;
 use super::reply::Reply;
-use super::{Api, Call, args, json};
+use super::stats::Stats;
+use super::time_limit::TimeLimit;
+use super::{Call, Inquiry, args, json};
 use hyper::StatusCode;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// The warning that says that `limit` cut something off, in upstream's words.
 pub const TRUNCATED: &str = "results truncated due to limit";
 
 /// Evaluates a query at one time, by default now.
 pub async fn instant(call: Call) -> Result<Reply, ApiError> {
-    let (api, params) = call.params().await?;
-    let at = args::time_or("time", params.first("time"), (api.options.now_ms)())?;
-    answer(api, params, TimeRange::Instant { at }).await
+    let inquiry = call.query().await?;
+    let (active, now_ms) = (Arc::clone(&inquiry.active), (inquiry.api.options.now_ms)());
+    let range = args::time_or("time", inquiry.params.first("time"), now_ms).map(|at| TimeRange::Instant { at });
+    active.settle(answer(inquiry, range).await)
 }
 
 /// Evaluates a query at each step of a range.
 pub async fn range(call: Call) -> Result<Reply, ApiError> {
-    let (api, params) = call.params().await?;
-    let range = parse_range(&params, api.options.points_max)?;
-    answer(api, params, range).await
+    let inquiry = call.query().await?;
+    let active = Arc::clone(&inquiry.active);
+    let range = parse_range(&inquiry.params, inquiry.api.options.points_max);
+    active.settle(answer(inquiry, range).await)
 }
 
 /// Writes a query as it should be written.
@@ -36,7 +39,7 @@ pub async fn format(call: Call) -> Result<Reply, ApiError> {
 }
 
 /// Reads `start`, `end` and `step`; refuses more than `points_max` steps between the ends.
-fn parse_range(params: &Params, points_max: u32) -> Result<TimeRange, ApiError> {
+pub fn parse_range(params: &Params, points_max: u32) -> Result<TimeRange, ApiError> {
     let time = |name| args::parse_time(params.first(name)).map_err(|what| ApiError::parameter(name, what));
     let (start, end) = (time("start")?, time("end")?);
     if end < start {
@@ -66,25 +69,17 @@ fn with_commas(number: u32) -> String {
     groups.join(",")
 }
 
-async fn answer(api: Arc<Api>, params: Params, range: TimeRange) -> Result<Reply, ApiError> {
-    let longest = api.options.query_timeout;
-    let timeout = match params.given("timeout") {
-        None => longest,
-        Some(text) => {
-            let millis = args::parse_duration(text).map_err(|what| ApiError::parameter("timeout", what))?;
-            longest.min(Duration::from_millis(u64::try_from(millis).unwrap_or(0)))
-        }
-    };
-    if timeout.is_zero() {
-        return Err(ApiError::new(ErrorKind::Timeout, "query timed out in query execution: no time was given"));
-    }
+async fn answer(inquiry: Inquiry, range: Result<TimeRange, ApiError>) -> Result<Reply, ApiError> {
+    let Inquiry { api, params, active, databases } = inquiry;
+    let range = range?;
+    let time_limit = TimeLimit::of_query(&params, api.options.query_timeout)?;
     let lookback_ms = match params.given("lookback_delta").map(args::parse_duration).transpose() {
         Ok(lookback) => lookback.filter(|millis| *millis > 0),
         Err(what) => return Err(ApiError::bad_data(format!("error parsing lookback delta duration: {what}"))),
     };
     let limit = args::parse_limit(params.first("limit"))?;
-    let with_stats = params.given("stats").is_some();
-    let deadline = Instant::now() + timeout;
+    let stats = Stats::of(&params);
+    let deadline = time_limit.deadline();
     let cancel = Cancel::default();
     let request = QueryRequest {
         text: params.first("query").to_string(),
@@ -92,17 +87,21 @@ async fn answer(api: Arc<Api>, params: Params, range: TimeRange) -> Result<Reply
         lookback_ms,
         deadline: deadline.into_std(),
         limit,
-        db: params.given("db").map(str::to_string),
+        count_steps: stats != Stats::None,
+        databases,
         cancel: cancel.clone(),
     };
-    let backend = Arc::clone(&api.backend);
+    let (backend, running) = (Arc::clone(&api.backend), Arc::clone(&active));
     let work = move |queued| {
+        running.start();
         let mut answer = backend.query(request).map_err(|error| error.blame("query"))?;
+        running.set_cost(Cost { samples: answer.stats.samples, series: answer.stats.series });
         truncate(&mut answer, limit);
-        Ok(encode(&answer, with_stats.then_some(queued)))
+        let stats = stats.to_json(&answer.stats, range, queued);
+        Ok(encode(&answer, stats.as_ref()))
     };
-    let body = api.queries.run(Some(deadline), cancel, work).await?;
-    Ok(Reply::json(StatusCode::OK, body))
+    let answered = api.queries.run(Some(deadline), cancel, work).await;
+    Ok(Reply::json(StatusCode::OK, answered.map_err(|error| time_limit.explain(error, &active))?))
 }
 
 /// Cuts off the series beyond `limit`, and says so.
@@ -126,40 +125,20 @@ fn truncate(answer: &mut QueryAnswer, limit: Option<usize>) {
     }
 }
 
-/// The body of the answer; with what it cost, where `queued` tells how long the query waited.
-fn encode(answer: &QueryAnswer, queued: Option<Duration>) -> Vec<u8> {
+/// The body of the answer, with what it cost where that was asked for.
+fn encode(answer: &QueryAnswer, stats: Option<&serde_json::Value>) -> Vec<u8> {
     let mut body = Vec::with_capacity(256 + json::size_hint(&answer.value));
     body.extend_from_slice(br#"{"status":"success","data":{"#);
     json::push_result(&mut body, &answer.value);
-    if let Some(queued) = queued {
+    if let Some(stats) = stats {
         body.extend_from_slice(br#","stats":"#);
-        body.extend_from_slice(stats(&answer.stats, queued).to_string().as_bytes());
+        body.extend_from_slice(stats.to_string().as_bytes());
     }
     body.push(b'}');
     push_notes(&mut body, "warnings", &answer.warnings);
     push_notes(&mut body, "infos", &answer.infos);
     body.push(b'}');
     body
-}
-
-/// Upstream's names for what we count. What we do not tell apart is 0.
-fn stats(stats: &QueryStats, queued: Duration) -> serde_json::Value {
-    let seconds = stats.elapsed.as_secs_f64();
-    serde_json::json!({
-        "timings": {
-            "evalTotalTime": seconds,
-            "resultSortTime": 0.0,
-            "queryPreparationTime": 0.0,
-            "innerEvalTime": seconds,
-            "execQueueTime": queued.as_secs_f64(),
-            "execTotalTime": seconds + queued.as_secs_f64(),
-        },
-        "samples": {
-            "totalQueryableSamples": stats.samples,
-            "peakSamples": stats.points,
-        },
-        "seriesFetched": stats.series,
-    })
 }
 
 /// Appends a list of sentences as a member of the envelope, unless it is empty.

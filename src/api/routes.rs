@@ -1,12 +1,14 @@
 //! The one table of routes, and the way from a request to its handler and back.
 
-use super::auth::{self, Refusal};
+use super::auth::{Need, Refusal};
+use super::drain::drain;
 use super::error::{ApiError, ErrorKind};
 use super::reply::{Reply, accepts_gzip};
 use super::{Api, Call, admin, influx, labels, query, status};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,6 +19,9 @@ use tokio::time::Instant;
 
 /// Paths of InfluxDB are also found below this prefix, for clients that share one address with others.
 const INFLUX_PREFIX: &str = "/influx";
+
+/// The page that `http.open_metrics` opens.
+const METRICS: &str = "/metrics";
 
 /// Whose path it is; decides how errors are told and what is asked of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,16 +66,18 @@ struct Route {
     /// One segment may be `*`: any text that is not empty.
     path: &'static str,
     family: Family,
+    need: Need,
     handler: fn(Call) -> Answering,
 }
 
-/// Rows of the table: methods, path, whose it is, handler.
+/// Rows of the table: methods, path, whose it is, what it needs of a token, handler.
 macro_rules! routes {
-    ($($methods:ident $path:literal $family:ident $handler:path;)*) => {
+    ($($methods:ident $path:literal $family:ident $need:ident $handler:path;)*) => {
         &[$(Route {
             methods: Methods::$methods,
             path: $path,
             family: Family::$family,
+            need: Need::$need,
             handler: |call| Box::pin(async { Reply::from($handler(call).await) }),
         }),*]
     };
@@ -78,38 +85,39 @@ macro_rules! routes {
 
 /// The most frequent first: the table is searched from the top.
 static ROUTES: &[Route] = routes! {
-    Post    "/write"                       Influx     influx::write_v1;
-    Post    "/api/v2/write"                Influx     influx::write_v2;
-    GetPost "/api/v1/query"                Prometheus query::instant;
-    GetPost "/api/v1/query_range"          Prometheus query::range;
-    GetPost "/api/v1/series"               Prometheus labels::series;
-    GetPost "/api/v1/labels"               Prometheus labels::names;
-    Get     "/api/v1/label/*/values"       Prometheus labels::values;
-    GetPost "/api/v1/format_query"         Prometheus query::format;
-    GetPost "/api/v1/query_exemplars"      Prometheus status::nothing;
-    Get     "/api/v1/metadata"             Prometheus status::metadata;
-    Get     "/api/v1/rules"                Prometheus status::rules;
-    Get     "/api/v1/alerts"               Prometheus status::alerts;
-    Get     "/api/v1/targets"              Prometheus status::targets;
-    Get     "/api/v1/targets/metadata"     Prometheus status::nothing;
-    Get     "/api/v1/alertmanagers"        Prometheus status::alertmanagers;
-    Get     "/api/v1/status/buildinfo"     Prometheus status::build_info;
-    Get     "/api/v1/status/runtimeinfo"   Prometheus status::runtime_info;
-    Get     "/api/v1/status/tsdb"          Prometheus status::tsdb;
-    Get     "/api/v1/status/flags"         Prometheus status::flags;
-    Get     "/api/v1/status/config"        Prometheus status::config;
-    Get     "/api/v1/status/walreplay"     Prometheus status::wal_replay;
-    Get     "/-/healthy"                   Page       status::healthy;
-    Get     "/-/ready"                     Page       status::ready;
-    Get     "/metrics"                     Page       status::metrics;
-    Get     "/ping"                        Influx     influx::ping;
-    Get     "/health"                      Influx     influx::health;
-    Get     "/ready"                       Influx     influx::ready;
-    GetPost "/query"                       Influx     influx::query;
-    Post    "/admin/seal"                  Admin      admin::seal;
-    Post    "/admin/archive"               Admin      admin::archive;
-    Get     "/admin/status"                Admin      admin::status;
-    Get     "/"                            Page       index;
+    Post    "/write"                        Influx     Write   influx::write_v1;
+    Post    "/api/v2/write"                 Influx     Write   influx::write_v2;
+    GetPost "/api/v1/query"                 Prometheus Read    query::instant;
+    GetPost "/api/v1/query_range"           Prometheus Read    query::range;
+    GetPost "/api/v1/series"                Prometheus Read    labels::series;
+    GetPost "/api/v1/labels"                Prometheus Read    labels::names;
+    Get     "/api/v1/label/*/values"        Prometheus Read    labels::values;
+    GetPost "/api/v1/format_query"          Prometheus Read    query::format;
+    GetPost "/api/v1/query_exemplars"       Prometheus Read    status::nothing;
+    Get     "/api/v1/metadata"              Prometheus ReadAll status::metadata;
+    Get     "/api/v1/rules"                 Prometheus Read    status::rules;
+    Get     "/api/v1/alerts"                Prometheus Read    status::alerts;
+    Get     "/api/v1/targets"               Prometheus Read    status::targets;
+    Get     "/api/v1/targets/metadata"      Prometheus Read    status::nothing;
+    Get     "/api/v1/alertmanagers"         Prometheus Read    status::alertmanagers;
+    Get     "/api/v1/status/buildinfo"      Prometheus Read    status::build_info;
+    Get     "/api/v1/status/runtimeinfo"    Prometheus ReadAll status::runtime_info;
+    Get     "/api/v1/status/tsdb"           Prometheus ReadAll status::tsdb;
+    Get     "/api/v1/status/flags"          Prometheus ReadAll status::flags;
+    Get     "/api/v1/status/config"         Prometheus ReadAll status::config;
+    Get     "/api/v1/status/walreplay"      Prometheus Read    status::wal_replay;
+    Get     "/api/v1/status/active_queries" Prometheus ReadAll status::active_queries;
+    Get     "/-/healthy"                    Page       Nothing status::healthy;
+    Get     "/-/ready"                      Page       Nothing status::ready;
+    Get     "/metrics"                      Page       ReadAll status::metrics;
+    Get     "/ping"                         Influx     Nothing influx::ping;
+    Get     "/health"                       Influx     Nothing influx::health;
+    Get     "/ready"                        Influx     Nothing influx::ready;
+    GetPost "/query"                        Influx     Token   influx::query;
+    Post    "/admin/seal"                   Admin      Admin   admin::seal;
+    Post    "/admin/archive"                Admin      Admin   admin::archive;
+    Get     "/admin/status"                 Admin      Admin   admin::status;
+    Get     "/"                             Page       Nothing index;
 };
 
 /// The route for a path, and what stands for its `*`.
@@ -144,8 +152,7 @@ pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>)
         None => nothing_here(head.uri.path()),
         Some((route, wildcard)) => {
             let wildcard = wildcard.to_string();
-            let call = Call { api: Arc::clone(&api), peer, head, body, wildcard };
-            go(route, call).await
+            go(route, wildcard, Arc::clone(&api), peer, head, body).await
         }
     };
     if let Some(origin) = origin {
@@ -158,21 +165,20 @@ pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>)
     reply.into_response(gzip).await
 }
 
-/// Checks method and admission, then calls the handler.
-async fn go(route: &Route, call: Call) -> Reply {
-    if route.family == Family::Admin {
-        let token = call.api.options.admin_token.as_deref();
-        if let Err(refusal) = auth::admit(token, call.peer.ip(), &call.head.headers) {
-            return refuse(refusal);
-        }
-    }
-    let method = &call.head.method;
-    let reply = if route.methods.take(method) {
-        (route.handler)(call).await
-    } else if *method == Method::OPTIONS && route.family != Family::Admin {
+/// Checks admission and method, then calls the handler. A browser's OPTIONS carries no token and gets nothing.
+async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, head: Parts, body: Incoming) -> Reply {
+    let reply = if head.method == Method::OPTIONS && route.family != Family::Admin {
         Reply::empty(StatusCode::NO_CONTENT).with(header::ALLOW, HeaderValue::from_static(route.methods.list()))
     } else {
-        wrong_method(route, method)
+        let need = if route.path == METRICS && api.options.open_metrics { Need::Nothing } else { route.need };
+        match api.tokens.admit(need, peer.ip(), &head) {
+            Err(refusal) => {
+                drain(&head, body).await;
+                refuse(route.family, refusal)
+            }
+            Ok(_) if !route.methods.take(&head.method) => wrong_method(route, &head.method),
+            Ok(grant) => (route.handler)(Call { api, peer, grant, head, body, route: route.path, wildcard }).await,
+        }
     };
     if route.family == Family::Influx { influx::with_version(reply) } else { reply }
 }
@@ -193,11 +199,17 @@ fn nothing_here(path: &str) -> Reply {
     ApiError::new(ErrorKind::NotFound, format!("there is nothing at {path}: GET / lists what there is")).into()
 }
 
-fn refuse(refusal: Refusal) -> Reply {
-    match refusal {
-        Refusal::WrongToken => Reply::text(StatusCode::UNAUTHORIZED, format!("{refusal}\n"))
-            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-        Refusal::NotLocal | Refusal::CrossSite => Reply::text(StatusCode::FORBIDDEN, format!("{refusal}\n")),
+fn refuse(family: Family, refusal: Refusal) -> Reply {
+    let error = ApiError::from(refusal);
+    let status = error.kind.status();
+    let reply = match family {
+        Family::Influx => influx::refuse(status, &error.message),
+        Family::Prometheus => Reply::from(error),
+        Family::Admin | Family::Page => Reply::text(status, format!("{error}\n")),
+    };
+    match status {
+        StatusCode::UNAUTHORIZED => reply.with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+        _ => reply,
     }
 }
 
@@ -282,5 +294,20 @@ mod tests {
         let before = paths.len();
         paths.dedup();
         assert_eq!(paths.len(), before);
+    }
+
+    #[test]
+    fn every_route_needs_what_its_kind_needs() {
+        for route in ROUTES {
+            let writes = route.path.ends_with("/write");
+            assert_eq!(route.need == Need::Write, writes, "{}", route.path);
+            assert_eq!(route.need == Need::Admin, route.family == Family::Admin, "{}", route.path);
+            if route.family == Family::Prometheus {
+                assert!(matches!(route.need, Need::Read | Need::ReadAll), "{}", route.path);
+            }
+        }
+        let open: Vec<_> = ROUTES.iter().filter(|route| route.need == Need::Nothing).map(|route| route.path).collect();
+        assert_eq!(open, ["/-/healthy", "/-/ready", "/ping", "/health", "/ready", "/"]);
+        assert!(ROUTES.iter().any(|route| route.path == METRICS && route.need == Need::ReadAll));
     }
 }

@@ -93,6 +93,11 @@ pub async fn wal_replay(_: Call) -> Result<Reply, ApiError> {
     Reply::success(&json!({ "min": 0, "max": 0, "current": 0 }))
 }
 
+/// The queries and look-ups under way, the oldest first. It takes no place at a gate, so it answers when all are taken.
+pub async fn active_queries(call: Call) -> Result<Reply, ApiError> {
+    Reply::success(&call.api.active.to_json())
+}
+
 /// What is known about metrics.
 pub async fn metadata(call: Call) -> Result<Reply, ApiError> {
     let (api, params) = call.params().await?;

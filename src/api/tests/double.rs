@@ -3,10 +3,11 @@
 use super::super::answer::*;
 use super::super::backend::*;
 use super::super::error::{ApiError, ErrorKind};
-use super::super::observe::Observer;
+use super::super::observe::{Observer, Stage};
 use super::super::params::Params;
 use super::super::selector;
 use crate::series::{Labels, Matcher};
+use crate::telemetry::Outcome;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -46,20 +47,20 @@ impl Default for Double {
 }
 
 impl Double {
-    fn select(&self, selectors: &[Vec<Matcher>], db: Option<&str>) -> impl Iterator<Item = &Series> {
+    fn select(&self, selectors: &[Vec<Matcher>], databases: Option<&[String]>) -> impl Iterator<Item = &Series> {
         let passes = |labels: &Labels, matchers: &Vec<Matcher>| {
             matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()).unwrap_or("")))
         };
         self.series.iter().filter(move |series| {
             let selected = selectors.is_empty() || selectors.iter().any(|matchers| passes(&series.labels, matchers));
-            selected && db.is_none_or(|db| series.labels.get("db") == Some(db))
+            selected && databases.is_none_or(|only| only.iter().any(|one| series.labels.get("db") == Some(one)))
         })
     }
 
     fn scoped(&self, scope: &Scope) -> impl Iterator<Item = &Series> {
         let (start, end) = (scope.start_ms, scope.end_ms);
         let within = move |point: &Point| (start..=end).contains(&point.time);
-        self.select(&scope.selectors, scope.db.as_deref()).filter(move |series| series.points.iter().any(within))
+        self.select(&scope.selectors, scope.databases.as_deref()).filter(move |series| series.points.iter().any(within))
     }
 
     fn hang(&self, cancel: &Cancel) -> ApiError {
@@ -86,7 +87,7 @@ impl Backend for Double {
         let instant = matches!(request.range, TimeRange::Instant { .. });
         let value = match request.text.as_str() {
             "" => return Err(ApiError::bad_data("1:1: parse error: no expression found in input")),
-            "hang" => return Err(self.hang(&request.cancel)),
+            text if text.trim_end() == "hang" => return Err(self.hang(&request.cancel)),
             "panic" => panic!("asked for by a test"),
             "too_much" => return Err(ApiError::new(ErrorKind::Execution, "the query needs more than 5 samples")),
             "late" => return Err(ApiError::new(ErrorKind::Timeout, "the query was given up after 1s")),
@@ -105,7 +106,7 @@ impl Backend for Double {
                 Err(_) => {
                     let params = Params::of_pairs(&[("match[]", text)]);
                     let selectors = selector::selectors(&params).map_err(|error| ApiError::bad_data(error.message))?;
-                    let chosen = self.select(&selectors, request.db.as_deref());
+                    let chosen = self.select(&selectors, request.databases.as_deref());
                     let at = |series: &Series, time| series.points.iter().rfind(|point| point.time <= time).copied();
                     if instant {
                         let samples = chosen.filter_map(|series| {
@@ -126,7 +127,13 @@ impl Backend for Double {
                 }
             },
         };
-        let stats = QueryStats { series: 1, samples: 20, points: 10, elapsed: Duration::ZERO };
+        let stats = QueryStats {
+            series: 1,
+            samples: 20,
+            samples_per_step: request.count_steps.then(|| vec![2, 3]),
+            bytes: 80,
+            elapsed: Duration::ZERO,
+        };
         Ok(QueryAnswer { value, warnings: Vec::new(), infos: Vec::new(), stats })
     }
 
@@ -215,6 +222,9 @@ pub struct Recorder {
     pub refused: AtomicU64,
     pub in_flight: AtomicI64,
     pub ended: Mutex<Vec<(&'static str, Option<u16>)>>,
+    pub waiting: AtomicI64,
+    pub running: AtomicI64,
+    pub queries: Mutex<Vec<(&'static str, Outcome, bool)>>,
 }
 
 impl Observer for Recorder {
@@ -237,5 +247,15 @@ impl Observer for Recorder {
     fn request_ended(&self, route: &'static str, status: Option<u16>, _: Duration) {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         self.ended.lock().push((route, status));
+    }
+
+    fn query_moved(&self, from: Option<Stage>, to: Option<Stage>) {
+        let count = |stage| if stage == Stage::Waiting { &self.waiting } else { &self.running };
+        from.into_iter().for_each(|stage| _ = count(stage).fetch_sub(1, Ordering::SeqCst));
+        to.into_iter().for_each(|stage| _ = count(stage).fetch_add(1, Ordering::SeqCst));
+    }
+
+    fn query_ended(&self, route: &'static str, outcome: Outcome, _: Duration, slow: bool) {
+        self.queries.lock().push((route, outcome, slow));
     }
 }

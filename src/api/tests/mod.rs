@@ -1,5 +1,6 @@
 //! The API over real sockets, in front of a backend in memory.
 
+mod active;
 mod client;
 mod double;
 mod promtool;
@@ -49,11 +50,14 @@ impl Stand {
 fn options() -> Options {
     Options {
         query_timeout: Duration::from_secs(30),
+        labels_timeout: Duration::from_secs(5),
+        slow: Duration::ZERO,
         query_concurrency: 4,
         queue_timeout: Duration::from_secs(10),
         points_max: 11_000,
         body_timeout: Duration::from_secs(5),
-        admin_token: None,
+        tokens: Vec::new(),
+        open_metrics: false,
         cors_origin: "*".to_string(),
         now_ms: || NOW_MS,
     }

@@ -57,10 +57,20 @@ async fn instant_queries() {
 #[tokio::test]
 async fn statistics_come_when_asked_for() {
     let stand = Stand::start().await;
-    let answer = stand.client().await.get("/api/v1/query?query=1&stats=all").await;
-    let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-    let stats = &json["data"]["stats"];
-    assert_eq!(stats["samples"], serde_json::json!({ "peakSamples": 10, "totalQueryableSamples": 20 }));
+    let asked = async |target: &str| {
+        let answer = stand.client().await.get(target).await;
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        json["data"]["stats"].clone()
+    };
+    assert!(asked("/api/v1/query?query=1").await.is_null());
+    let stats = asked("/api/v1/query?query=1&stats=true").await;
+    assert_eq!(stats["samples"], serde_json::json!({ "peakSamples": 10, "totalQueryableSamples": 5 }));
+    let stats = asked("/api/v1/query_range?query=1&start=1&end=3.2&step=500ms&stats=all").await;
+    let per_step = serde_json::json!([[1.0, 2], [1.5, 3]]);
+    let samples = serde_json::json!({
+        "peakSamples": 10, "totalQueryableSamples": 5, "totalQueryableSamplesPerStep": per_step
+    });
+    assert_eq!(stats["samples"], samples);
     let timings = stats["timings"].as_object().unwrap();
     let names: Vec<_> = timings.keys().map(String::as_str).collect();
     let want =
@@ -115,7 +125,11 @@ async fn queries_at_fault() {
             error("timeout", "query timed out in query execution: no time was given")
         }),
         ("/api/v1/query?query=too_much", 422, error("execution", "the query needs more than 5 samples")),
-        ("/api/v1/query?query=late", 503, error("timeout", "the query was given up after 1s")),
+        (
+            "/api/v1/query?query=late",
+            503,
+            error("timeout", "the query was given up after 1s (the limit was 30s, by query.timeout)"),
+        ),
         ("/api/v1/query?query=broken", 500, error("internal", "storage cannot answer: disk on fire")),
         ("/api/v1/query?query=panic", 500, {
             error("internal", "the request ran into a fault of the server; its log says more")
@@ -171,8 +185,7 @@ async fn label_queries() {
             error("bad_data", r#"invalid parameter \"match[]\": match[] must contain at least one non-empty matcher"#)
         }),
         ("/api/v1/series?match[]=up(", 400, {
-            let what =
-                r#"parse error: unexpected character '(' at byte 2: want a series selector such as up{job=\"node\"}"#;
+            let what = r#"1:3: parse error: unexpected \"(\" in series selector"#;
             error("bad_data", &format!(r#"invalid parameter \"match[]\": {what}"#))
         }),
         ("/api/v1/labels", 200, damaged.to_string()),

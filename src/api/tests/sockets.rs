@@ -1,13 +1,14 @@
 //! How the server treats its connections: methods, forms, compression, limits, clients that leave, the end.
 
 use super::*;
+use crate::config::{Right, TokenHash};
 use flate2::read::GzDecoder;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Waits until `done`, ten seconds at most.
-async fn until(what: &str, done: impl Fn() -> bool) {
+pub async fn until(what: &str, done: impl Fn() -> bool) {
     let started = Instant::now();
     while !done() {
         assert!(started.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
@@ -179,7 +180,9 @@ async fn admin_is_for_this_machine_or_for_the_token() {
     let answer = open.client().await.ask("POST", "/admin/archive?force=2", "content-length: 0\r\n").await;
     assert_eq!(answer.status, 400, "{}", answer.text());
 
-    let options = Options { admin_token: Some("s3cret".to_string()), ..options() };
+    let hash = TokenHash::of("s3cret");
+    let token = Token { name: "x".to_string(), hash, rights: vec![Right::Admin], ..Token::default() };
+    let options = Options { tokens: vec![token], ..options() };
     let closed = Stand::with(options, limits()).await;
     for (headers, status) in [("", 401), ("authorization: Bearer s3cret\r\n", 200), ("authorization: Token x\r\n", 401)]
     {
@@ -251,7 +254,7 @@ async fn queries_that_find_no_place_are_refused_while_pages_are_served() {
     until("the query runs", || stand.backend.hanging.load(Ordering::SeqCst) == 1).await;
     let answer = stand.client().await.get("/api/v1/query?query=1").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
-    let want = "query timed out in query queue: none of the 1 places came free within 0.05s";
+    let want = "query timed out in query queue: none of the 1 places (query.concurrency) came free within 0.05s";
     assert!(answer.text().contains(want), "{}", answer.text());
     for page in ["/-/ready", "/metrics", "/api/v1/status/tsdb", "/admin/status"] {
         assert_eq!(stand.client().await.get(page).await.status, 200, "{page}");
@@ -358,7 +361,10 @@ async fn parameters_reach_the_backend() {
     assert_eq!(client.get(target).await.status, 200);
     let seen = stand.backend.seen.lock().pop().unwrap();
     assert_eq!(seen.range, TimeRange::Range { start: 1000, end: 2500, step: 500 });
-    assert_eq!((seen.lookback_ms, seen.limit, seen.db.as_deref()), (Some(60_000), Some(7), Some("a b")));
+    assert_eq!(
+        (seen.lookback_ms, seen.limit, seen.databases.clone()),
+        (Some(60_000), Some(7), Some(vec!["a b".to_string()]))
+    );
     let patience = seen.deadline - before;
     assert!((4..=6).contains(&patience.as_secs()), "{patience:?}");
 }

@@ -1,0 +1,33 @@
+//! Reads away the beginning of a body that nobody wants, so that its sender gets to read why.
+//!
+//! Closing a connection on which bytes still arrive resets it, and the reset may overtake the answer.
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::EXPECT;
+use hyper::http::request::Parts;
+use std::time::Duration;
+
+/// What is read of such a body at most: what agents send at once, mostly.
+const BYTES_MAX: usize = 1 << 20;
+
+/// How long that may take at most.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Reads up to 1 MiB of the body, for up to a second, and forgets it. One that is only announced (`Expect`) is left.
+pub async fn drain(head: &Parts, mut body: Incoming) {
+    if head.headers.contains_key(EXPECT) {
+        return;
+    }
+    let reading = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, |data| data.len());
+            if bytes > BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // Whether it ended or was given up is all the same.
+    let _ = tokio::time::timeout(TIMEOUT, reading).await;
+}
