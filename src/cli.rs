@@ -1,7 +1,7 @@
 //! The command line: what may be typed. What it does is in main.rs.
 
 use clap::{Args, Parser, Subcommand};
-use sealine::config::Flags;
+use sealine::config::{Flags, Right};
 use std::path::PathBuf;
 
 const EXAMPLE: &str = "\
@@ -43,6 +43,17 @@ pub enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Make a token and print it, with the block for the configuration, which holds its hash alone
+    Token {
+        /// What to call it, in errors and in the configuration
+        name: String,
+        /// What it allows: some of read, write and admin, with commas between
+        #[arg(long, value_name = "RIGHTS", value_delimiter = ',', required = true)]
+        rights: Vec<Right>,
+        /// A database that it is for; may be given several times, and stands for all where it is not given
+        #[arg(long = "database", value_name = "NAME")]
+        databases: Vec<String>,
+    },
     /// Ask a running daemon whether it is healthy; for containers, which have no shell or curl
     Healthcheck(Settings),
 }
@@ -79,6 +90,16 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_rights_of_a_token_stand_in_one_word() {
+        let cli =
+            Cli::parse_from(["sealine", "token", "t", "--rights", "read,write", "--database", "a", "--database", "b"]);
+        let Command::Token { name, rights, databases } = cli.command else { panic!("token was asked for") };
+        assert_eq!((&*name, rights, databases.join("+")), ("t", vec![Right::Read, Right::Write], "a+b".to_string()));
+        let error = Cli::try_parse_from(["sealine", "token", "t", "--rights", "all"]).unwrap_err().to_string();
+        assert!(error.contains("got `all`, want \"read\" or \"write\" or \"admin\""), "{error}");
     }
 
     #[test]

@@ -55,6 +55,38 @@ impl Clock for SystemClock {
     }
 }
 
+/// The time of day, of which nobody can say whether it is right: the wall clock may be set at any moment, either way. The
+/// other guess is the wall clock of the start and the time that has passed since. What must not be done too early goes
+/// by the earlier of the two, what must not be refused by the later.
+pub struct TimeOfDay {
+    clock: SharedClock,
+    start_ms: i64,
+    start: Duration,
+}
+
+impl TimeOfDay {
+    /// Begins to count now.
+    pub fn new(clock: SharedClock) -> Self {
+        let (start_ms, start) = (clock.now_ms(), clock.monotonic());
+        TimeOfDay { clock, start_ms, start }
+    }
+
+    fn counted(&self) -> i64 {
+        let passed = self.clock.monotonic().saturating_sub(self.start);
+        self.start_ms.saturating_add(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Not later than it is, as far as one can tell; milliseconds since the epoch.
+    pub fn earliest(&self) -> i64 {
+        self.clock.now_ms().min(self.counted())
+    }
+
+    /// Not earlier than it is.
+    pub fn latest(&self) -> i64 {
+        self.clock.now_ms().max(self.counted())
+    }
+}
+
 /// A clock that stands still until it is moved.
 #[derive(Default)]
 pub struct ManualClock {

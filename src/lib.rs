@@ -18,6 +18,7 @@ pub mod inspect;
 pub mod lineproto;
 mod machine;
 pub mod memory;
+pub mod planted;
 pub mod promql;
 pub mod schedule;
 pub mod series;

@@ -4,7 +4,7 @@ mod cli;
 
 use clap::Parser;
 use cli::{Cli, Command, Settings};
-use sealine::config::{Config, Flags};
+use sealine::config::{Config, Flags, Right, Token};
 use sealine::inspect::{self, InspectError, Verified};
 use sealine::vfs::DiskVfs;
 use sealine::{daemon, health};
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::CheckConfig { file } => check_config(&file),
         Command::Verify { dir } => verify(&dir),
         Command::Dump { file } => dump(&file),
+        Command::Token { name, rights, databases } => token(&name, &rights, &databases),
         Command::Healthcheck(settings) => healthcheck(&settings),
     };
     match outcome {
@@ -67,6 +68,12 @@ fn dump(file: &std::path::Path) -> Outcome {
         Err(InspectError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         dumped => Ok(dumped?),
     }
+}
+
+fn token(name: &str, rights: &[Right], databases: &[String]) -> Outcome {
+    let (text, token) = Token::fresh(name, rights, databases)?;
+    println!("# For the client, and shown this once: the block keeps only the hash.\n# {text}\n\n{}", token.to_block());
+    Ok(())
 }
 
 fn healthcheck(settings: &Settings) -> Outcome {

@@ -1,4 +1,5 @@
-//! When to seal and when to maintain: pure decisions, and the thread that acts on them.
+//! When to seal and when to maintain: pure decisions, and a thread for each that acts on them, so that a long archive
+//! keeps no seal waiting.
 
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -70,21 +71,45 @@ pub fn seal_due(unsealed: &Unsealed, limits: &SealLimits) -> Option<SealReason> 
     }
 }
 
-/// The thread that seals and maintains.
+/// The threads that seal and maintain.
 pub struct Schedule {
-    stop: Arc<Stop>,
-    thread: JoinHandle<()>,
+    bell: Arc<Bell>,
+    threads: Vec<JoinHandle<()>>,
 }
 
+/// What wakes the threads.
 #[derive(Default)]
-struct Stop {
-    asked: AtomicBool,
+struct Bell {
+    stop: AtomicBool,
+    /// Whether a seal has ended that maintenance has not looked at.
+    sealed: AtomicBool,
     sleeping: Mutex<()>,
     wake: Condvar,
 }
 
+impl Bell {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Sets a flag and wakes everybody.
+    fn ring(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::Relaxed);
+        let _sleeping = self.sleeping.lock();
+        self.wake.notify_all();
+    }
+
+    /// Waits for a tick, or less where the bell rings.
+    fn sleep(&self) {
+        let mut sleeping = self.sleeping.lock();
+        if !self.stopped() {
+            self.wake.wait_for(&mut sleeping, TICK);
+        }
+    }
+}
+
 impl Schedule {
-    /// Starts the thread. `memory_bytes` is what the daemon may use in all.
+    /// Starts the threads. `memory_bytes` is what the daemon may use in all.
     pub fn start(store: Arc<Store>, clock: SharedClock, config: &Config, memory_bytes: u64) -> std::io::Result<Self> {
         let limits = SealLimits {
             interval: config.seal.interval,
@@ -92,63 +117,82 @@ impl Schedule {
             // A third for open chunks; index, resident files and queries need the rest.
             chunk_bytes: if config.seal.memory_bytes > 0 { config.seal.memory_bytes } else { memory_bytes / 3 },
         };
-        let stop = Arc::new(Stop::default());
-        let thread = {
-            let stop = stop.clone();
-            std::thread::Builder::new().name("schedule".into()).spawn(move || run(&store, &clock, &limits, &stop))?
-        };
-        Ok(Schedule { stop, thread })
+        let mut schedule = Schedule { bell: Arc::new(Bell::default()), threads: Vec::new() };
+        schedule.spawn("seal", {
+            let (store, clock) = (store.clone(), clock.clone());
+            move |bell| seal_when_due(&store, &clock, &limits, bell)
+        })?;
+        schedule.spawn("maintain", move |bell| maintain_when_due(&store, &clock, bell))?;
+        Ok(schedule)
     }
 
-    /// Ends the thread; a merge that runs is given up, a seal is finished. Blocks.
-    pub fn stop(self) {
-        self.stop.asked.store(true, Ordering::Relaxed);
-        {
-            let _sleeping = self.stop.sleeping.lock();
-            self.stop.wake.notify_all();
+    fn spawn(&mut self, name: &str, run: impl FnOnce(&Bell) + Send + 'static) -> std::io::Result<()> {
+        let bell = self.bell.clone();
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || run(&bell));
+        match thread {
+            Ok(thread) => {
+                self.threads.push(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.bell.ring(&self.bell.stop);
+                Err(error)
+            }
         }
-        if self.thread.join().is_err() {
-            tracing::error!("the schedule's thread panicked; this is a bug");
+    }
+
+    /// Ends the threads; a merge that runs is given up, a seal is finished. Blocks.
+    pub fn stop(self) {
+        self.bell.ring(&self.bell.stop);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the schedule panicked; this is a bug");
+            }
         }
     }
 }
 
-fn run(store: &Store, clock: &SharedClock, limits: &SealLimits, stop: &Stop) {
-    let stopped = || stop.asked.load(Ordering::Relaxed);
-    let (mut not_before, mut maintain_at) = (Duration::ZERO, Duration::ZERO);
-    while !stopped() {
-        let now = clock.monotonic();
-        if now >= not_before {
-            let (samples, chunk_bytes) = store.unsealed();
-            let wal_bytes = store.wal_stats().bytes;
-            let unsealed = Unsealed { samples, chunk_bytes, wal_bytes, age: store.since_seal() };
-            if let Some(reason) = seal_due(&unsealed, limits) {
-                tracing::debug!(?reason, ?unsealed, "a seal is due");
-                match store.seal() {
-                    Ok(_) => maintain_at = now,
-                    Err(error) => {
-                        report("seal", &error);
-                        not_before = now + RETRY_AFTER;
-                    }
+fn seal_when_due(store: &Store, clock: &SharedClock, limits: &SealLimits, bell: &Bell) {
+    let mut not_before = Duration::ZERO;
+    while !bell.stopped() {
+        let (samples, chunk_bytes) = store.unsealed();
+        let wal_bytes = store.wal_stats().bytes;
+        let unsealed = Unsealed { samples, chunk_bytes, wal_bytes, age: store.since_seal() };
+        if clock.monotonic() >= not_before
+            && let Some(reason) = seal_due(&unsealed, limits)
+        {
+            tracing::debug!(?reason, ?unsealed, "a seal is due");
+            match store.seal() {
+                Ok(_) => bell.ring(&bell.sealed),
+                Err(error) => {
+                    report("seal", &error);
+                    not_before = clock.monotonic() + RETRY_AFTER;
                 }
             }
         }
-        if now >= maintain_at && now >= not_before {
-            match store.maintain(&|| !stopped()) {
+        bell.sleep();
+    }
+}
+
+fn maintain_when_due(store: &Store, clock: &SharedClock, bell: &Bell) {
+    let (mut due, mut not_before) = (Duration::ZERO, Duration::ZERO);
+    while !bell.stopped() {
+        let now = clock.monotonic();
+        let sealed = now >= not_before && bell.sealed.swap(false, Ordering::Relaxed);
+        if sealed || now >= due {
+            match store.maintain(&|| !bell.stopped()) {
                 Ok(done) => {
                     tracing::debug!(?done, "maintained");
-                    maintain_at = clock.monotonic() + MAINTAIN_EVERY;
+                    due = clock.monotonic() + MAINTAIN_EVERY;
                 }
                 Err(error) => {
                     report("maintain chunk files", &error);
-                    maintain_at = clock.monotonic() + RETRY_AFTER;
+                    due = clock.monotonic() + RETRY_AFTER;
+                    not_before = due;
                 }
             }
         }
-        let mut sleeping = stop.sleeping.lock();
-        if !stopped() {
-            stop.wake.wait_for(&mut sleeping, TICK);
-        }
+        bell.sleep();
     }
 }
 

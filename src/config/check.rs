@@ -1,6 +1,6 @@
 //! Which values make sense, alone and together. Every fault is found, not only the first.
 
-use super::{Config, DatabasePolicy, MemoryLimit, Naming, Retention, WalSync, duration, size};
+use super::{Config, DatabasePolicy, Listen, MemoryLimit, Naming, Retention, Right, Token, WalSync, duration, size};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ pub(super) fn check(config: &Config) -> Vec<Wrong> {
     found.naming("naming", &config.naming);
     for (at, policy) in config.database.iter().enumerate() {
         found.database(at, policy, &config.database[..at]);
+    }
+    found.strangers(config);
+    for (at, token) in config.token.iter().enumerate() {
+        found.token(at, token, &config.token[..at]);
     }
     found.0
 }
@@ -50,6 +54,7 @@ impl Found {
             ("ingest.max_fields", ingest.max_fields, 65_535),
             ("query.max_series", query.max_series, usize::MAX),
             ("query.max_points", query.max_points, 10_000_000),
+            ("query.max_subquery_points", query.max_subquery_points, 10_000_000),
         ] {
             match most {
                 usize::MAX => self.unless(value >= 1, key, || format!("got {value}, want at least 1")),
@@ -73,6 +78,8 @@ impl Found {
             ("http.drain_timeout", http.drain_timeout, Duration::ZERO),
             ("query.lookback", query.lookback, millisecond),
             ("query.timeout", query.timeout, millisecond),
+            ("query.labels_timeout", query.labels_timeout, millisecond),
+            ("query.slow", query.slow, Duration::ZERO),
             ("query.queue_timeout", query.queue_timeout, Duration::ZERO),
             ("seal.interval", seal.interval, second),
         ] {
@@ -111,7 +118,7 @@ impl Found {
     }
 
     fn relations(&mut self, config: &Config) {
-        let Config { http, udp, ingest, wal, seal, .. } = config;
+        let Config { http, udp, ingest, wal, seal, query, .. } = config;
         for (key, value, least) in [
             ("http.max_body_bytes", http.max_body_bytes, 1 << 10),
             ("http.max_compressed_bytes", http.max_compressed_bytes, 1 << 10),
@@ -121,6 +128,7 @@ impl Found {
             ("ingest.max_name_bytes", ingest.max_name_bytes, 1),
             ("ingest.max_value_bytes", ingest.max_value_bytes, 1),
             ("wal.segment_bytes", wal.segment_bytes, 64 << 10),
+            ("query.max_text_bytes", query.max_text_bytes, 64),
         ] {
             self.unless(value >= least, key, || {
                 format!("got {}, want at least {}", size::format(value), size::format(least))
@@ -129,6 +137,12 @@ impl Found {
         // Lengths inside a body are held in 32 bits.
         self.unless(http.max_body_bytes <= 1 << 30, "http.max_body_bytes", || {
             format!("got {}, want at most 1GiB", size::format(http.max_body_bytes))
+        });
+        let memory_bytes_least = 1 << 20;
+        let right = query.max_memory == 0 || query.max_memory >= memory_bytes_least;
+        self.unless(right, "query.max_memory", || {
+            let (got, least) = (size::format(query.max_memory), size::format(memory_bytes_least));
+            format!("got {got}, want 0 (a share of the machine's memory) or at least {least}")
         });
         for (key, value, bound, bound_value) in [
             ("ingest.max_line_bytes", ingest.max_line_bytes, "http.max_body_bytes", http.max_body_bytes),
@@ -179,12 +193,60 @@ impl Found {
         self.naming(&format!("{section}.naming"), &policy.naming);
     }
 
+    /// No listener is open to strangers unless the configuration says so in so many words.
+    fn strangers(&mut self, config: &Config) {
+        let Config { http, udp, tcp, token, .. } = config;
+        for (section, listen, guarded, way_out) in [
+            ("http", http.listen, http.open || !token.is_empty(), "a [[token]] (`sealine token` makes one), "),
+            ("udp", udp.listen, udp.open, ""),
+            ("tcp", tcp.listen, tcp.open, ""),
+        ] {
+            self.unless(guarded || !reaches_out(listen), &format!("{section}.listen"), || {
+                format!(
+                    "got {listen}, where whoever reaches it could write: want {way_out}an address of this machine \
+                     alone such as 127.0.0.1:8086, or `open = true` in [{section}]"
+                )
+            });
+        }
+    }
+
+    fn token(&mut self, at: usize, token: &Token, before: &[Token]) {
+        let key = |name: &str| format!("token[{at}].{name}");
+        let Token { name, hash, rights, databases } = token;
+        self.unless((1..=100).contains(&name.len()) && !name.contains(char::is_control), &key("name"), || {
+            format!("got {name:?}, want a name of 1 to 100 bytes without control characters")
+        });
+        self.unless(before.iter().all(|other| other.name != *name), &key("name"), || {
+            format!("got `{name}` a second time, want one block a token")
+        });
+        self.unless(!hash.is_empty(), &key("hash"), || {
+            "got \"\", want the line that `sealine token` prints".to_string()
+        });
+        self.unless(!before.iter().any(|other| other.hash.fits(hash)), &key("hash"), || {
+            "got a hash that another block has, want a token of its own".to_string()
+        });
+        self.unless(!rights.is_empty(), &key("rights"), || {
+            "got none, want some of \"read\", \"write\" and \"admin\"".to_string()
+        });
+        self.unless(databases.is_empty() || !token.has(Right::Admin), &key("databases"), || {
+            "got a list, want none with the right \"admin\": what it does is done to all databases".to_string()
+        });
+        for database in databases {
+            self.database_name(&key("databases"), database);
+        }
+    }
+
     fn database_name(&mut self, key: &str, name: &impl Display) {
         let name = name.to_string();
         self.unless((1..=255).contains(&name.len()) && !name.contains(char::is_control), key, || {
             format!("got {name:?}, want a name of 1 to 255 bytes without control characters")
         });
     }
+}
+
+/// Whether other machines can reach the address, for all that can be told from it.
+fn reaches_out(listen: Listen) -> bool {
+    listen.0.is_some_and(|address| !address.ip().to_canonical().is_loopback())
 }
 
 /// Whether `text` is a list of levels and of `part=level`, with commas between.

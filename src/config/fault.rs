@@ -1,5 +1,6 @@
 //! What can be wrong with a configuration, and where it stands.
 
+use super::tree::BLOCKS;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -73,18 +74,24 @@ impl fmt::Display for Place {
 /// The line, from 1, on which `key` (or its section) stands, as far as a look at the text tells: inline tables and
 /// quoted keys are not followed, and what is found is only ever printed.
 pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
-    let (mut section, mut blocks, mut of_section) = (String::new(), 0, None);
+    let (mut section, mut blocks, mut of_section) = (String::new(), [0; BLOCKS.len()], None);
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
         if let Some(header) = line.strip_prefix('[') {
             let name = header.trim_start_matches('[').split(']').next().unwrap_or("").trim();
-            if header.starts_with('[') {
-                blocks += 1;
+            section = name.to_string();
+            for (block, seen) in BLOCKS.iter().zip(&mut blocks) {
+                let Some(rest) = name.strip_prefix(block).filter(|rest| rest.is_empty() || rest.starts_with('.'))
+                else {
+                    continue;
+                };
+                if header.starts_with('[') {
+                    *seen += 1;
+                }
+                if *seen > 0 {
+                    section = format!("{block}[{}]{rest}", *seen - 1);
+                }
             }
-            section = match (name.strip_prefix("database"), blocks) {
-                (Some(rest), 1..) => format!("database[{}]{rest}", blocks - 1),
-                _ => name.to_string(),
-            };
             if key == section {
                 return Some(at + 1);
             }

@@ -3,12 +3,12 @@
 //! In:      the text of a file, the environment, flags. Out: a [`Config`] that was checked, or every fault at once.
 //! The `config` crate merges; what a key is and whether it may be there is decided here, against the tree of defaults.
 
-use super::Config;
 use super::check;
 use super::fault::{ConfigError, Fault, Place, line_of};
-use super::tree::{Tree, leaves, lookup, lookup_mut, prune, split_block, table, unknown_key};
+use super::tree::{BLOCKS, Tree, leaves, lookup, lookup_mut, prune, split_block, table, unknown_key};
+use super::{Config, Token};
 use config::{ConfigError as Cause, FileFormat, Value, ValueKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -100,8 +100,13 @@ impl<'a> Layers<'a> {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         flags: &'a Flags,
     ) -> Self {
-        let mut layers =
-            Layers { file: None, environment: BTreeMap::new(), flags, defaults: default_tree(), faults: Vec::new() };
+        let mut layers = Layers {
+            file: None,
+            environment: BTreeMap::new(),
+            flags,
+            defaults: tree_of(&Config::default()),
+            faults: Vec::new(),
+        };
         layers.take_file(file);
         layers.take_environment(environment);
         layers
@@ -111,24 +116,25 @@ impl<'a> Layers<'a> {
     fn take_file(&mut self, file: Option<FileLayer>) {
         let Some(mut file) = file else { return };
         let mut known = self.defaults.clone();
-        let blocks = known.remove("database").and(file.tree.remove("database"));
+        let blocks = BLOCKS.map(|name| (name, known.remove(name).and(file.tree.remove(name))));
         let mut unknown = Vec::new();
         prune(&mut file.tree, &known, "", &mut unknown);
-        if let Some(mut blocks) = blocks {
+        for (name, blocks) in blocks {
+            let Some(mut blocks) = blocks else { continue };
             match &mut blocks.kind {
                 ValueKind::Array(array) => {
-                    let known = self.database_keys();
+                    let known = self.block_keys(name);
                     for (at, block) in array.iter_mut().enumerate() {
-                        let place = format!("database[{at}]");
+                        let place = format!("{name}[{at}]");
                         match &mut block.kind {
                             ValueKind::Table(block) => prune(block, &known, &format!("{place}."), &mut unknown),
-                            _ => unknown.push((place, "want a block that starts with [[database]]".to_string())),
+                            _ => unknown.push((place, format!("want a block that starts with [[{name}]]"))),
                         }
                     }
                     array.retain(|block| matches!(block.kind, ValueKind::Table(_)));
-                    file.tree.insert("database".to_string(), blocks);
+                    file.tree.insert(name.to_string(), blocks);
                 }
-                _ => unknown.push(("database".to_string(), "want blocks that start with [[database]]".to_string())),
+                _ => unknown.push((name.to_string(), format!("want blocks that start with [[{name}]]"))),
             }
         }
         for (key, message) in unknown {
@@ -138,8 +144,11 @@ impl<'a> Layers<'a> {
         self.file = Some(file);
     }
 
-    /// What may stand in a `[[database]]` block.
-    fn database_keys(&self) -> Tree {
+    /// What may stand in a block, with what it is by default.
+    fn block_keys(&self, block: &str) -> Tree {
+        if block == "token" {
+            return tree_of(&Token::default());
+        }
         let mut keys: Tree = ["retention", "naming"]
             .into_iter()
             .filter_map(|section| Some((section.to_string(), self.defaults.get(section)?.clone())))
@@ -150,7 +159,7 @@ impl<'a> Layers<'a> {
 
     /// Keeps the variables whose key exists.
     fn take_environment(&mut self, environment: impl IntoIterator<Item = (OsString, OsString)>) {
-        let keys: Vec<String> = leaves(&self.defaults).into_iter().filter(|key| key != "database").collect();
+        let keys: Vec<String> = leaves(&self.defaults).into_iter().filter(|key| !BLOCKS.contains(&&**key)).collect();
         for (name, value) in environment {
             let Some(variable) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else { continue };
             let key = variable[ENV_PREFIX.len()..].to_lowercase().replace("__", ".");
@@ -159,10 +168,10 @@ impl<'a> Layers<'a> {
                     self.environment.insert(key, (variable.to_string(), value));
                     continue;
                 }
-                Ok(_) if key == "database" || key.starts_with("database.") => {
-                    "databases are described in the file only".to_string()
-                }
-                Ok(_) => unknown_key(&key, keys.iter()),
+                Ok(_) => match BLOCKS.iter().find(|block| key.split('.').next() == Some(block)) {
+                    Some(block) => format!("{block}s are described in the file only"),
+                    None => unknown_key(&key, keys.iter()),
+                },
                 Err(_) => "the value is not UTF-8".to_string(),
             };
             let place = Place::Environment { variable: variable.to_string() };
@@ -207,13 +216,14 @@ impl<'a> Layers<'a> {
             builder = builder.set_override(key, value.as_str())?;
         }
         let mut tree = table(builder.build()?.cache);
-        let mut general = self.database_keys();
-        for (section, value) in &mut general {
-            if let Some(merged) = tree.get(section) {
-                *value = merged.clone();
+        for name in BLOCKS {
+            let mut general = self.block_keys(name);
+            for (section, value) in &mut general {
+                if let Some(merged) = tree.get(section) {
+                    *value = merged.clone();
+                }
             }
-        }
-        if let Some(Value { kind: ValueKind::Array(blocks), .. }) = tree.get_mut("database") {
+            let Some(Value { kind: ValueKind::Array(blocks), .. }) = tree.get_mut(name) else { continue };
             for block in blocks {
                 let own = config::Config::builder().add_source(source(general.clone())?);
                 *block = own.add_source(source(table(block.clone()))?).build()?.cache;
@@ -243,7 +253,7 @@ impl<'a> Layers<'a> {
     /// Whether a database block has `key` from a general section that was already found wrong there.
     fn is_inherited_fault(&self, key: &str) -> bool {
         split_block(key)
-            .is_some_and(|(_, inside)| !self.is_in_file(key) && self.faults.iter().any(|fault| fault.key == inside))
+            .is_some_and(|(_, _, inside)| !self.is_in_file(key) && self.faults.iter().any(|fault| fault.key == inside))
     }
 
     fn is_in_file(&self, key: &str) -> bool {
@@ -253,7 +263,7 @@ impl<'a> Layers<'a> {
     /// Puts the default back under `key`. Whether that changed anything: if not, trying again would not end.
     fn reset(&self, tree: &mut Tree, key: &str) -> bool {
         let (default, known) = match split_block(key) {
-            Some((_, inside)) => (inside, self.database_keys()),
+            Some((block, _, inside)) => (inside, self.block_keys(block)),
             None => (key, self.defaults.clone()),
         };
         let default = lookup(&known, default).cloned();
@@ -306,9 +316,9 @@ fn our_key(key: &str) -> String {
     key.replace("].", "]").replace(']', "].")
 }
 
-/// The defaults as a tree. By way of JSON, since the `config` crate's own way loses empty lists.
-fn default_tree() -> Tree {
-    let json = serde_json::to_value(Config::default()).expect("BUG: the defaults do not serialise");
+/// Defaults as a tree. By way of JSON, since the `config` crate's own way loses empty lists.
+fn tree_of(defaults: &impl Serialize) -> Tree {
+    let json = serde_json::to_value(defaults).expect("BUG: the defaults do not serialise");
     table(Value::deserialize(json).expect("BUG: the defaults do not fit into a tree"))
 }
 

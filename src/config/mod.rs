@@ -4,7 +4,8 @@
 //! A value comes from the last of these that has it: the default here, the file, the environment
 //! (`SEALINE__SECTION__KEY`), a flag. load.rs puts them together, check.rs knows which values make sense.
 //!
-//! Names: a bound starts with `max_`, a number of bytes ends in `_bytes`; times carry their own unit (`30s`).
+//! Names: a bound starts with `max_`, a number of bytes ends in `_bytes`, unless it is of memory; times carry their own
+//! unit (`30s`).
 //! In a bound or a retention, 0 means "none" where the key's description says so, and is refused elsewhere.
 
 mod check;
@@ -16,13 +17,15 @@ mod show;
 pub mod size;
 #[cfg(test)]
 mod tests;
+mod token;
 mod tree;
 mod values;
 
 pub use crate::lineproto::Precision;
 pub use fault::{ConfigError, Fault};
 pub use load::Flags;
-pub use values::{Listen, LogFormat, MemoryLimit, Names, Secret, WalSync};
+pub use token::{Right, Token, TokenHash};
+pub use values::{Listen, LogFormat, MemoryLimit, Names, WalSync};
 
 use scalar::{count, list, switch, text};
 use serde::{Deserialize, Serialize};
@@ -47,6 +50,8 @@ pub struct Config {
     pub tcp: Tcp,
     /// Limits on lines.
     pub ingest: Ingest,
+    /// Limits on how many series there may be.
+    pub cardinality: Cardinality,
     /// How lines become series, where no database says otherwise.
     pub naming: Naming,
     /// The write-ahead log.
@@ -63,10 +68,10 @@ pub struct Config {
     pub memory: Memory,
     /// Limits on queries.
     pub query: Query,
-    /// Who may use the admin endpoints.
-    pub admin: Admin,
     /// Our own log.
     pub log: Log,
+    /// Who may do what over HTTP; with none, whoever reaches the address may read and write.
+    pub token: Vec<Token>,
     /// Databases with rules of their own: what their block does not set was filled in from the sections above.
     pub database: Vec<DatabasePolicy>,
 }
@@ -100,6 +105,12 @@ pub struct Http {
     pub max_connections: usize,
     /// What `Access-Control-Allow-Origin` says; empty sends no such header.
     pub cors_origin: String,
+    /// Whether it may listen beyond this machine without tokens.
+    #[serde(with = "switch")]
+    pub open: bool,
+    /// Whether `/metrics` asks for no token where the rest does.
+    #[serde(with = "switch")]
+    pub open_metrics: bool,
 }
 
 /// `[udp]`
@@ -119,6 +130,9 @@ pub struct Udp {
     /// Datagrams read but not yet stored; beyond this they are dropped and counted.
     #[serde(with = "size")]
     pub queue_bytes: u64,
+    /// Whether it may listen beyond this machine: datagrams carry no token.
+    #[serde(with = "switch")]
+    pub open: bool,
 }
 
 /// `[tcp]`
@@ -135,6 +149,9 @@ pub struct Tcp {
     /// Connections beyond this many are closed at once.
     #[serde(with = "count")]
     pub max_connections: usize,
+    /// Whether it may listen beyond this machine: these connections carry no token.
+    #[serde(with = "switch")]
+    pub open: bool,
 }
 
 /// `[ingest]`: a line beyond a limit is rejected and counted, the lines around it are stored.
@@ -164,6 +181,26 @@ pub struct Ingest {
     /// How many bad lines an answer names; it counts them all. 0 names none.
     #[serde(with = "count")]
     pub max_errors_listed: usize,
+}
+
+/// `[cardinality]`: a line that would make a series beyond a limit is rejected; series that are there go on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cardinality {
+    /// Series in memory, of all databases; 0 derives it from `memory.limit`.
+    #[serde(with = "count")]
+    pub max_series: u64,
+    /// Series in memory of one database; 0 sets no limit.
+    #[serde(with = "count")]
+    pub max_series_per_database: u64,
+    /// Series in memory of one measurement of a database; 0 sets no limit.
+    #[serde(with = "count")]
+    pub max_series_per_measurement: u64,
+    /// Values of one tag key of a database, in memory; 0 sets no limit.
+    #[serde(with = "count")]
+    pub max_values_per_tag: u64,
+    /// Databases; 0 sets no limit.
+    #[serde(with = "count")]
+    pub max_databases: u64,
 }
 
 /// `[naming]`: from a line's measurement, tags and fields to series.
@@ -260,6 +297,9 @@ pub struct Query {
     /// The longest run of a query; a request's `timeout` may lower it.
     #[serde(with = "duration")]
     pub timeout: Duration,
+    /// The longest run of a look-up of series, labels or label values.
+    #[serde(with = "duration")]
+    pub labels_timeout: Duration,
     /// The most samples that a query reads.
     #[serde(with = "count")]
     pub max_samples: u64,
@@ -269,6 +309,15 @@ pub struct Query {
     /// The most steps of a range query.
     #[serde(with = "count")]
     pub max_points: usize,
+    /// The most steps of a subquery.
+    #[serde(with = "count")]
+    pub max_subquery_points: usize,
+    /// The longest text of a query.
+    #[serde(with = "size")]
+    pub max_text_bytes: u64,
+    /// The most memory that one query holds; 0 is a quarter of the machine's over the queries that run at once.
+    #[serde(with = "size")]
+    pub max_memory: u64,
     /// Queries that run at once; 0 is twice the number of cores.
     #[serde(with = "count")]
     pub concurrency: usize,
@@ -278,14 +327,9 @@ pub struct Query {
     /// Threads that queries share; 0 is one a core.
     #[serde(with = "count")]
     pub threads: usize,
-}
-
-/// `[admin]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Admin {
-    /// The token that admin endpoints ask for; with none they answer only clients of this machine.
-    #[serde(with = "text")]
-    pub token: Secret,
+    /// Queries that take at least this long are logged, with who asked; 0 logs none.
+    #[serde(with = "duration")]
+    pub slow: Duration,
 }
 
 /// `[log]`
@@ -310,6 +354,12 @@ pub struct DatabasePolicy {
 }
 
 impl Config {
+    /// Whether a listener writes to database `name`, or a block is about it.
+    pub fn names_database(&self, name: &str) -> bool {
+        let listeners = [&self.udp.database, &self.tcp.database];
+        listeners.iter().any(|database| *database == name) || self.database.iter().any(|policy| policy.name == name)
+    }
+
     /// The rules of database `name`: its own block, or the general sections.
     pub fn database(&self, name: &str) -> DatabasePolicy {
         self.database.iter().find(|policy| policy.name == name).cloned().unwrap_or_else(|| DatabasePolicy {
@@ -334,6 +384,8 @@ impl Default for Config {
                 drain_timeout: Duration::from_secs(7),
                 max_connections: 1024,
                 cors_origin: "*".to_string(),
+                open: false,
+                open_metrics: false,
             },
             udp: Udp {
                 listen: Listen(Some(([127, 0, 0, 1], 8089).into())),
@@ -341,12 +393,14 @@ impl Default for Config {
                 precision: Precision::Nanoseconds,
                 receive_buffer_bytes: 16 * MIB,
                 queue_bytes: 64 * MIB,
+                open: false,
             },
             tcp: Tcp {
                 listen: Listen(None),
                 database: "tcp".to_string(),
                 precision: Precision::Nanoseconds,
                 max_connections: 256,
+                open: false,
             },
             ingest: Ingest {
                 max_line_bytes: 256 * KIB,
@@ -357,6 +411,13 @@ impl Default for Config {
                 max_value_bytes: 4 * KIB,
                 max_future: 10 * MINUTE,
                 max_errors_listed: 10,
+            },
+            cardinality: Cardinality {
+                max_series: 0,
+                max_series_per_database: 0,
+                max_series_per_measurement: 0,
+                max_values_per_tag: 0,
+                max_databases: 1000,
             },
             naming: Naming {
                 template: "{measurement}_{field}".to_string(),
@@ -374,15 +435,20 @@ impl Default for Config {
             query: Query {
                 lookback: 5 * MINUTE,
                 timeout: Duration::from_secs(30),
+                labels_timeout: Duration::from_secs(5),
                 max_samples: 50_000_000,
                 max_series: 300_000,
                 max_points: 11_000,
+                max_subquery_points: 100_000,
+                max_text_bytes: 16 * KIB,
+                max_memory: 0,
                 concurrency: 0,
                 queue_timeout: Duration::from_secs(10),
                 threads: 0,
+                slow: Duration::from_secs(5),
             },
-            admin: Admin { token: Secret::default() },
             log: Log { level: "info".to_string(), format: LogFormat::Text },
+            token: Vec::new(),
             database: Vec::new(),
         }
     }

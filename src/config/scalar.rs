@@ -127,16 +127,22 @@ pub(super) mod text {
     }
 }
 
-/// A list of texts; the environment writes it with commas between them.
+/// A list of texts, or of what reads and prints itself as text; the environment writes it with commas between them.
 pub(super) mod list {
     use super::*;
+    use std::str::FromStr;
 
-    pub fn serialize<S: serde::Serializer>(value: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(value)
+    pub fn serialize<T: fmt::Display, S: serde::Serializer>(value: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(value.iter().map(T::to_string))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-        deserializer.deserialize_any(ListVisitor)
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+    where
+        T: FromStr<Err: fmt::Display>,
+        D: Deserializer<'de>,
+    {
+        let texts = deserializer.deserialize_any(ListVisitor)?;
+        texts.iter().map(|text| text.parse().map_err(de::Error::custom)).collect()
     }
 
     struct ListVisitor;

@@ -39,8 +39,12 @@ fn the_reference_file_has_every_key_with_its_default() {
         .collect();
     let mut sorted = written.clone();
     sorted.sort();
-    let keys: Vec<String> =
-        Config::default().flat().into_iter().map(|(key, _)| key).filter(|key| key != "database").collect();
+    let keys: Vec<String> = Config::default()
+        .flat()
+        .into_iter()
+        .map(|(key, _)| key)
+        .filter(|key| !tree::BLOCKS.contains(&&**key))
+        .collect();
     assert_eq!(sorted, keys, "every key of the structs once, uncommented");
 }
 
@@ -183,6 +187,22 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
             "[http]\ncors_origin = \"a\\nb\"",
             "test.toml:2: http.cors_origin: got \"a\\nb\", want \"*\", an origin such as \"https://grafana.example\", or \"\" for off",
         ),
+        (
+            "http_for_strangers",
+            "[http]\nlisten = '0.0.0.0:8086'",
+            "test.toml:2: http.listen: got 0.0.0.0:8086, where whoever reaches it could write: want a [[token]] (`sealine token` makes one), an address of this machine alone such as 127.0.0.1:8086, or `open = true` in [http]",
+        ),
+        (
+            "udp_for_strangers",
+            "[udp]\nlisten = '[::]:8089'",
+            "test.toml:2: udp.listen: got [::]:8089, where whoever reaches it could write: want an address of this machine alone such as 127.0.0.1:8086, or `open = true` in [udp]",
+        ),
+        (
+            "tcp_for_strangers",
+            "http.open = true\n[tcp]\nlisten = '10.0.0.1:1'",
+            "test.toml:3: tcp.listen: got 10.0.0.1:1, where whoever reaches it could write: want an address of this machine alone such as 127.0.0.1:8086, or `open = true` in [tcp]",
+        ),
+        ("token", "token = 'sesame'", "test.toml:1: token: want blocks that start with [[token]]"),
         ("block", "database = 1", "test.toml:1: database: want blocks that start with [[database]]"),
         ("block_of_numbers", "database = [1]", "test.toml: database[0]: want a block that starts with [[database]]"),
         (
@@ -272,22 +292,26 @@ fn a_file_that_is_not_there_or_not_toml_is_named() {
 }
 
 #[test]
-fn what_is_shown_loads_back_and_hides_the_token() {
-    let text = "[admin]\ntoken = 'sesame'\n[[database]]\nname = 'a \"b\" \\ \u{e9}'\n[database.naming]\nstring_fields = ['a.b']";
-    let config = load(text, &[], &Flags::default()).expect("it is right");
+fn what_is_shown_loads_back_and_hides_the_hashes() {
+    let (_, token) = Token::fresh("grafana", &[Right::Read], &[]).expect("there are random bits");
+    let text = "[[database]]\nname = 'a \"b\" \\ \u{e9}'\n[database.naming]\nstring_fields = ['a.b']";
+    let config = load(&format!("{}{text}", token.to_block()), &[], &Flags::default()).expect("it is right");
+    assert_eq!(config.token, std::slice::from_ref(&token));
     let shown = config.to_toml();
-    assert!(!shown.contains("sesame") && shown.contains("token = \"<hidden>\""), "{shown}");
-    let mut back = load(&shown, &[], &Flags::default()).expect("what is shown can be read");
-    assert!(config.admin.token.is("sesame"));
-    back.admin.token = config.admin.token.clone();
-    assert_eq!(back, config);
+    assert!(!shown.contains("sha256:") && shown.contains("hash = \"<hidden>\""), "{shown}");
+    let told = load(&shown, &[], &Flags::default()).expect_err("a hidden hash is none");
+    assert!(told.contains("token[0].hash: got something else, want \"sha256:\" and 64"), "{told}");
+    let (before, _) = shown.split_once("\n[[token]]").expect("tokens are shown last");
+    let back = load(before, &[], &Flags::default()).expect("the rest of what is shown can be read");
+    assert_eq!(back, Config { token: Vec::new(), ..config.clone() });
     let flat = config.flat();
     for (key, value) in [
         ("http.listen", "127.0.0.1:8086"),
         ("http.max_connections", "1024"),
         ("retention.memory", "2h"),
         ("database[0].naming.string_fields", "a.b"),
-        ("admin.token", "<hidden>"),
+        ("token[0].hash", "<hidden>"),
+        ("token[0].rights", "read"),
     ] {
         assert!(flat.contains(&(key.to_string(), value.to_string())), "{key} = {value} in {flat:?}");
     }
@@ -296,7 +320,7 @@ fn what_is_shown_loads_back_and_hides_the_token() {
 #[test]
 fn whatever_stands_at_a_key_is_taken_or_named() {
     let keys = Config::default().flat();
-    for (key, _) in keys.iter().filter(|(key, _)| key != "database") {
+    for (key, _) in keys.iter().filter(|(key, _)| !tree::BLOCKS.contains(&&**key)) {
         let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
         let header = if section.is_empty() { String::new() } else { format!("[{section}]") };
         for odd in [
@@ -320,5 +344,93 @@ fn whatever_stands_at_a_key_is_taken_or_named() {
             );
         }
         load(&format!("{header}\n{name} = {{ x = 1 }}"), &[], &Flags::default()).expect_err("a table is no value");
+    }
+}
+
+#[test]
+fn tokens_are_held_to_their_rules() {
+    let hash = |text: &str| Token { hash: TokenHash::of(text), ..Token::default() }.to_block();
+    let hash =
+        |text: &str| hash(text).lines().find(|line| line.starts_with("hash")).map(str::to_string).unwrap_or_default();
+    let (a, b) = (hash("a"), hash("b"));
+    for (name, text, want) in [
+        ("right", format!("[[token]]\nname = 'x'\n{a}\nrights = ['read', 'write']\ndatabases = ['d']"), None),
+        (
+            "another_key",
+            format!("[[token]]\nname = 'x'\n{a}\nrights = ['read']\nright = 'read'"),
+            Some("test.toml:5: token[0].right: there is no such key; did you mean token[0].rights?"),
+        ),
+        (
+            "no_name",
+            format!("[[token]]\n{a}\nrights = ['read']"),
+            Some("token[0].name: got \"\", want a name of 1 to 100 bytes without control characters"),
+        ),
+        (
+            "name_twice",
+            format!("[[token]]\nname = 'x'\n{a}\nrights = ['read']\n[[token]]\nname = 'x'\n{b}\nrights = ['read']"),
+            Some("token[1].name: got `x` a second time, want one block a token"),
+        ),
+        (
+            "hash_twice",
+            format!("[[token]]\nname = 'x'\n{a}\nrights = ['read']\n[[token]]\nname = 'y'\n{a}\nrights = ['read']"),
+            Some("token[1].hash: got a hash that another block has, want a token of its own"),
+        ),
+        (
+            "no_hash",
+            "[[token]]\nname = 'x'\nrights = ['read']".to_string(),
+            Some("token[0].hash: got \"\", want the line that `sealine token` prints"),
+        ),
+        (
+            "the_token_itself",
+            "[[token]]\nname = 'x'\nhash = 'sesame'\nrights = ['read']".to_string(),
+            Some(
+                "token[0].hash: got something else, want \"sha256:\" and 64 hexadecimal digits, which `sealine token` prints",
+            ),
+        ),
+        (
+            "no_rights",
+            format!("[[token]]\nname = 'x'\n{a}"),
+            Some("token[0].rights: got none, want some of \"read\", \"write\" and \"admin\""),
+        ),
+        (
+            "unknown_right",
+            format!("[[token]]\nname = 'x'\n{a}\nrights = ['all']"),
+            Some("token[0].rights: got `all`, want \"read\" or \"write\" or \"admin\""),
+        ),
+        (
+            "admin_of_one",
+            format!("[[token]]\nname = 'x'\n{a}\nrights = ['admin']\ndatabases = ['d']"),
+            Some(
+                "token[0].databases: got a list, want none with the right \"admin\": what it does is done to all databases",
+            ),
+        ),
+    ] {
+        match (load(&text, &[], &Flags::default()), want) {
+            (Ok(config), None) => assert!(config.token[0].covers("d") && !config.token[0].covers("e"), "{name}"),
+            (got, want) => {
+                let got = got.expect_err(name);
+                assert!(want.is_some_and(|want| got.contains(want)), "{name}: {got}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_may_listen_where() {
+    let (_, token) = Token::fresh("x", &[Right::Read], &[]).expect("there are random bits");
+    let token = token.to_block();
+    for (name, text, good) in [
+        ("loopback", "http.listen = '127.0.0.1:0'\nudp.listen = '[::1]:0'\ntcp.listen = '127.1.2.3:0'", true),
+        ("loopback in v6 clothes", "http.listen = '[::ffff:127.0.0.1]:0'", true),
+        ("off", "udp.listen = ''", true),
+        ("everywhere", "http.listen = '[::]:0'", false),
+        ("everywhere, in so many words", "http.listen = '[::]:0'\nhttp.open = true", true),
+        ("everywhere, with a token", &format!("http.listen = '[::]:0'\n{token}"), true),
+        ("a token is nothing to a datagram", &format!("udp.listen = '[::]:0'\n{token}"), false),
+        ("nor to a stream", &format!("tcp.listen = '[::]:0'\n{token}"), false),
+        ("one word for one listener", "http.open = true\ntcp.listen = '[::]:0'", false),
+        ("a word each", "udp.open = true\nudp.listen = '[::]:0'\ntcp.open = true\ntcp.listen = '[::]:0'", true),
+    ] {
+        assert_eq!(load(text, &[], &Flags::default()).is_ok(), good, "{name}");
     }
 }

@@ -68,15 +68,20 @@ pub(super) fn leaves(tree: &Tree) -> Vec<String> {
     keys
 }
 
-/// `database[3].retention.disk` as `3` and `retention.disk`.
-pub(super) fn split_block(key: &str) -> Option<(usize, &str)> {
-    let (at, inside) = key.strip_prefix("database[")?.split_once("].")?;
-    Some((at.parse().ok()?, inside))
+/// What is written in blocks, `[[database]]` and `[[token]]`, any number of each.
+pub(super) const BLOCKS: [&str; 2] = ["database", "token"];
+
+/// `database[3].retention.disk` as `database`, `3` and `retention.disk`.
+pub(super) fn split_block(key: &str) -> Option<(&'static str, usize, &str)> {
+    BLOCKS.into_iter().find_map(|block| {
+        let (at, inside) = key.strip_prefix(block)?.strip_prefix('[')?.split_once("].")?;
+        Some((block, at.parse().ok()?, inside))
+    })
 }
 
 pub(super) fn lookup<'t>(tree: &'t Tree, key: &str) -> Option<&'t Value> {
-    if let Some((at, inside)) = split_block(key) {
-        let ValueKind::Array(blocks) = &tree.get("database")?.kind else { return None };
+    if let Some((block, at, inside)) = split_block(key) {
+        let ValueKind::Array(blocks) = &tree.get(block)?.kind else { return None };
         let ValueKind::Table(block) = &blocks.get(at)?.kind else { return None };
         return lookup(block, inside);
     }
@@ -90,8 +95,8 @@ pub(super) fn lookup<'t>(tree: &'t Tree, key: &str) -> Option<&'t Value> {
 }
 
 pub(super) fn lookup_mut<'t>(tree: &'t mut Tree, key: &str) -> Option<&'t mut Value> {
-    if let Some((at, inside)) = split_block(key) {
-        let ValueKind::Array(blocks) = &mut tree.get_mut("database")?.kind else { return None };
+    if let Some((block, at, inside)) = split_block(key) {
+        let ValueKind::Array(blocks) = &mut tree.get_mut(block)?.kind else { return None };
         let ValueKind::Table(block) = &mut blocks.get_mut(at)?.kind else { return None };
         return lookup_mut(block, inside);
     }

@@ -124,7 +124,7 @@ pub enum LogFormat {
 }
 
 /// A type with a handful of values, each known by one word.
-trait Choice: Copy + PartialEq + 'static {
+pub(super) trait Choice: Copy + PartialEq + 'static {
     const WORDS: &'static [(&'static str, Self)];
 
     fn read(text: &str) -> Result<Self, String> {
@@ -153,61 +153,19 @@ macro_rules! reads_and_prints_its_word {
             type Err = String;
 
             fn from_str(text: &str) -> Result<Self, String> {
-                Self::read(text)
+                <Self as Choice>::read(text)
             }
         }
 
         impl fmt::Display for $choice {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.word())
+                f.write_str(Choice::word(*self))
             }
         }
     )*};
 }
+pub(super) use reads_and_prints_its_word;
 reads_and_prints_its_word!(Names, LogFormat);
-
-/// A secret that neither prints nor serialises: it shows as `<hidden>`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The secret itself; `None` where there is none.
-    pub fn reveal(&self) -> Option<&str> {
-        Some(self.0.as_str()).filter(|secret| !secret.is_empty())
-    }
-
-    /// Whether `given` is the secret; never true of an empty one. Takes as long wherever the two differ.
-    pub fn is(&self, given: &str) -> bool {
-        let (ours, given) = (self.0.as_bytes(), given.as_bytes());
-        let differing = ours.iter().zip(given).fold(0, |bits, (a, b)| bits | (a ^ b));
-        !ours.is_empty() && ours.len() == given.len() && std::hint::black_box(differing) == 0
-    }
-}
-
-impl FromStr for Secret {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Secret(text.to_string()))
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "" } else { "<hidden>" })
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -263,17 +221,5 @@ mod tests {
         for (limit, total, want) in [("60%", 1000, 600), ("100%", u64::MAX, u64::MAX), ("1KiB", 10, 1024)] {
             assert_eq!(limit.parse::<MemoryLimit>().map(|l| l.of(total)), Ok(want), "{limit} of {total}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_known_by_the_whole_of_it_and_never_printed() {
-        let secret: Secret = "correct".parse().expect("any text is a secret");
-        for (given, want) in
-            [("correct", true), ("correcT", false), ("correc", false), ("correctt", false), ("", false)]
-        {
-            assert_eq!(secret.is(given), want, "{given}");
-        }
-        assert!(!Secret::default().is(""), "no secret, no entry");
-        assert_eq!(format!("{secret} {secret:?}"), "<hidden> <hidden>");
     }
 }

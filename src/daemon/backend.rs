@@ -1,17 +1,19 @@
 //! The daemon as the API sees it: engine, store and configuration behind one door.
 
 use crate::api::{
-    ApiError, Backend, ErrorKind, Found, Metadata, NamedCount, QueryAnswer, QueryRequest, Readiness, RuntimeInfo,
-    Scope, TsdbStatus,
+    ApiError, Backend, Cancel, ErrorKind, Found, Metadata, NamedCount, QueryAnswer, QueryRequest, Readiness,
+    RuntimeInfo, Scope, TsdbStatus,
 };
+use crate::clock;
 use crate::config::Config;
 use crate::promql::{Engine, QueryError, Request, SourceError};
 use crate::series::Labels;
-use crate::store::{Store, StoreError};
+use crate::store::{Question, Reader, Stopped, Store, StoreError};
 use crate::telemetry::Telemetry;
 use serde_json::json;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Types of metrics are not known yet: what came by push has no help text either.
 const UNKNOWN: &str = "unknown";
@@ -30,40 +32,58 @@ pub struct Daemon {
     pub started_ms: i64,
 }
 
+impl Daemon {
+    /// A view of the store that gives up when the deadline passes or the client leaves.
+    fn reader(&self, databases: Option<&[String]>, deadline: Instant, cancel: &Cancel) -> Reader {
+        let cancel = cancel.clone();
+        self.store.reader(databases).until(move || cancel.is_canceled() || clock::instant() >= deadline)
+    }
+
+    fn look_up<T>(
+        &self,
+        scope: &Scope,
+        ask: impl FnOnce(&Reader, &Question<'_>) -> Result<(Vec<T>, Vec<String>), SourceError>,
+    ) -> Result<Found<T>, ApiError> {
+        let question = Question {
+            selectors: &scope.selectors,
+            start: scope.start_ms,
+            end: scope.end_ms,
+            enough: scope.limit.map_or(usize::MAX, |limit| limit.saturating_add(1)),
+        };
+        let reader = self.reader(scope.databases.as_deref(), scope.deadline, &scope.cancel);
+        let found = ask(&reader, &question).map_err(|error| source_error(&error, &scope.cancel))?;
+        Ok(Found { results: found.0, warnings: found.1 })
+    }
+}
+
 impl Backend for Daemon {
     fn query(&self, request: QueryRequest) -> Result<QueryAnswer, ApiError> {
-        let reader = self.store.reader(request.db.as_deref());
+        let reader = self.reader(request.databases.as_deref(), request.deadline, &request.cancel);
         let request = Request {
             text: &request.text,
             range: request.range,
             lookback_ms: request.lookback_ms,
             deadline: Some(request.deadline),
             cancel: request.cancel,
+            count_steps: request.count_steps,
         };
-        self.engine.query(&reader, &request).map_err(query_error)
+        self.engine.query(&reader, &request).map_err(|error| query_error(error, &request.cancel))
     }
 
     fn format_query(&self, text: &str) -> Result<String, ApiError> {
-        self.engine.check(text).map_err(query_error)?;
-        promql_parser::parser::parse(text).map(|query| query.prettify()).map_err(ApiError::bad_data)
+        self.engine.format(text).map_err(|error| query_error(error, &Cancel::default()))
     }
 
     fn series(&self, scope: &Scope) -> Result<Found<Labels>, ApiError> {
-        let reader = self.store.reader(scope.db.as_deref());
-        let found = reader.series(&scope.selectors, scope.start_ms, scope.end_ms).map_err(source_error)?;
-        Ok(Found { results: found.0.into_iter().collect(), warnings: found.1 })
+        self.look_up(scope, |reader, question| reader.series(question))
     }
 
     fn label_names(&self, scope: &Scope) -> Result<Found<String>, ApiError> {
-        let reader = self.store.reader(scope.db.as_deref());
-        let found = reader.label_names(&scope.selectors, scope.start_ms, scope.end_ms).map_err(source_error)?;
-        Ok(Found { results: found.0.into_iter().collect(), warnings: found.1 })
+        self.look_up(scope, |reader, question| reader.label_names(question))
     }
 
     fn label_values(&self, name: &str, scope: &Scope) -> Result<Found<String>, ApiError> {
-        let reader = self.store.reader(scope.db.as_deref());
-        let found = reader.label_values(name, &scope.selectors, scope.start_ms, scope.end_ms).map_err(source_error)?;
-        Ok(Found { results: found.0.into_iter().collect(), warnings: found.1 })
+        self.look_up(scope, |reader, question| reader.label_values(name, question))
     }
 
     fn metadata(&self, metric: Option<&str>, limit: Option<usize>) -> Vec<(String, Vec<Metadata>)> {
@@ -142,19 +162,24 @@ impl Backend for Daemon {
     }
 }
 
-fn query_error(error: QueryError) -> ApiError {
+fn query_error(error: QueryError, cancel: &Cancel) -> ApiError {
     let kind = match &error {
         QueryError::BadData(_) => ErrorKind::BadData,
-        QueryError::Execution(_) | QueryError::TooMany { .. } => ErrorKind::Execution,
-        QueryError::Timeout(_) => ErrorKind::Timeout,
+        QueryError::Execution(_) | QueryError::TooMuch { .. } => ErrorKind::Execution,
+        QueryError::Timeout { .. } => ErrorKind::Timeout,
         QueryError::Canceled => ErrorKind::Canceled,
-        QueryError::Storage(_) => ErrorKind::Internal,
+        QueryError::Storage(error) => return source_error(error, cancel),
     };
     ApiError::new(kind, error.to_string())
 }
 
-fn source_error(error: SourceError) -> ApiError {
-    ApiError::new(ErrorKind::Internal, error.to_string())
+fn source_error(error: &SourceError, cancel: &Cancel) -> ApiError {
+    let (kind, message) = match error.0.is::<Stopped>() {
+        false => (ErrorKind::Internal, error.to_string()),
+        true if cancel.is_canceled() => (ErrorKind::Canceled, "the query was cancelled".to_string()),
+        true => (ErrorKind::Timeout, "the search for series took too long".to_string()),
+    };
+    ApiError::new(kind, message)
 }
 
 fn store_error(error: StoreError) -> ApiError {

@@ -155,12 +155,19 @@ fn api(config: &Arc<Config>, telemetry: &Telemetry, store: &Arc<Store>, started_
     let or_cores = |setting: usize, factor: usize| if setting == 0 { cores * factor } else { setting };
     let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let query = &config.query;
+    let concurrency = or_cores(query.concurrency, 2);
     let engine = Engine::new(promql::Options {
         lookback_ms: ms(query.lookback),
         threads: or_cores(query.threads, 1),
         limits: promql::Limits {
+            text_bytes_max: usize::try_from(query.max_text_bytes).unwrap_or(usize::MAX),
             samples_max: query.max_samples,
             series_max: query.max_series as u64,
+            bytes_max: match query.max_memory {
+                0 => machine::memory_bytes() / 4 / concurrency as u64,
+                bytes => bytes,
+            },
+            subquery_steps_max: query.max_subquery_points as u64,
             ..promql::Limits::default()
         },
         ..promql::Options::default()
@@ -176,11 +183,14 @@ fn api(config: &Arc<Config>, telemetry: &Telemetry, store: &Arc<Store>, started_
     };
     let options = api::Options {
         query_timeout: query.timeout,
-        query_concurrency: or_cores(query.concurrency, 2),
+        labels_timeout: query.labels_timeout,
+        slow: query.slow,
+        query_concurrency: concurrency,
         queue_timeout: query.queue_timeout,
         points_max: u32::try_from(query.max_points).unwrap_or(u32::MAX),
         body_timeout: config.http.body_timeout,
-        admin_token: config.admin.token.reveal().map(str::to_string),
+        tokens: config.token.clone(),
+        open_metrics: config.http.open_metrics,
         cors_origin: config.http.cors_origin.clone(),
         now_ms: wall_ms,
     };

@@ -1,6 +1,6 @@
 //! What the HTTP server tells of itself, as metrics.
 
-use crate::api::Observer;
+use crate::api::{Observer, Stage};
 use crate::telemetry::{Endpoint, Outcome, RequestRejection, Telemetry};
 use std::time::Duration;
 
@@ -24,13 +24,26 @@ impl Observer for Observed {
         self.0.http.in_flight.inc();
     }
 
-    fn request_ended(&self, route: &'static str, status: Option<u16>, took: Duration) {
+    fn request_ended(&self, _route: &'static str, status: Option<u16>, _took: Duration) {
         self.0.http.in_flight.dec();
         if let Some(reason) = status.and_then(rejection) {
             self.0.http.rejected(reason).inc();
         }
-        if let Some(endpoint) = endpoint(route) {
-            self.0.query.ended(endpoint, outcome(status), took.as_secs_f64());
+    }
+
+    fn query_moved(&self, from: Option<Stage>, to: Option<Stage>) {
+        let gauge = |stage| match stage {
+            Stage::Waiting => &self.0.query.waiting,
+            Stage::Running => &self.0.query.running,
+        };
+        from.into_iter().for_each(|stage| gauge(stage).dec());
+        to.into_iter().for_each(|stage| gauge(stage).inc());
+    }
+
+    fn query_ended(&self, route: &'static str, outcome: Outcome, took: Duration, slow: bool) {
+        self.0.query.ended(endpoint(route), outcome, took.as_secs_f64());
+        if slow {
+            self.0.query.slow.inc();
         }
     }
 }
@@ -48,24 +61,13 @@ fn rejection(status: u16) -> Option<RequestRejection> {
     }
 }
 
-fn endpoint(route: &str) -> Option<Endpoint> {
+fn endpoint(route: &str) -> Endpoint {
     match route {
-        "/api/v1/query" => Some(Endpoint::Query),
-        "/api/v1/query_range" => Some(Endpoint::QueryRange),
-        "/api/v1/series" => Some(Endpoint::Series),
-        "/api/v1/labels" => Some(Endpoint::Labels),
-        _ if route.starts_with("/api/v1/label/") => Some(Endpoint::LabelValues),
-        _ => None,
-    }
-}
-
-fn outcome(status: Option<u16>) -> Outcome {
-    match status {
-        None => Outcome::Cancelled,
-        Some(200..=299) => Outcome::Ok,
-        Some(422) => Outcome::Limit,
-        Some(503) => Outcome::Timeout,
-        Some(500..) => Outcome::Failed,
-        Some(_) => Outcome::Invalid,
+        "/api/v1/query" => Endpoint::Query,
+        "/api/v1/query_range" => Endpoint::QueryRange,
+        "/api/v1/series" => Endpoint::Series,
+        "/api/v1/labels" => Endpoint::Labels,
+        "/api/v1/label/*/values" => Endpoint::LabelValues,
+        _ => Endpoint::Other,
     }
 }

@@ -1,5 +1,6 @@
 //! The databases: a namespace of series each, made when they are first written to.
 
+use super::cardinality::{Cardinality, CardinalityLimits};
 use super::index::Index;
 use super::row::Growth;
 use crate::series::Naming;
@@ -27,9 +28,29 @@ pub struct Held {
     samples: AtomicI64,
     bytes: AtomicI64,
     chunks: AtomicI64,
+    newest: Newest,
+}
+
+/// A time in milliseconds; `i64::MIN` for none.
+struct Newest(AtomicI64);
+
+impl Default for Newest {
+    fn default() -> Self {
+        Newest(AtomicI64::new(i64::MIN))
+    }
 }
 
 impl Held {
+    /// Notes the time of a sample that came.
+    pub fn saw(&self, time: i64) {
+        self.newest.0.fetch_max(time, Ordering::Relaxed);
+    }
+
+    /// The newest time that came since the start, the replay of the log included; `None` where nothing did.
+    pub fn newest(&self) -> Option<i64> {
+        Some(self.newest.0.load(Ordering::Relaxed)).filter(|time| *time != i64::MIN)
+    }
+
     /// Adds what came, or takes away what went.
     pub fn add(&self, samples: i64, grown: Growth) {
         self.samples.fetch_add(samples, Ordering::Relaxed);
@@ -57,15 +78,37 @@ impl Held {
 pub struct Databases {
     by_name: RwLock<BTreeMap<Arc<str>, Arc<Database>>>,
     naming: Box<dyn Fn(&str) -> Naming + Send + Sync>,
+    cardinality: Arc<Cardinality>,
 }
 
 impl Databases {
     /// No database yet; `naming` says how series of one are to be named.
-    pub fn new(naming: impl Fn(&str) -> Naming + Send + Sync + 'static) -> Self {
-        Databases { by_name: RwLock::default(), naming: Box::new(naming) }
+    pub fn new(naming: impl Fn(&str) -> Naming + Send + Sync + 'static, limits: CardinalityLimits) -> Self {
+        let cardinality = Arc::new(Cardinality::new(limits));
+        Databases { by_name: RwLock::default(), naming: Box::new(naming), cardinality }
     }
 
-    /// The database of this name; made where there is none.
+    /// What all of them have, and may have.
+    pub fn cardinality(&self) -> &Cardinality {
+        &self.cardinality
+    }
+
+    /// The database of this name; made where there is none, unless there are as many as there may be. Clients that are
+    /// quick may pass that limit by one each.
+    pub fn get_or_admit(&self, name: &str) -> Option<Arc<Database>> {
+        {
+            let by_name = self.by_name.read();
+            if let Some(database) = by_name.get(name) {
+                return Some(database.clone());
+            }
+            if by_name.len() as u64 >= self.cardinality.limits.databases_max {
+                return None;
+            }
+        }
+        Some(self.get_or_create(name))
+    }
+
+    /// The database of this name; made where there is none, whatever the limits.
     pub fn get_or_create(&self, name: &str) -> Arc<Database> {
         if let Some(database) = self.by_name.read().get(name) {
             return database.clone();
@@ -75,11 +118,16 @@ impl Databases {
             Arc::new(Database {
                 name: name.into(),
                 naming: (self.naming)(name),
-                index: RwLock::default(),
+                index: RwLock::new(Index::new(self.cardinality.clone())),
                 held: Held::default(),
             })
         };
         by_name.entry(name.into()).or_insert_with(create).clone()
+    }
+
+    /// The database of this name, where there is one.
+    pub fn get(&self, name: &str) -> Option<Arc<Database>> {
+        self.by_name.read().get(name).cloned()
     }
 
     /// All databases in order of their names.

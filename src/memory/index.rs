@@ -1,12 +1,15 @@
 //! Finds rows: by what a line calls them, and by labels.
 
+mod admission;
+
+use super::cardinality::{Cardinality, Counts};
 use super::row::Row;
 use super::schema::{Field, Schema};
 use crate::codec::lines::FIELDS_MAX;
 use crate::series::postings::{LabelIndex, name_literals, name_passes, select_sets};
-use crate::series::{Labels, METRIC_NAME, Matcher};
+use crate::series::{Gathering, Labels, METRIC_NAME, Matcher};
 use hashbrown::{HashMap, HashTable};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
@@ -30,6 +33,7 @@ pub struct Index {
     metrics: HashMap<Arc<str>, Vec<(u32, u16)>>,
     /// Label name to value to rows.
     labels: HashMap<Box<str>, HashMap<Box<str>, RoaringBitmap>>,
+    counts: Counts,
 }
 
 /// A hash in halves, so that it needs no alignment of 16.
@@ -42,6 +46,7 @@ struct Slot {
 }
 
 /// A row to be found or made.
+#[derive(Clone, Copy)]
 pub struct NewRow<'a> {
     /// The measurement, unescaped.
     pub measurement: &'a str,
@@ -49,6 +54,23 @@ pub struct NewRow<'a> {
     pub labels: &'a Labels,
     /// The fields that the line has, in its order.
     pub fields: &'a [Field],
+    /// What finds the row among all.
+    own: KeyHash,
+}
+
+impl<'a> NewRow<'a> {
+    /// The row of a measurement, unescaped, with these labels, of which a line has these fields.
+    pub fn new(measurement: &'a str, labels: &'a Labels, fields: &'a [Field]) -> Self {
+        NewRow { measurement, labels, fields, own: own_key(measurement, labels) }
+    }
+
+    /// The same row, of which a line has these fields.
+    pub fn with_fields<'b>(&self, fields: &'b [Field]) -> NewRow<'b>
+    where
+        'a: 'b,
+    {
+        NewRow { fields, ..*self }
+    }
 }
 
 /// By schema, the metrics of its fields.
@@ -71,10 +93,20 @@ pub fn hash_key(raw: &[u8]) -> (u64, u64) {
 }
 
 impl Index {
+    /// No row yet; what comes is counted in `cardinality`, and held against its limits by [`Self::admit`].
+    pub fn new(cardinality: Arc<Cardinality>) -> Self {
+        Index { counts: Counts::new(cardinality), ..Index::default() }
+    }
+
     /// The number of the row that a line calls `key`.
     #[inline]
     pub fn find(&self, key: KeyHash) -> Option<u32> {
         self.known.find(key.0, |(known, _)| *known == key).map(|(_, row)| *row)
+    }
+
+    /// The number of the row with the measurement and the labels of `new`.
+    pub fn find_row(&self, new: &NewRow<'_>) -> Option<u32> {
+        self.find(new.own)
     }
 
     /// A row and its fields. The number must come from [`Self::find`] or [`Self::define`] under the same lock.
@@ -84,14 +116,14 @@ impl Index {
     }
 
     /// Finds or makes a row, gives it the fields it does not have yet, and remembers that a line calls it `key`.
-    /// `None` where the row would come to more than [`FIELDS_MAX`] fields.
+    /// `None` where the row would come to more than [`FIELDS_MAX`] fields. Asks no limit on cardinality.
     pub fn define(&mut self, key: Option<KeyHash>, new: &NewRow<'_>) -> Option<u32> {
-        let own = own_key(new.measurement, new.labels);
+        let own = new.own;
         let has = self.find(own).map_or(0, |id| self.row(id).1.spellings.len());
         if has + new.fields.len() > FIELDS_MAX {
             return None;
         }
-        let id = self.find(own).unwrap_or_else(|| self.insert(own, new));
+        let id = self.find(own).unwrap_or_else(|| self.insert(new));
         self.add_fields(id, new);
         let known = key.is_some_and(|key| self.find(key) == Some(id));
         let slot = self.rows[id as usize].as_mut().expect("found or inserted above");
@@ -105,7 +137,7 @@ impl Index {
         Some(id)
     }
 
-    fn insert(&mut self, own: KeyHash, new: &NewRow<'_>) -> u32 {
+    fn insert(&mut self, new: &NewRow<'_>) -> u32 {
         let id = self.free.pop().unwrap_or(self.rows.len() as u32);
         for (name, value) in new.labels {
             let values = match self.labels.get_mut(name) {
@@ -118,14 +150,16 @@ impl Index {
             };
         }
         let schema = self.schema(new.measurement, new.fields.to_vec());
-        self.schemas[schema as usize].rows.insert(id);
+        let made = &mut self.schemas[schema as usize];
+        made.rows.insert(id);
+        self.counts.add(&made.measurement, made.counted());
         let row = Arc::new(Row::new(id, new.labels.clone()));
         let slot = Some(Slot { row, schema, spellings: 0 });
         match self.rows.get_mut(id as usize) {
             Some(place) => *place = slot,
             None => self.rows.push(slot),
         }
-        self.known.insert_unique(own.0, (own, id), |(key, _)| key.0);
+        self.known.insert_unique(new.own.0, (new.own, id), |(key, _)| key.0);
         id
     }
 
@@ -148,8 +182,12 @@ impl Index {
             }
         }
         let after = self.schema(new.measurement, spelled);
-        self.schemas[before as usize].rows.remove(id);
-        self.schemas[after as usize].rows.insert(id);
+        let left = &mut self.schemas[before as usize];
+        left.rows.remove(id);
+        let had = left.counted();
+        let joined = &mut self.schemas[after as usize];
+        joined.rows.insert(id);
+        self.counts.add(&joined.measurement, joined.counted() - had);
         self.rows[id as usize].as_mut().expect("looked up above").schema = after;
     }
 
@@ -233,7 +271,9 @@ impl Index {
                     self.labels.remove(name);
                 }
             }
-            self.schemas[slot.schema as usize].rows.remove(id);
+            let schema = &mut self.schemas[slot.schema as usize];
+            schema.rows.remove(id);
+            self.counts.remove(&schema.measurement, schema.counted());
             self.free.push(id);
             gone.insert(id);
         }
@@ -261,6 +301,22 @@ impl Index {
         found
     }
 
+    /// Shows the name and the labels of each series that passes the matchers to `see`, until that says to stop.
+    pub fn each_series(&self, matchers: &[Matcher], mut see: impl FnMut(&str, &Labels) -> bool) {
+        let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| select_sets(self, matchers));
+        for metric in self.metrics_passing(matchers) {
+            for (schema, _) in &self.metrics[metric] {
+                let rows = &self.schemas[*schema as usize].rows;
+                let passing = sets.as_ref().map(|sets| rows & sets);
+                for id in passing.as_ref().unwrap_or(rows) {
+                    if !see(metric, &self.row(id).0.labels) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     /// Metric names that pass the matchers on names.
     fn metrics_passing(&self, matchers: &[Matcher]) -> Vec<&Arc<str>> {
         match name_literals(matchers) {
@@ -277,45 +333,60 @@ impl Index {
     }
 
     /// Adds the names of the labels that series passing the matchers have.
-    pub fn label_names(&self, matchers: &[Matcher], into: &mut BTreeSet<String>) {
+    pub fn label_names(&self, matchers: &[Matcher], into: &mut Gathering<'_>) {
         let rows = self.rows_with_metric(matchers);
-        if !rows.is_empty() {
-            into.insert(METRIC_NAME.to_string());
+        if rows.as_ref().map_or(!self.is_empty(), |rows| !rows.is_empty()) {
+            into.add(METRIC_NAME);
         }
         for (name, values) in &self.labels {
-            if !into.contains(&**name) && values.values().any(|carry| !carry.is_disjoint(&rows)) {
-                into.insert(name.to_string());
+            if into.is_over() {
+                return;
+            }
+            if !into.has(name) && values.values().any(|carry| is_among(carry, rows.as_ref())) {
+                into.add(name);
             }
         }
     }
 
     /// Adds the values that `label` has in series passing the matchers.
-    pub fn label_values(&self, label: &str, matchers: &[Matcher], into: &mut BTreeSet<String>) {
+    pub fn label_values(&self, label: &str, matchers: &[Matcher], into: &mut Gathering<'_>) {
         if label == METRIC_NAME {
-            let sets = select_sets(self, matchers);
+            let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| select_sets(self, matchers));
             for metric in self.metrics_passing(matchers) {
+                if into.is_over() {
+                    return;
+                }
                 let feeds = &self.metrics[metric];
-                if feeds.iter().any(|(schema, _)| !self.schemas[*schema as usize].rows.is_disjoint(&sets)) {
-                    into.insert(metric.to_string());
+                if feeds.iter().any(|(schema, _)| is_among(&self.schemas[*schema as usize].rows, sets.as_ref())) {
+                    into.add(metric);
                 }
             }
         } else if let Some(values) = self.labels.get(label) {
             let rows = self.rows_with_metric(matchers);
-            into.extend(
-                values.iter().filter(|(_, carry)| !carry.is_disjoint(&rows)).map(|(value, _)| value.to_string()),
-            );
+            for (value, carry) in values {
+                if into.is_over() {
+                    return;
+                }
+                if is_among(carry, rows.as_ref()) {
+                    into.add(value);
+                }
+            }
         }
     }
 
-    /// The rows that have a series passing the matchers.
-    fn rows_with_metric(&self, matchers: &[Matcher]) -> RoaringBitmap {
-        let mut rows = RoaringBitmap::new();
-        for metric in self.metrics_passing(matchers) {
-            for (schema, _) in &self.metrics[metric] {
-                rows |= &self.schemas[*schema as usize].rows;
-            }
+    /// The rows that have a series passing the matchers; `None` for all of them, where there is no matcher.
+    fn rows_with_metric(&self, matchers: &[Matcher]) -> Option<RoaringBitmap> {
+        let (by_name, by_label) = matchers.iter().partition::<Vec<_>, _>(|m| m.name() == METRIC_NAME);
+        let named = (!by_name.is_empty()).then(|| {
+            let feeds = self.metrics_passing(matchers).into_iter().flat_map(|metric| &self.metrics[metric]);
+            let schemas: BTreeSet<u32> = feeds.map(|(schema, _)| *schema).collect();
+            schemas.iter().map(|schema| &self.schemas[*schema as usize].rows).union()
+        });
+        match (named, by_label.is_empty()) {
+            (named, true) => named,
+            (None, false) => Some(select_sets(self, matchers)),
+            (Some(named), false) => Some(named & select_sets(self, matchers)),
         }
-        rows & select_sets(self, matchers)
     }
 
     /// Distinct values of each label.
@@ -329,6 +400,11 @@ impl Index {
             (&**metric, feeds.iter().map(|(schema, _)| self.schemas[*schema as usize].rows.len()).sum())
         })
     }
+}
+
+/// Whether any of `rows` is among those that are looked for; `None` looks for all.
+fn is_among(rows: &RoaringBitmap, wanted: Option<&RoaringBitmap>) -> bool {
+    wanted.map_or(!rows.is_empty(), |wanted| !rows.is_disjoint(wanted))
 }
 
 /// The hash of a row's own key, which no client can write: what it is called starts with a zero byte.
@@ -369,7 +445,8 @@ mod tests {
     }
 
     fn define(index: &mut Index, raw: &str, labels: &Labels, names: &[&str]) -> u32 {
-        let new = NewRow { measurement: "cpu", labels, fields: &fields(names) };
+        let fields = fields(names);
+        let new = NewRow::new("cpu", labels, &fields);
         index.define(Some(hash_key(raw.as_bytes())), &new).unwrap()
     }
 
@@ -409,9 +486,9 @@ mod tests {
         );
         assert_eq!(series(&[Matcher::equal("dc", "eu")]).len(), 3);
         let values = |label: &str, m: &[Matcher]| {
-            let mut into = BTreeSet::new();
+            let mut into = Gathering::new(usize::MAX, &|| false);
             index.label_values(label, m, &mut into);
-            into.into_iter().collect::<Vec<_>>()
+            into.finish().unwrap()
         };
         assert_eq!(values("host", &[Matcher::equal(METRIC_NAME, "cpu_idle")]), ["a", "c"]);
         assert_eq!(values(METRIC_NAME, &[Matcher::equal("host", "b")]), ["cpu_user"]);

@@ -3,11 +3,13 @@
 //! A database has an [`Index`]; its rows hold what was written since the last seal. Only the apply thread writes
 //! samples, in the order of the log; a seal takes finished chunks out; queries copy what they need.
 
+mod cardinality;
 mod database;
 mod index;
 mod row;
 mod schema;
 
+pub use cardinality::{Cardinality, CardinalityLimits, Exceeded};
 pub use database::{Database, Databases, Held};
 pub use index::{Index, KeyHash, NewRow, SchemaMetrics, Selected, hash_key};
 pub use row::{Closed, Growth, LogMark, Row};

@@ -27,6 +27,11 @@ pub struct Field {
 }
 
 impl Schema {
+    /// What a row with these fields counts as, in series: it takes memory without a field too.
+    pub(super) fn counted(&self) -> u64 {
+        self.fields.len().max(1) as u64
+    }
+
     /// The index of the field written as `raw`. `hint` is where it most likely is: a line has its fields in the order
     /// of the line before. Give the returned position plus one as the hint for the next field.
     #[inline]

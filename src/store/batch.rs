@@ -9,6 +9,7 @@ use crate::codec::varint::{self, Cursor};
 use crate::memory::{Database, Databases, Field, Growth, NewRow, Row};
 use crate::series::Labels;
 use crate::wal::{Dictionary, Entry};
+use hashbrown::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -52,11 +53,13 @@ impl Batch {
     /// Takes the lines into memory.
     pub(super) fn apply(&self, generation: u64) {
         let (mut reader, mut values) = (LineReader::new(self.lines.bytes()), Vec::new());
-        let mut grown = Growth::default();
+        let (mut grown, mut newest) = (Growth::default(), i64::MIN);
         for BatchRow { row, .. } in &self.rows {
             let Some(time) = reader.next(&mut values) else { break };
+            newest = newest.max(time);
             grown += row.append(generation, time, &values);
         }
+        self.database.held.saw(newest);
         assert!(reader.is_empty(), "BUG: a batch holds lines that cannot be read back");
         self.database.held.add(self.lines.samples() as i64, grown);
     }
@@ -116,8 +119,9 @@ impl Entry for Batch {
 #[derive(Default)]
 pub(super) struct Replay {
     generation: Option<u64>,
-    /// By a row's number in this generation's log.
-    rows: Vec<Option<LoggedRow>>,
+    /// By a row's number in this generation's log. A log numbers its rows 0, 1, 2 …, but a damaged one may hold any
+    /// number: a map is as large as what was read, whatever that says.
+    rows: HashMap<usize, LoggedRow>,
     /// Samples taken into memory.
     pub samples: u64,
     /// Records, or lines of them, that could not be applied: what defined their rows was lost to damage.
@@ -161,7 +165,7 @@ impl Replay {
             let id = refs.read_signed().and_then(|step| expected.checked_add(step));
             let (Some(id), Some(time)) = (id, lines.next(&mut values)) else { break };
             expected = id.saturating_add(1);
-            let row = usize::try_from(id).ok().and_then(|id| self.rows.get(id)?.as_ref());
+            let row = usize::try_from(id).ok().and_then(|id| self.rows.get(&id));
             let known = row.filter(|row| values.iter().all(|(field, _)| usize::from(*field) < row.fields.len()));
             let Some(row) = known else {
                 self.orphans += 1;
@@ -171,6 +175,7 @@ impl Replay {
                 *field = row.fields[usize::from(*field)];
             }
             samples += values.len() as u64;
+            database.held.saw(time);
             grown += row.row.append(generation, time, &values);
             debug_assert_eq!(row.database.name, database.name);
         }
@@ -189,21 +194,15 @@ impl Replay {
             fields.push(Field { raw: cursor.read_bytes()?.into(), metric: cursor.read_str()?.into() });
         }
         let mut index = database.index.write();
-        let number = index.define(None, &NewRow { measurement, labels: &labels, fields: &fields })?;
+        let number = index.define(None, &NewRow::new(measurement, &labels, &fields))?;
         let (row, schema) = index.row(number);
         let numbers = fields.iter().map(|field| schema.find(&field.raw, 0).map(|(field, _)| field));
         let numbers: Vec<u16> = numbers.collect::<Option<_>>()?;
-        // A log names its rows 0, 1, 2 …; damage may have taken some of the names.
-        if id > self.rows.len() + (1 << 24) {
-            return None;
-        }
-        if id >= self.rows.len() {
-            self.rows.resize_with(id + 1, || None);
-        }
-        match &mut self.rows[id] {
+        match self.rows.get_mut(&id) {
             Some(known) if from > 0 && known.fields.len() == from => known.fields.extend(numbers),
-            place if from == 0 => {
-                *place = Some(LoggedRow { database: database.clone(), row: row.clone(), fields: numbers });
+            _ if from == 0 => {
+                let known = LoggedRow { database: database.clone(), row: row.clone(), fields: numbers };
+                self.rows.insert(id, known);
             }
             _ => return None,
         }

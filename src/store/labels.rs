@@ -1,96 +1,152 @@
-//! Answers about labels, straight from the indexes: no chunk is read.
+//! Answers about labels, straight from the indexes: no chunk is read, and label sets are built for the series that are
+//! answered with, no others.
 
-use super::Reader;
-use crate::disk::FileIndex;
-use crate::promql::{Source, SourceError};
-use crate::series::{Labels, METRIC_NAME, Matcher};
+use super::{Reader, Stopped};
+use crate::disk::{ChunkFile, DiskError, FileIndex};
+use crate::memory::Index;
+use crate::promql::SourceError;
+use crate::series::{Gathering, Labels, METRIC_NAME, Matcher};
 use roaring::RoaringBitmap;
 use std::collections::BTreeSet;
+use std::hash::Hash;
 
-/// An answer and the sentences about what is missing from it.
-pub type Answer<T> = Result<(T, Vec<String>), SourceError>;
+/// An answer, sorted, and the sentences about what is missing from it.
+pub type Answer<T> = Result<(Vec<T>, Vec<String>), SourceError>;
+
+/// A question about labels.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// A series counts where all matchers of at least one list pass; where there is no list, every series does.
+    pub selectors: &'a [Vec<Matcher>],
+    /// From here on, milliseconds since the Unix epoch. Times are those of files and rows, not of single samples: a
+    /// series may be answered with whose samples lie beside the range.
+    pub start: i64,
+    /// Up to here, this millisecond included.
+    pub end: i64,
+    /// Once this many results are found, the search stops. Which ones they are is not defined.
+    pub enough: usize,
+}
 
 impl Reader {
-    /// The label sets of the series that pass one of the lists of matchers, sorted.
-    pub fn series(&self, selectors: &[Vec<Matcher>], start: i64, end: i64) -> Answer<BTreeSet<Labels>> {
-        let (mut found, mut warnings) = (BTreeSet::new(), Vec::new());
-        for matchers in selectors {
-            let selection = self.select(matchers, start, end)?;
-            found.extend((0..selection.len()).map(|at| selection.labels(at)));
-            warnings.extend(selection.warnings());
+    /// The label sets of the series.
+    pub fn series(&self, question: &Question<'_>) -> Answer<Labels> {
+        self.search(
+            question,
+            |memory, matchers, into| {
+                memory.each_series(matchers, |metric, labels| {
+                    into.take(labels.with(METRIC_NAME, metric));
+                    !into.is_over()
+                });
+            },
+            |file, matchers, into| {
+                let selection = file.select(matchers, question.start, question.end)?;
+                file.with_index(|index| {
+                    for series in &selection.series {
+                        if into.is_over() {
+                            return;
+                        }
+                        into.take(index.set(series.set).with(METRIC_NAME, index.metric(series.metric as usize)));
+                    }
+                })
+            },
+        )
+    }
+
+    /// The names of the series' labels.
+    pub fn label_names(&self, question: &Question<'_>) -> Answer<String> {
+        self.gather(
+            question,
+            |memory, matchers, into| memory.label_names(matchers, into),
+            |file, sets, into| file.label_names(sets, into),
+        )
+    }
+
+    /// The values that the series have for `label`.
+    pub fn label_values(&self, label: &str, question: &Question<'_>) -> Answer<String> {
+        if label == METRIC_NAME {
+            return self.metric_names(question);
         }
-        Ok((found, warnings))
+        self.gather(
+            question,
+            |memory, matchers, into| memory.label_values(label, matchers, into),
+            |file, sets, into| file.label_values(label, sets, into),
+        )
     }
 
-    /// The names of labels of series that pass one of the lists of matchers (all series, where there is none).
-    pub fn label_names(&self, selectors: &[Vec<Matcher>], start: i64, end: i64) -> Answer<BTreeSet<String>> {
-        let mut names = BTreeSet::new();
-        let warnings = self.each_index(selectors, start, end, |index, matchers| match index {
-            Either::Memory(memory) => memory.label_names(matchers, &mut names),
-            Either::File(index, sets) => index.label_names(sets, &mut names),
-        })?;
-        Ok((names, warnings))
+    /// The names of the series' metrics. Which metrics a label set has is known to the entries of a file only.
+    fn metric_names(&self, question: &Question<'_>) -> Answer<String> {
+        let by_label = |matchers: &[Matcher]| matchers.iter().any(|matcher| matcher.name() != METRIC_NAME);
+        self.search(
+            question,
+            |memory, matchers, into| memory.label_values(METRIC_NAME, matchers, into),
+            |file, matchers, into| {
+                let metrics = if by_label(matchers) {
+                    let selection = file.select(matchers, question.start, question.end)?;
+                    let mut metrics: Vec<usize> =
+                        selection.series.iter().map(|series| series.metric as usize).collect();
+                    metrics.dedup(); // they come in order
+                    metrics
+                } else {
+                    file.with_index(|index| index.metrics_passing(matchers))?
+                };
+                file.with_index(|index| metrics.iter().for_each(|metric| into.add(index.metric(*metric))))
+            },
+        )
     }
 
-    /// The values of a label in series that pass one of the lists of matchers (all series, where there is none).
-    pub fn label_values(
+    /// [`Self::search`] with the label sets of a file that pass; `None` where all do.
+    fn gather(
         &self,
-        label: &str,
-        selectors: &[Vec<Matcher>],
-        start: i64,
-        end: i64,
-    ) -> Answer<BTreeSet<String>> {
-        let mut values = BTreeSet::new();
-        if label == METRIC_NAME && selectors.iter().any(|s| s.iter().any(|m| m.name() != METRIC_NAME)) {
-            // Which metrics a label set has is known to the entries only.
-            let (series, warnings) = self.series(selectors, start, end)?;
-            return Ok((series.iter().map(|labels| labels.metric_name().to_string()).collect(), warnings));
-        }
-        let warnings = self.each_index(selectors, start, end, |index, matchers| match index {
-            Either::Memory(memory) => memory.label_values(label, matchers, &mut values),
-            Either::File(index, _) if label == METRIC_NAME => {
-                let passing = index.metrics_passing(matchers);
-                values.extend(passing.into_iter().map(|metric| index.metric(metric).to_string()));
+        question: &Question<'_>,
+        in_memory: impl Fn(&Index, &[Matcher], &mut Gathering<'_>),
+        in_file: impl Fn(&FileIndex, Option<&RoaringBitmap>, &mut Gathering<'_>),
+    ) -> Answer<String> {
+        self.search(question, in_memory, |file, matchers, into| {
+            let sets = match matchers {
+                [] => None,
+                _ => Some(file.sets_passing(matchers, question.start, question.end)?),
+            };
+            match sets.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                true => Ok(()),
+                false => file.with_index(|index| in_file(index, sets.as_ref(), into)),
             }
-            Either::File(index, sets) => index.label_values(label, sets, &mut values),
-        })?;
-        Ok((values, warnings))
+        })
     }
 
-    /// Shows each index that may have series which pass to `each`: a file's with the label sets that do.
-    fn each_index(
+    /// Goes through files and memory of every database in question, until there is enough.
+    fn search<T: Eq + Hash + Ord>(
         &self,
-        selectors: &[Vec<Matcher>],
-        start: i64,
-        end: i64,
-        mut each: impl FnMut(Either<'_>, &[Matcher]),
-    ) -> Result<Vec<String>, SourceError> {
+        question: &Question<'_>,
+        in_memory: impl Fn(&Index, &[Matcher], &mut Gathering<'_, T>),
+        in_file: impl Fn(&ChunkFile, &[Matcher], &mut Gathering<'_, T>) -> Result<(), DiskError>,
+    ) -> Answer<T> {
+        let Question { selectors, start, end, enough } = *question;
+        let stop = || self.is_stopped();
+        let (mut into, mut warnings) = (Gathering::new(enough, &stop), BTreeSet::new());
         let all = [Vec::new()];
-        let mut warnings = Vec::new();
         for matchers in if selectors.is_empty() { &all } else { selectors } {
             for database in self.databases(matchers) {
                 warnings.extend(self.lost(&database, start, end));
                 for (partition, file) in self.files(&database, start, end) {
-                    let shown = file.sets_passing(matchers, start, end).and_then(|sets| {
-                        file.with_index(|index| {
-                            if !sets.is_empty() {
-                                each(Either::File(index, &sets), matchers);
-                            }
-                        })
+                    self.go_on()?;
+                    let looked = file.info().and_then(|info| {
+                        let beside = info.times.0 > end || info.times.1 < start;
+                        if beside || into.is_over() { Ok(()) } else { in_file(&file, matchers, &mut into) }
                     });
-                    if let Err(error) = shown {
-                        warnings.push(self.damaged(&partition, &file, error)?);
+                    if let Err(error) = looked {
+                        warnings.insert(self.damaged(&partition, &file, error)?);
                     }
                 }
-                let memory = self.store.databases.get_or_create(&database);
-                each(Either::Memory(&memory.index.read()), matchers);
+                self.go_on()?;
+                if !into.is_over() {
+                    let memory = self.store.databases.get_or_create(&database);
+                    in_memory(&memory.index.read(), matchers, &mut into);
+                }
             }
         }
-        Ok(warnings)
+        match into.finish() {
+            Some(found) => Ok((found, warnings.into_iter().collect())),
+            None => Err(SourceError(Box::new(Stopped))),
+        }
     }
-}
-
-enum Either<'a> {
-    Memory(&'a crate::memory::Index),
-    File(&'a FileIndex, &'a RoaringBitmap),
 }

@@ -4,7 +4,6 @@ use super::{Store, StoreError};
 use crate::disk::{ChunkFile, Partition, merge, plan_merge};
 use crate::series::{PARTITION_MS, partition_of};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a round of maintenance did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +28,25 @@ impl Store {
     fn memory_horizon(&self, database: &str) -> i64 {
         let window = self.config.database(database).retention.memory;
         self.clock.now_ms().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Samples before this time need not be kept: they are older than `retention.disk`, counted from now or, where that
+    /// is earlier, from the newest sample of the database. So a clock that is wrong takes nothing away, and a database
+    /// that nobody writes to keeps its last.
+    pub(super) fn disk_horizon(&self, database: &str) -> i64 {
+        let keep = self.config.database(database).retention.disk;
+        if keep.is_zero() {
+            return i64::MIN;
+        }
+        let now = self.time.earliest();
+        let newest = self.newest(database).map_or(now, |newest| newest.min(now));
+        newest.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// About when the newest sample of a database was taken, and not later: of files only the day is known.
+    fn newest(&self, database: &str) -> Option<i64> {
+        let in_memory = self.databases.get(database).and_then(|database| database.held.newest());
+        in_memory.max(self.partitions.newest_day(database).map(|day| day.saturating_mul(PARTITION_MS)))
     }
 
     /// Does what is due: expiry first, since it frees space. `keep_on` is asked often, and a merge ends where it says no.
@@ -174,12 +192,9 @@ impl Store {
     fn expire(&self, done: &mut Maintained) -> Result<(), StoreError> {
         // A seal must not publish into a partition that goes.
         let _no_seal = self.sealing.lock();
-        let now = self.clock.now_ms();
         for partition in self.partitions.all() {
-            let keep = self.config.database(&partition.database).retention.disk;
-            let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
             let end = (partition.day + 1).saturating_mul(PARTITION_MS);
-            if keep != Duration::ZERO && end <= now.saturating_sub(keep_ms) {
+            if end <= self.disk_horizon(&partition.database) {
                 self.drop_partition(&partition, done)?;
             }
         }
@@ -189,7 +204,7 @@ impl Store {
             let bytes = |p: &Arc<Partition>| p.files().iter().map(|file| file.bytes()).sum::<u64>();
             let mut total = self.wal.stats(&self.clock).bytes + partitions.iter().map(bytes).sum::<u64>();
             // The newest day stays, however long the log is: a seal shortens that.
-            let newest = partitions.last().map_or(0, |partition| partition.day).min(partition_of(now));
+            let newest = partitions.last().map_or(0, |partition| partition.day).min(partition_of(self.time.earliest()));
             for partition in partitions.iter().filter(|partition| partition.day < newest) {
                 if total <= self.config.disk.max_bytes {
                     break;

@@ -16,9 +16,17 @@ use std::sync::Arc;
 /// A view of the store for one query.
 pub struct Reader {
     pub(super) store: Arc<Store>,
-    database: Option<String>,
+    /// `None` stands for all.
+    only: Option<Vec<String>>,
+    /// Asked now and then: whether nobody waits for the answer any more.
+    stop: Box<dyn Fn() -> bool + Send + Sync>,
     _pin: Arc<Pin>,
 }
+
+/// A reader stopped, since it was told that nobody waits for the answer any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the search was stopped")]
+pub struct Stopped;
 
 /// The series that a selector found, in every tier.
 struct Found<'r> {
@@ -48,9 +56,24 @@ enum Part {
 }
 
 impl Reader {
-    pub(super) fn new(store: Arc<Store>, database: Option<String>) -> Self {
+    pub(super) fn new(store: Arc<Store>, only: Option<Vec<String>>) -> Self {
         let pin = store.pin.lock().clone();
-        Reader { store, database, _pin: pin }
+        Reader { store, only, stop: Box::new(|| false), _pin: pin }
+    }
+
+    /// Gives up with [`Stopped`] once `stop` says so. It is asked between files, and now and then within them.
+    pub fn until(self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Reader { stop: Box::new(stop), ..self }
+    }
+
+    /// Whether nobody waits any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        (self.stop)()
+    }
+
+    /// Fails where nobody waits any more.
+    pub(super) fn go_on(&self) -> Result<(), SourceError> {
+        if self.is_stopped() { Err(SourceError(Box::new(Stopped))) } else { Ok(()) }
     }
 
     /// The databases that can have series which pass the matchers.
@@ -59,7 +82,7 @@ impl Reader {
         let mut names: BTreeSet<Arc<str>> = store.databases.all().iter().map(|d| d.name.clone()).collect();
         names.extend(store.partitions.databases());
         names.retain(|name| {
-            self.database.as_ref().is_none_or(|only| **only == **name)
+            self.only.as_ref().is_none_or(|only| only.iter().any(|one| **one == **name))
                 && (!store.config.database(name).naming.db_label
                     || matchers.iter().filter(|m| m.name() == DATABASE_LABEL).all(|m| m.matches(name)))
         });
@@ -157,6 +180,7 @@ impl Source for Reader {
         for database in self.databases(matchers) {
             missing.extend(self.lost(&database, start, end));
             for (partition, file) in self.files(&database, start, end) {
+                self.go_on()?;
                 let selected = file.select(matchers, start, end).and_then(|selection| {
                     file.with_index(|index| {
                         let mut last = (u32::MAX, 0);
@@ -178,6 +202,7 @@ impl Source for Reader {
                     }
                 }
             }
+            self.go_on()?;
             let memory = self.store.databases.get_or_create(&database);
             for selected in memory.index.read().select(matchers) {
                 let metric = joiner.metric(&selected.metric);

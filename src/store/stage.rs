@@ -6,7 +6,8 @@
 use super::batch::{Batch, BatchRow};
 use crate::codec::lines::FIELDS_MAX;
 use crate::lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
-use crate::memory::{Database, Field, Index, KeyHash, NewRow, hash_key};
+use crate::memory::{Database, Exceeded, Field, Index, KeyHash, NewRow, hash_key};
+use crate::series::{Labels, METRIC_NAME};
 use parking_lot::RwLockWriteGuard;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -123,6 +124,39 @@ impl Stage {
         }
     }
 
+    /// Takes a sample of a series that is named by its labels, as sources that do not speak line protocol have them.
+    /// Any value may stand, NaN and staleness markers too. Counts as a line; `number` is what a refusal calls it.
+    pub fn add_sample(&mut self, labels: &Labels, time: i64, value: f64, number: u64) {
+        let Terms { earliest, latest, .. } = self.terms;
+        if !(earliest..=latest).contains(&time) {
+            return self.refuse(number, self.untimely(time));
+        }
+        let metric = labels.metric_name();
+        let row_labels = labels.without(|name| name == METRIC_NAME);
+        let fields = [Field { raw: metric.as_bytes().into(), metric: metric.into() }];
+        let new = NewRow::new("", &row_labels, &fields);
+        let database = self.database.clone();
+        let resolved = |index: &Index, id: u32| {
+            let (row, schema) = index.row(id);
+            let (field, _) = schema.find(metric.as_bytes(), 0)?;
+            Some((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, field))
+        };
+        let known = |index: &Index| resolved(index, index.find_row(&new)?);
+        let make = || {
+            self.admit(&database.index.read(), &[new])?;
+            let mut index = database.index.write();
+            self.admit(&index, &[new])?;
+            index.define(None, &new).and_then(|id| resolved(&index, id)).ok_or_else(too_many_row_fields)
+        };
+        let found = known(&database.index.read());
+        let (row, field) = match found.map_or_else(make, Ok) {
+            Ok(found) => found,
+            Err(refused) => return self.refuse(number, refused),
+        };
+        self.batch.push(row, time, &[(field, value)]);
+        self.report.lines += 1;
+    }
+
     /// What was taken and what was not.
     pub fn finish(mut self) -> (Batch, Report) {
         self.report.samples = self.batch.samples() as u64;
@@ -195,12 +229,17 @@ impl Stage {
         let (naming, limits) = (&self.database.naming, &self.terms.limits);
         let key = line.key.parse(limits)?;
         let tags = || key.tags.iter().map(|(name, value)| (&**name, &**value));
-        let labels = |info: Option<&str>| {
+        let labels_with = |info: Option<&str>| {
             naming.labels(&self.database.name, tags(), info).map_err(|label| Refused::Store {
                 reason: "duplicate_label",
                 message: format!("two tags both become the label `{label}`: leave one out or rename it"),
             })
         };
+        let labels = labels_with(None)?;
+        let new = NewRow::new(&key.measurement, &labels, &[]);
+        let database = self.database.clone();
+        // A flood of new keys ends here: before their fields are looked at, and without the lock that readers wait for.
+        self.admit(&database.index.read(), &[new])?;
         let mut fields: Vec<Field> = Vec::new();
         let mut kept = Vec::new();
         for field in line.fields {
@@ -208,30 +247,44 @@ impl Stage {
             let raw: Box<[u8]> = field.name.raw().into();
             if let Value::String(text) = field.value {
                 if let Some(metric) = naming.info_metric(&key.measurement, &name) {
-                    let labels = labels(Some(&text.parse(limits)?))?;
-                    kept.push((info_key(line, &raw, text.raw()), labels, Field { raw, metric: metric.into() }));
+                    let labels = labels_with(Some(&text.parse(limits)?))?;
+                    let key = info_key(line, &raw, text.raw());
+                    // Rows without a measurement, as those of `add_sample`, spell their fields as metrics.
+                    kept.push((key, labels, Field { raw: metric.as_bytes().into(), metric: metric.into() }));
                 }
             } else if !fields.iter().any(|known| known.raw == raw) {
                 fields.push(Field { raw, metric: naming.metric(&key.measurement, &name).into() });
             }
         }
-        let labels = labels(None)?;
-        let too_many = || Refused::Store {
-            reason: "too_many_row_fields",
-            message: format!("the row would come to more than {FIELDS_MAX} different fields"),
-        };
-        let database = self.database.clone();
+        let mut needed = vec![new.with_fields(&fields)];
+        needed.extend(kept.iter().map(|(_, labels, field)| NewRow::new("", labels, std::slice::from_ref(field))));
+        self.admit(&database.index.read(), &needed)?; // a flood of new fields ends here
         let mut index = database.index.write();
-        let new = NewRow { measurement: &key.measurement, labels: &labels, fields: &fields };
-        let id = index.define(Some(hash_key(line.key.raw())), &new).ok_or_else(too_many)?;
+        self.admit(&index, &needed)?; // others may have been quicker
+        let id = index.define(Some(hash_key(line.key.raw())), &needed[0]).ok_or_else(too_many_row_fields)?;
         let mut rows = Vec::new();
-        for (key, labels, field) in &kept {
-            let new = NewRow { measurement: "", labels, fields: std::slice::from_ref(field) };
-            rows.push((*key, index.define(Some(*key), &new).ok_or_else(too_many)?));
+        for ((key, ..), new) in kept.iter().zip(&needed[1..]) {
+            rows.push((*key, index.define(Some(*key), new).ok_or_else(too_many_row_fields)?));
         }
         // Without a gap, so that no seal can come by and forget the row again.
         let index = RwLockWriteGuard::downgrade(index);
         self.take(&index, line, id, &rows).expect("BUG: a line is not known that was just defined")
+    }
+
+    /// Whether the limits on cardinality let a line make what it needs of these rows.
+    fn admit(&self, index: &Index, rows: &[NewRow<'_>]) -> Result<(), Refused> {
+        index.admit(rows).map_err(|exceeded| {
+            // Of a flood, only what the answer lists is put into words.
+            let listed = self.report.first.len() < self.terms.errors_listed_max;
+            let message = match rows.first().and_then(|row| index.widest(row.labels)) {
+                _ if !listed => String::new(),
+                Some((tag, values)) if !matches!(exceeded, Exceeded::TagValues { .. }) => {
+                    format!("{exceeded}; of its tags, `{tag}` has the most values, {values}")
+                }
+                _ => exceeded.to_string(),
+            };
+            Refused::Store { reason: exceeded.reason(), message }
+        })
     }
 
     /// Stores the string fields that a rule keeps, as `1` in a row of their own; counts the others. `None` where such a
@@ -261,15 +314,15 @@ impl Stage {
                 Ok(name) => name,
                 Err(error) => return Some(Err(error.into())),
             };
-            if naming.info_metric(&key.measurement, &name).is_none() {
+            let Some(metric) = naming.info_metric(&key.measurement, &name) else {
                 dropped += 1;
                 continue;
-            }
+            };
             let key = info_key(line, field.name.raw(), text.raw());
             let made = kept.iter().find(|(known, _)| *known == key).map(|(_, id)| *id);
             let id = made.or_else(|| index.find(key))?;
             let (row, schema) = index.row(id);
-            let (number, _) = schema.find(field.name.raw(), 0)?;
+            let (number, _) = schema.find(metric.as_bytes(), 0)?;
             rows.push((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, number));
         }
         self.report.strings_dropped += dropped;
@@ -325,6 +378,13 @@ impl Stage {
         if self.report.first.len() < self.terms.errors_listed_max {
             self.report.first.push(refusal);
         }
+    }
+}
+
+fn too_many_row_fields() -> Refused {
+    Refused::Store {
+        reason: "too_many_row_fields",
+        message: format!("the row would come to more than {FIELDS_MAX} different fields"),
     }
 }
 

@@ -235,6 +235,8 @@ pub struct QueryMetrics {
     pub running: IntGauge,
     /// Queries that wait for their turn.
     pub waiting: IntGauge,
+    /// Queries that took at least `query.slow`, each with a line in the log.
+    pub slow: IntCounter,
     /// Samples read.
     pub samples_read: IntCounter,
     ended: [[IntCounter; Outcome::ALL.len()]; Endpoint::ALL.len()],
@@ -252,6 +254,8 @@ impl QueryMetrics {
         QueryMetrics {
             running: register.gauge("sealine_queries_running", "Queries being evaluated."),
             waiting: register.gauge("sealine_queries_waiting", "Queries that wait for their turn."),
+            slow: register
+                .counter("sealine_slow_queries_total", "Queries that took at least query.slow, and are logged."),
             samples_read: register.counter("sealine_query_samples_read_total", "Samples read by queries."),
             ended: from_fn(|at| {
                 let endpoint = Endpoint::ALL[at].as_str();

@@ -60,6 +60,8 @@ label! {
         Timeout => "timeout",
         /// The token is missing or wrong.
         Forbidden => "forbidden",
+        /// `cardinality.max_databases`
+        TooManyDatabases => "too_many_databases",
         /// Too much to do, or shutting down.
         Unavailable => "unavailable",
     }

@@ -27,6 +27,7 @@ const METRICS: &[(&str, &str)] = &[
     ("sealine_seal_duration_seconds", "histogram"),
     ("sealine_seal_failures_total", "counter"),
     ("sealine_seals_total", "counter"),
+    ("sealine_slow_queries_total", "counter"),
     ("sealine_strings_dropped_total", "counter"),
     ("sealine_tcp_connections", "gauge"),
     ("sealine_tier_bytes", "gauge"),
