@@ -19,6 +19,8 @@ pub trait Vfs: Send + Sync {
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
     /// Creates a folder and those above it. Durable once the parents are synced.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Writes over bytes that are there, and makes them durable.
+    fn overwrite(&self, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Gives a file another name, replacing what had it. Durable once the folder is synced.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Unlinks a file.
@@ -108,6 +110,13 @@ impl Vfs for DiskVfs {
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         fs::create_dir_all(dir)
+    }
+
+    fn overwrite(&self, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        // Not for appending: a file that is open for that takes all bytes at its end, wherever they should go.
+        let file = fs::OpenOptions::new().write(true).open(path)?;
+        file.write_all_at(bytes, offset)?;
+        file.sync_data()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

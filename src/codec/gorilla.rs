@@ -268,7 +268,7 @@ pub enum ChunkError {
 /// Appends the samples of a chunk that lie in `start..=end` to `into`; of equal times the last one replaces the
 /// others. `into` must hold nothing later than the chunk's first sample.
 ///
-/// Errors: where `bytes` do not hold `count` samples in order. What was decoded until then stays in `into`.
+/// Errors: where `bytes` do not hold `count` samples in order, or go back behind what `into` holds. What was decoded until then stays in `into`.
 pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), ChunkError> {
     let mut decoder = StdDecoder::new(BitReader { bytes, at: 0 });
     let mut before = i64::MIN;
@@ -285,6 +285,7 @@ pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Sampl
         if time >= start {
             match into.times.last() {
                 Some(last) if *last == time => *into.values.last_mut().expect("as long as times") = point.get_value(),
+                Some(last) if *last > time => return Err(ChunkError::Disordered { at }),
                 _ => into.push(time, point.get_value()),
             }
         }

@@ -239,7 +239,7 @@ impl ChunkFile {
             if crc32c::crc32c(&bytes) != block.crc {
                 return Err(damaged("the checksum of a block of entries does not match"));
             }
-            parse_block(&bytes, &block, metric as u32, loaded.info, sets, (start, end), into)
+            parse_block(&bytes, &block, metric as u32, loaded, sets, (start, end), into)
                 .ok_or_else(|| damaged("a block of entries is not in the form of version 1"))?;
         }
         Ok(())
@@ -341,12 +341,12 @@ impl Drop for ChunkFile {
     }
 }
 
-/// Adds the series of one block. `None` where the bytes are not in the form.
+/// Adds the series of one block. `None` where the bytes are not in the form, or name a set that the file has not.
 fn parse_block(
     bytes: &[u8],
     block: &BlockRef,
     metric: u32,
-    info: FileInfo,
+    loaded: &Loaded,
     sets: Option<&RoaringBitmap>,
     (start, end): (i64, i64),
     into: &mut FileSelection,
@@ -354,15 +354,17 @@ fn parse_block(
     let mut cursor = Cursor::new(bytes);
     let (mut set, mut at) = (block.first_set, block.chunks_at);
     for _ in 0..block.series {
-        set = set.checked_add(u32::try_from(cursor.read()?).ok()?)?;
+        set = set
+            .checked_add(u32::try_from(cursor.read()?).ok()?)
+            .filter(|set| (*set as usize) < loaded.index.set_count())?;
         let wanted = sets.is_none_or(|sets| sets.contains(set));
         let first_chunk = into.chunks.len();
-        let mut before = info.partition.wrapping_mul(PARTITION_MS);
+        let mut before = loaded.info.partition.wrapping_mul(PARTITION_MS);
         for _ in 0..cursor.read()? {
             let (length, count) = (cursor.read_len()?, cursor.read_len()?);
             let first = before.wrapping_add(cursor.read_signed()?);
             let last = first.wrapping_add(cursor.read()? as i64);
-            let next = at.checked_add(length as u64 + 4).filter(|next| *next <= info.entries_at)?;
+            let next = at.checked_add(length as u64)?.checked_add(4).filter(|next| *next <= loaded.info.entries_at)?;
             if wanted && first <= end && last >= start {
                 into.chunks.push(ChunkRef { at, length, count, first, last });
             }

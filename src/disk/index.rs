@@ -3,9 +3,8 @@
 use super::format::SERIES_PER_BLOCK;
 use crate::codec::varint::Cursor;
 use crate::series::postings::{LabelIndex, name_literals, name_passes, select_sets};
-use crate::series::{Labels, METRIC_NAME, Matcher};
+use crate::series::{Gathering, Labels, METRIC_NAME, Matcher};
 use roaring::RoaringBitmap;
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// The index of one chunk file. Built only over bytes whose checksum matched.
@@ -78,7 +77,14 @@ impl FileIndex {
             cursor.take(usize::try_from(series.div_ceil(SERIES_PER_BLOCK as u64)).ok()?.checked_mul(BLOCK_BYTES)?)?;
         }
         cursor.is_empty().then_some(())?;
-        Some(FileIndex { database, labels, sets, hashes_at, metrics, blocks, bytes })
+        let index = FileIndex { database, labels, sets, hashes_at, metrics, blocks, bytes };
+        // Or blocks could share their entries, and reading the file would take more memory than the file.
+        let entries = (0..index.metrics.count).flat_map(|metric| {
+            let blocks = 0..index.block_count(metric);
+            blocks.map(|block| index.block(metric, block).entries_at).collect::<Vec<_>>()
+        });
+        entries.is_sorted().then_some(())?;
+        Some(index)
     }
 
     /// The database whose series these are.
@@ -171,27 +177,37 @@ impl FileIndex {
         select_sets(self, matchers)
     }
 
-    /// Adds the names of the labels that sets among `sets` have.
-    pub fn label_names(&self, sets: &RoaringBitmap, into: &mut BTreeSet<String>) {
+    /// Adds the names of the labels that sets among `sets` have; `None` stands for all sets.
+    pub fn label_names(&self, sets: Option<&RoaringBitmap>, into: &mut Gathering<'_>) {
         for table in &self.labels {
-            let carried = |value| self.postings(table, value).any(|set| sets.contains(set));
-            if !into.contains(&*table.name) && (0..table.values.count).any(carried) {
-                into.insert(table.name.to_string());
+            if into.is_over() {
+                return;
+            }
+            if !into.has(&table.name) && (0..table.values.count).any(|value| self.is_among(table, value, sets)) {
+                into.add(&table.name);
             }
         }
-        if !sets.is_empty() {
-            into.insert(METRIC_NAME.to_string());
+        if sets.map_or(self.sets.count > 0, |sets| !sets.is_empty()) {
+            into.add(METRIC_NAME);
         }
     }
 
-    /// Adds the values that `label` has in sets among `sets`.
-    pub fn label_values(&self, label: &str, sets: &RoaringBitmap, into: &mut BTreeSet<String>) {
+    /// Adds the values that `label` has in sets among `sets`; `None` stands for all sets.
+    pub fn label_values(&self, label: &str, sets: Option<&RoaringBitmap>, into: &mut Gathering<'_>) {
         let Some(table) = self.label(label) else { return };
         for value in 0..table.values.count {
-            if self.postings(table, value).any(|set| sets.contains(set)) {
-                into.insert(self.text(&table.values, value).to_string());
+            if into.is_over() {
+                return;
+            }
+            if self.is_among(table, value, sets) {
+                into.add(self.text(&table.values, value));
             }
         }
+    }
+
+    /// Whether a set among `sets` has this value.
+    fn is_among(&self, table: &LabelTable, value: usize, sets: Option<&RoaringBitmap>) -> bool {
+        sets.is_none_or(|sets| self.postings(table, value).any(|set| sets.contains(set)))
     }
 
     fn label(&self, name: &str) -> Option<&LabelTable> {

@@ -129,7 +129,12 @@ impl Partitions {
     /// and files that another one contains.
     pub fn open(vfs: SharedVfs, root: &Path) -> Result<Partitions, DiskError> {
         let partitions = Partitions { vfs, root: root.to_path_buf(), by_day: RwLock::default() };
-        let list = |dir: &Path| partitions.vfs.list(dir).map_err(DiskError::file("list folder", dir));
+        // A process that was killed may have left names that only the kernel has. What is found counts from here on, so
+        // it must not go with the next power cut.
+        let list = |dir: &Path| {
+            partitions.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
+            partitions.vfs.list(dir).map_err(DiskError::file("list folder", dir))
+        };
         for database in list(root)?.into_iter().filter(|entry| entry.is_dir) {
             let Some(name) = unescape(&database.name) else {
                 tracing::warn!(folder = database.name, "a folder among the databases is not ours and is left alone");
@@ -213,6 +218,11 @@ impl Partitions {
         let by_day = self.by_day.read();
         let days = by_day.get(database).into_iter().filter(|_| first <= last);
         days.flat_map(|days| days.range(first..=last)).map(|(_, partition)| partition.clone()).collect()
+    }
+
+    /// The newest day that a database has a partition of.
+    pub fn newest_day(&self, database: &str) -> Option<i64> {
+        self.by_day.read().get(database)?.last_key_value().map(|(day, _)| *day)
     }
 
     /// Every partition.

@@ -6,6 +6,7 @@ use super::format::{FileInfo, SERIES_PER_BLOCK, encode_header};
 use super::partition::FileName;
 use crate::codec::gorilla::Chunk;
 use crate::codec::varint;
+use crate::planted::{self, Bug};
 use crate::series::{Labels, PARTITION_MS};
 use crate::vfs::{SharedVfs, VfsFile};
 use std::collections::BTreeMap;
@@ -169,7 +170,9 @@ impl ChunkFileWriter {
         self.file.append(&end).map_err(DiskError::file("write chunk file", &self.from))?;
         self.file.sync().map_err(DiskError::file("sync chunk file", &self.from))?;
         self.vfs.rename(&self.from, &self.to).map_err(DiskError::file("name chunk file", &self.to))?;
-        self.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
+        if !planted::is(Bug::NoFolderSync) {
+            self.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
+        }
         Ok((self.info.index_at + (index.len() + super::TRAILER_BYTES) as u64, resident))
     }
 

@@ -4,6 +4,7 @@ use super::WalError;
 use super::record::{RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 use super::segment::{SegmentName, SegmentWriter, push_record, segments};
 use crate::clock::SharedClock;
+use crate::planted::{self, Bug};
 use crate::telemetry::Telemetry;
 use crate::vfs::SharedVfs;
 use parking_lot::{Condvar, Mutex};
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -111,7 +113,17 @@ struct Shared<E> {
     wake: Condvar,
     queue_bytes_max: usize,
     bytes_max: u64,
+    /// Bytes of all segments: the sum of `stats.bytes_by_generation`, changed with it, read without its lock.
+    bytes: AtomicU64,
     stats: Mutex<Stats>,
+}
+
+impl<E> Shared<E> {
+    /// Accounts for bytes that a generation's segments have grown by.
+    fn grew(&self, stats: &mut Stats, generation: u64, bytes: u64) {
+        *stats.bytes_by_generation.entry(generation).or_default() += bytes;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 struct Queue<E> {
@@ -163,11 +175,13 @@ impl<E: Entry> Wal<E> {
         for (name, bytes) in earlier {
             *stats.bytes_by_generation.entry(name.generation).or_default() += bytes;
         }
+        let bytes = AtomicU64::new(stats.bytes_by_generation.values().sum());
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue { messages: Vec::new(), bytes: 0, closed: false }),
             wake: Condvar::new(),
             queue_bytes_max: options.queue_bytes_max,
             bytes_max: options.bytes_max,
+            bytes,
             stats: Mutex::new(stats),
         });
         let (events, to_apply) = mpsc::sync_channel::<Event<E>>(GROUPS_WAITING_MAX);
@@ -198,7 +212,7 @@ impl<E: Entry> Wal<E> {
     /// Hands in an entry. The answer comes when it is as durable as the policy says, and applied.
     pub fn append(&self, entry: E) -> oneshot::Receiver<Result<(), WalError>> {
         let (tell, told) = oneshot::channel();
-        let bytes: u64 = self.shared.stats.lock().bytes_by_generation.values().sum();
+        let bytes = self.shared.bytes.load(Ordering::Relaxed);
         let mut queue = self.shared.queue.lock();
         let waiting = queue.bytes + entry.bytes();
         if queue.closed {
@@ -241,7 +255,9 @@ impl<E: Entry> Wal<E> {
             }
         }
         self.vfs.sync_dir(&self.dir)?;
-        self.shared.stats.lock().bytes_by_generation.retain(|g, _| *g > generation);
+        let mut stats = self.shared.stats.lock();
+        stats.bytes_by_generation.retain(|g, _| *g > generation);
+        self.shared.bytes.store(stats.bytes_by_generation.values().sum(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -382,7 +398,7 @@ impl<E: Entry> Writer<E> {
             let name = SegmentName { generation: self.generation, sequence: self.sequence };
             let created = SegmentWriter::create(&*self.vfs, &self.dir, name);
             let segment = created.map_err(|(path, e)| WalError::Create { path, source: Arc::new(e) })?;
-            *self.shared.stats.lock().bytes_by_generation.entry(self.generation).or_default() += segment.bytes;
+            self.shared.grew(&mut self.shared.stats.lock(), self.generation, segment.bytes);
             self.sequence += 1;
             self.segment = Some(segment);
         }
@@ -395,8 +411,9 @@ impl<E: Entry> Writer<E> {
             match self.write_group() {
                 Ok(()) => {
                     let entries = self.entries.drain(..).map(|(entry, tell)| (entry, Receipt(tell))).collect();
+                    let generation = self.generation + u64::from(planted::is(Bug::WrongGeneration));
                     // The apply thread ends after this one only.
-                    let _ = self.events.send(Event::Apply { generation: self.generation, entries });
+                    let _ = self.events.send(Event::Apply { generation, entries });
                 }
                 Err(error) => {
                     tracing::error!(%error, cause = %error_cause(&error), "writes are refused: the log failed");
@@ -428,13 +445,14 @@ impl<E: Entry> Writer<E> {
         {
             let mut stats = self.shared.stats.lock();
             let bytes = self.group.len() as u64;
-            *stats.bytes_by_generation.entry(self.generation).or_default() += bytes;
+            self.shared.grew(&mut stats, self.generation, bytes);
             self.options.telemetry.wal.written_bytes.inc_by(bytes);
             stats.records += self.entries.len() as u64;
             stats.unsynced_bytes += bytes;
             stats.unsynced_since.get_or_insert(now);
         }
-        if self.options.sync == SyncPolicy::Always { self.sync() } else { Ok(()) }
+        let sync = self.options.sync == SyncPolicy::Always && !planted::is(Bug::AnswerBeforeSync);
+        if sync { self.sync() } else { Ok(()) }
     }
 
     /// Makes everything written durable. After a failure nothing is known of the disk, so the log stays failed.
@@ -444,7 +462,7 @@ impl<E: Entry> Writer<E> {
         }
         let before = self.clock.monotonic();
         if let Some(segment) = &self.segment
-            && let Err(error) = segment.sync()
+            && let Err(error) = sync_segment(segment)
         {
             let path = segment.path.clone();
             self.fail();
@@ -484,6 +502,13 @@ impl<E: Entry> Writer<E> {
         self.sequence = 0;
         self.renew_dictionary();
         let _ = self.events.send(Event::Rotated { generation: ended, done: tell });
+    }
+}
+
+fn sync_segment(segment: &SegmentWriter) -> io::Result<()> {
+    match segment.sync() {
+        Err(_) if planted::is(Bug::RetryFailedSync) => segment.sync(),
+        outcome => outcome,
     }
 }
 
