@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["memory", "disk", "wal"],
     &["codec", "lineproto"],
     &["series", "config", "telemetry"],
-    &["clock", "vfs", "machine"],
+    &["clock", "vfs", "machine", "planted"],
 ];
 
 /// Arrows that are drawn although the layers would not have them, with the names that they are drawn for.

@@ -1,5 +1,6 @@
-//! The story: the daemon is killed with `kill -9` at the worst moments, and started again on the same folder. What was
-//! answered with 204 is all there, exactly once; what was not answered is there as a whole request or not at all.
+//! The story: the daemon is killed with `kill -9` at the worst moments, stopped, or held for a while, and started again on
+//! the same folder. What was answered with 204 is all there, exactly once; what was not answered is there as a whole
+//! request or not at all.
 //!
 //! It would fail where an answer leaves before the log is synced, where a request's record can be read in part, where a
 //! seal lets go of its log too early or leaves it too late, or where a merge that was cut short is taken for a whole one.
@@ -9,7 +10,9 @@ mod support;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 use rand::{RngExt, SeedableRng};
+use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -79,21 +82,45 @@ fn killed_right_after_the_last_answer_nothing_is_lost() {
 
 #[test]
 fn killed_in_the_middle_of_the_load_requests_are_there_whole_or_not_at_all() {
+    interrupted_under_load(6, |daemon, _| {
+        daemon.kill();
+    });
+}
+
+#[test]
+fn stopped_in_the_middle_of_the_load_it_ends_in_order_and_keeps_what_it_answered() {
+    interrupted_under_load(3, |daemon, signal| {
+        signal(Signal::TERM);
+        let ended = daemon.wait();
+        assert!(ended.success(), "{ended}");
+    });
+}
+
+#[test]
+fn killed_while_it_stops_it_keeps_what_it_answered() {
+    interrupted_under_load(4, |daemon, signal| {
+        signal(Signal::TERM);
+        std::thread::sleep(Duration::from_millis(rand::random_range(0..30))); // the moment is what this is about
+        daemon.kill();
+    });
+}
+
+/// Lets `end` end the daemon under load, and compares after a restart; so many rounds.
+fn interrupted_under_load(rounds: usize, end: impl Fn(Daemon, &dyn Fn(Signal))) {
     let (seed, data) = (seed(), tempfile::tempdir().expect("a folder for the test"));
     let (mut fleets, mut rng) = (fleets(seed), StdRng::seed_from_u64(seed));
     let mut written = 0;
-    for round in 0..6 {
+    for round in 0..rounds {
         let daemon = Daemon::start(data.path(), &SEALING);
         let answered = AtomicU64::new(0);
         let answers = rng.random_range(1..80);
-        let kill = daemon.killer();
+        let (signal, address) = (daemon.signals(), daemon.http());
         let unanswered = std::thread::scope(|scope| {
-            let writers = fleets.each_mut().map(|fleet| scope.spawn(|| write_until_killed(&daemon, fleet, &answered)));
+            let writers = fleets.each_mut().map(|fleet| scope.spawn(|| write_until_ended(address, fleet, &answered)));
             eventually("the daemon answers", || (answered.load(Ordering::Relaxed) >= answers).then_some(()));
-            kill();
+            end(daemon, &signal);
             writers.map(|writer| writer.join().expect("the writer does not panic"))
         });
-        daemon.kill();
         written += answered.into_inner();
 
         let daemon = Daemon::start(data.path(), &SETTINGS);
@@ -117,12 +144,14 @@ fn killed_in_the_middle_of_the_load_requests_are_there_whole_or_not_at_all() {
     println!("{written} requests were answered");
 }
 
-/// Writes until the connection breaks. Returns the time of the request that was not answered.
-fn write_until_killed(daemon: &Daemon, fleet: &mut Fleet, answered: &AtomicU64) -> i64 {
-    let mut client = daemon.client();
+/// Writes until the connection breaks or the daemon says that it stops. Returns the time of the request that was not
+/// answered with 204.
+fn write_until_ended(address: SocketAddr, fleet: &mut Fleet, answered: &AtomicU64) -> i64 {
+    let mut client = Client::connect(address);
     loop {
         let request = fleet.request();
         match client.try_post("/write?db=story&precision=ms", &[], request.body.as_bytes()) {
+            Ok(answer) if answer.status == 503 => return request.time_ms,
             Ok(answer) => assert_eq!((answer.status, answer.text()), (204, "")),
             Err(_) => return request.time_ms,
         }
@@ -200,4 +229,44 @@ fn killed_in_the_middle_of_merges_nothing_is_lost_or_there_twice() {
     daemon.client().admin("/admin/archive?force=1");
     check("archived after all", &mut daemon.client(), &fleets, &mut rng);
     daemon.stop();
+}
+
+/// What each agent sends while the daemon is held.
+const REQUESTS: u64 = 150;
+
+/// An agent that gives up on an answer sends the same again, and does not know that the first was heard as well.
+#[test]
+fn held_for_a_while_it_counts_what_was_sent_again_once() {
+    let (seed, data) = (seed(), tempfile::tempdir().expect("a folder for the test"));
+    let mut fleets = fleets(seed);
+    let daemon = Daemon::start(data.path(), &SETTINGS);
+    let (signal, address) = (daemon.signals(), daemon.http());
+    let tries = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let writers = fleets.each_mut().map(|fleet| {
+            scope.spawn(|| {
+                for _ in 0..REQUESTS {
+                    let request = fleet.request();
+                    let heard = || {
+                        let mut client = Client::connect(address);
+                        client.give_up_after(Duration::from_millis(300));
+                        tries.fetch_add(1, Ordering::Relaxed);
+                        let path = "/write?db=story&precision=ms";
+                        let answer = client.try_post(path, &[], request.body.as_bytes()).ok()?;
+                        (answer.status == 204).then_some(())
+                    };
+                    eventually("the request is answered", heard);
+                }
+            })
+        });
+        eventually("some are answered", || (tries.load(Ordering::Relaxed) > 10).then_some(()));
+        signal(Signal::STOP);
+        std::thread::sleep(Duration::from_secs(2)); // longer than the agents wait for an answer
+        signal(Signal::CONT);
+        for writer in writers {
+            writer.join().expect("the writer does not panic");
+        }
+    });
+    assert!(tries.into_inner() > 2 * REQUESTS, "nothing had to be sent again");
+    check("after the pause", &mut daemon.client(), &fleets, &mut StdRng::seed_from_u64(seed));
 }

@@ -7,6 +7,8 @@
 mod support;
 
 use sealine::clock::ManualClock;
+use sealine::promql::{Samples, Source, SourceError};
+use sealine::series::{MatchOp, Matcher};
 use sealine::wal::WalError;
 use std::path::Path;
 use support::disk::{Act, FaultyDisk};
@@ -109,4 +111,39 @@ fn a_seal_or_archive_that_fails_loses_nothing_and_is_done_later() {
         drop(store);
         assert_eq!(read(&open(&config, &clock), i64::MIN, i64::MAX), content(0..6), "{name}: after a restart");
     }
+}
+
+#[test]
+fn a_read_that_fails_costs_the_questions_that_need_it_and_nothing_else() {
+    const DAY_MS: i64 = 86_400_000;
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let (clock, config) = (ManualClock::at(START_MS + 30 * DAY_MS), config(data.path()));
+    let disk = FaultyDisk::refusing(|_, _| false);
+    let store = open_on(disk.shared(), &config, &clock);
+    for day in 0..3 {
+        write(&store, &format!("m,host=a v={day} {}\n", START_MS + day * DAY_MS));
+    }
+    store.seal().expect("the store seals");
+    let any = Matcher::new("__name__", MatchOp::Regex, ".+").expect("a plain expression");
+    let ask = |day: i64| -> Result<Vec<f64>, SourceError> {
+        let (start, end) = (START_MS + day * DAY_MS, START_MS + day * DAY_MS + 1);
+        let reader = store.reader(None);
+        let selection = reader.select(std::slice::from_ref(&any), start, end)?;
+        let mut samples = Samples::default();
+        (0..selection.len()).try_for_each(|index| selection.read(index, start, end, &mut samples))?;
+        assert_eq!(selection.warnings(), Vec::<String>::new(), "a disk that fails is no damage");
+        Ok(samples.values)
+    };
+    let middle = sealine::series::partition_of(START_MS + DAY_MS);
+    let folder = sealine::disk::day_name(middle);
+    disk.refuse(move |act, path| act == Act::Read && path.to_string_lossy().contains(&folder));
+    for round in 0..2 {
+        assert_eq!(ask(0).expect("the disk gives this day"), [0.0], "round {round}");
+        let error = ask(1).expect_err("the disk does not give this day").to_string();
+        assert!(error.contains("storage cannot answer"), "{error}");
+        assert_eq!(ask(2).expect("the disk gives this day"), [2.0], "round {round}");
+    }
+    disk.heal();
+    assert_eq!(ask(1).expect("the disk gives it again"), [1.0]);
+    assert!(!data.path().join("quarantine").exists(), "nothing is set aside for that");
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests damage files by hand")]
 
+mod support;
+
 use sealine::clock::SystemClock;
 use sealine::config::{Config, Flags};
 use sealine::lineproto::Precision;
@@ -9,11 +11,10 @@ use sealine::promql::Source;
 use sealine::series::{Matcher, Samples};
 use sealine::store::Store;
 use sealine::telemetry::Telemetry;
-use sealine::vfs::{DiskVfs, Entry, SharedVfs, Vfs, VfsFile};
-use std::io;
+use sealine::vfs::{DiskVfs, SharedVfs};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use support::disk::{Act, FaultyDisk};
 
 fn open(dir: &Path, vfs: SharedVfs, more: &[(&str, &str)]) -> Arc<Store> {
     let mut env: Vec<(std::ffi::OsString, std::ffi::OsString)> =
@@ -52,50 +53,24 @@ fn an_archive_of_one_file_keeps_it() {
     assert_eq!(count(&store), 2);
 }
 
-/// Fails the unlink of log segments while told to.
-struct NoUnlink(SharedVfs, AtomicBool, AtomicUsize);
-impl Vfs for NoUnlink {
-    fn create(&self, p: &Path) -> io::Result<Box<dyn VfsFile>> {
-        self.0.create(p)
-    }
-    fn open(&self, p: &Path) -> io::Result<Box<dyn VfsFile>> {
-        self.0.open(p)
-    }
-    fn open_append(&self, p: &Path) -> io::Result<Box<dyn VfsFile>> {
-        self.0.open_append(p)
-    }
-    fn list(&self, d: &Path) -> io::Result<Vec<Entry>> {
-        self.0.list(d)
-    }
-    fn create_dir_all(&self, d: &Path) -> io::Result<()> {
-        self.0.create_dir_all(d)
-    }
-    fn rename(&self, a: &Path, b: &Path) -> io::Result<()> {
-        self.0.rename(a, b)
-    }
-    fn remove_file(&self, p: &Path) -> io::Result<()> {
-        if self.1.load(SeqCst) && p.extension().is_some_and(|e| e == "wal") && self.2.fetch_sub(1, SeqCst) == 0 {
-            return Err(io::Error::other("no"));
-        }
-        self.0.remove_file(p)
-    }
-    fn remove_dir(&self, d: &Path) -> io::Result<()> {
-        self.0.remove_dir(d)
-    }
-    fn sync_dir(&self, d: &Path) -> io::Result<()> {
-        self.0.sync_dir(d)
+/// Refuses to unlink log segments once `first` of them are gone.
+fn keeps_segments_after(mut first: usize) -> impl FnMut(Act, &Path) -> bool {
+    move |act, path| {
+        let segment = act == Act::Unlink && path.extension().is_some_and(|end| end == "wal");
+        let refuse = segment && first == 0;
+        first -= usize::from(segment && first > 0);
+        refuse
     }
 }
 
 #[test]
 fn a_log_that_cannot_be_deleted_costs_no_sample() {
     let dir = tempfile::tempdir().unwrap();
-    let vfs = Arc::new(NoUnlink(DiskVfs::shared(), AtomicBool::new(false), AtomicUsize::new(0)));
-    let store = open(dir.path(), vfs.clone(), &[]);
+    let disk = FaultyDisk::refusing(keeps_segments_after(0));
+    let store = open(dir.path(), disk.shared(), &[]);
     write(&store, "m,h=a v=1 1600000000000\n");
-    vfs.1.store(true, SeqCst);
     assert!(store.seal().is_err());
-    vfs.1.store(false, SeqCst);
+    disk.heal();
     assert_eq!(count(&store), 1);
     write(&store, "m,h=a v=1 1600000010000\n");
     store.seal().unwrap();
@@ -105,19 +80,18 @@ fn a_log_that_cannot_be_deleted_costs_no_sample() {
 #[test]
 fn a_crash_between_the_unlinks_of_two_segments_costs_no_sample() {
     let dir = tempfile::tempdir().unwrap();
-    let vfs = Arc::new(NoUnlink(DiskVfs::shared(), AtomicBool::new(false), AtomicUsize::new(1)));
     {
-        let store = open(dir.path(), vfs.clone(), &[("SEALINE__WAL__SEGMENT_BYTES", "1MiB")]);
+        // The first unlink works, then the machine stops.
+        let disk = FaultyDisk::refusing(keeps_segments_after(1));
+        let store = open(dir.path(), disk.shared(), &[("SEALINE__WAL__SEGMENT_BYTES", "1MiB")]);
         for host in 0..40 {
             let text: String =
                 (0..20_000).map(|at| format!("m,h={host} v={at}.123456789 {}\n", 1_600_000_000_000i64 + at)).collect();
             write(&store, &text);
         }
-        vfs.1.store(true, SeqCst); // the first unlink works, then the machine stops
         assert!(store.seal().is_err());
         assert_eq!(count(&store), 800_000);
     }
-    vfs.1.store(false, SeqCst);
     let store = open(dir.path(), DiskVfs::shared(), &[]);
     assert_eq!(count(&store), 800_000);
     store.seal().unwrap();
@@ -169,6 +143,25 @@ fn a_record_longer_than_the_reader_takes_is_refused() {
 }
 
 /// A name that makes no folder would stop every seal, for all databases.
+#[test]
+fn strings_of_two_measurements_are_series_of_two_metrics() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = support::library::config(dir.path());
+    config.naming.string_fields = vec!["*.os".into()];
+    let clock = sealine::clock::ManualClock::at(1_700_000_000_000);
+    let store = support::library::open(&config, &clock);
+    for measurement in ["cpu", "mem"] {
+        for os in ["x", "y"] {
+            support::library::write(&store, &format!("{measurement},host=a os=\"{os}\" 1700000000000\n"));
+        }
+    }
+    let series: Vec<String> = support::library::read(&store, i64::MIN, i64::MAX).into_keys().collect();
+    let want = ["cpu_os_info{host=\"a\", value=\"x\"}", "cpu_os_info{host=\"a\", value=\"y\"}"];
+    let want: Vec<String> = want.iter().flat_map(|w| [w.to_string(), w.replace("cpu", "mem")]).collect();
+    assert_eq!(series.len(), 4, "{series:?}");
+    assert!(want.iter().all(|w| series.contains(w)), "{series:?}");
+}
+
 #[test]
 fn a_long_database_name_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,9 +1,8 @@
 //! One query of a script and what must come of it.
 
-use super::Backend;
 use super::script::Point;
 use regex::Regex;
-use sealine::promql::{Answer, Engine, QueryError, Request, TimeRange, Value};
+use sealine::promql::{Answer, Engine, QueryError, Request, Source, TimeRange, Value};
 use sealine::series::Labels;
 
 /// Values agree within this, relative to their size.
@@ -59,31 +58,12 @@ pub struct Case {
     pub info: Option<Vec<Check>>,
     pub no_warn: bool,
     pub no_info: bool,
-    /// Whether the query or the expectation is about native histograms only.
-    pub mentions_native: bool,
-}
-
-/// How a case came out.
-pub enum Outcome {
-    Passed,
-    /// It needs native histograms.
-    Native(String),
-    Failed(String),
 }
 
 impl Case {
-    /// Asks, and compares.
-    pub fn run(&self, engine: &Engine, backend: &dyn Backend) -> Outcome {
-        backend.touched_native();
-        match self.ask_twice(engine, backend) {
-            Ok(()) => Outcome::Passed,
-            Err(reason) if backend.touched_native() || self.mentions_native => Outcome::Native(reason),
-            Err(reason) => Outcome::Failed(reason),
-        }
-    }
-
-    fn ask_twice(&self, engine: &Engine, backend: &dyn Backend) -> Result<(), String> {
-        let ask = |range| engine.query(backend.source(), &Request::new(&self.query, range));
+    /// Asks, and compares; says what is wrong.
+    pub fn run(&self, engine: &Engine, source: &dyn Source) -> Result<(), String> {
+        let ask = |range| engine.query(source, &Request::new(&self.query, range));
         let range = match self.times {
             Times::Instant(at) => TimeRange::Instant { at },
             Times::Range(start, end, step) => TimeRange::Range { start, end, step },

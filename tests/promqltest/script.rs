@@ -20,8 +20,6 @@ pub enum Command {
 pub struct Loaded {
     pub labels: Labels,
     pub samples: Vec<(i64, f64)>,
-    /// Whether it has native histograms.
-    pub native: bool,
 }
 
 /// A point of a series line: nothing, a number, or a native histogram.
@@ -66,7 +64,7 @@ fn is_blank(line: &str) -> bool {
 }
 
 fn load(head: &str, body: &[&str]) -> Option<Vec<Loaded>> {
-    let (command, step) = head.split_once(char::is_whitespace)?;
+    let (_, step) = head.split_once(char::is_whitespace)?;
     let step = duration(step.trim())?;
     // Of two lines for one series in one block the later stands.
     let mut series: BTreeMap<Labels, Loaded> = BTreeMap::new();
@@ -76,24 +74,13 @@ fn load(head: &str, body: &[&str]) -> Option<Vec<Loaded>> {
             continue; // start times of counters, which we do not have
         }
         let points = points(rest)?;
-        let native = points.contains(&Point::Native);
         let times = (0..).map(|index: i64| index * step);
         let samples = times.zip(&points).filter_map(|(time, point)| match point {
             Point::Number(value) => Some((time, *value)),
             _ => None,
         });
         let samples = samples.collect();
-        if command == "load_with_nhcb" {
-            // Upstream also loads the histogram that the classic series make, under the name without the ending.
-            let name = labels.metric_name();
-            for end in ["_bucket", "_sum", "_count"] {
-                if let Some(name) = name.strip_suffix(end) {
-                    let labels = labels.without(|name| name == "le").with(METRIC_NAME, name);
-                    series.insert(labels.clone(), Loaded { labels, samples: Vec::new(), native: true });
-                }
-            }
-        }
-        series.insert(labels.clone(), Loaded { labels, samples, native });
+        series.insert(labels.clone(), Loaded { labels, samples });
     }
     Some(series.into_values().collect())
 }
@@ -125,9 +112,6 @@ fn eval(head: &str, body: &[&str]) -> Option<Case> {
         "eval_ordered" => case.ordered = true,
         _ => return None,
     }
-    let natives = ["histogram_count(", "histogram_sum(", "histogram_avg(", "histogram_std", "</", ">/"];
-    let asks_native = natives.iter().any(|native| rest.contains(native));
-    case.mentions_native = asks_native || body.iter().any(|line| line.contains("{{"));
     for line in body {
         if let Some(rest) = line.strip_prefix("expect ") {
             expect(&mut case, rest.trim())?;

@@ -93,9 +93,20 @@ impl Daemon {
 
     /// What kills it, for a thread that does so at its own time.
     pub fn killer(&self) -> impl FnOnce() + Send + use<> {
+        let signal = self.signals();
+        move || signal(Signal::KILL)
+    }
+
+    /// What sends it signals, for a thread that does so at its own time.
+    pub fn signals(&self) -> impl Fn(Signal) + Send + use<> {
         let pid = Pid::from_child(&self.child);
         // The child is waited for by `kill` or `stop` alone, so until then its number belongs to nobody else.
-        move || kill_process(pid, Signal::KILL).expect("the daemon is there")
+        move |signal| kill_process(pid, signal).expect("the daemon is there")
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("the daemon is our child")
     }
 
     /// `kill -9`, and nothing else.

@@ -14,6 +14,8 @@ pub enum Act {
     Sync,
     Rename,
     Unlink,
+    /// Of an open file, or to open it.
+    Read,
 }
 
 /// Whether to refuse an act on a file.
@@ -65,7 +67,8 @@ impl Vfs for FaultyDisk {
         self.file(path, self.disk.create(path))
     }
     fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        self.disk.open(path)
+        self.ask(Act::Read, path)?;
+        self.file(path, self.disk.open(path))
     }
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
         self.file(path, self.disk.open_append(path))
@@ -75,6 +78,10 @@ impl Vfs for FaultyDisk {
     }
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         self.disk.create_dir_all(dir)
+    }
+    fn overwrite(&self, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.ask(Act::Append, path)?;
+        self.disk.overwrite(path, bytes, offset)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.ask(Act::Rename, from)?;
@@ -107,6 +114,7 @@ impl VfsFile for FaultyFile {
         self.file.append(bytes)
     }
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
+        self.disk.ask(Act::Read, &self.path)?;
         self.file.read_at(into, offset)
     }
     fn sync(&self) -> io::Result<()> {

@@ -47,6 +47,11 @@ impl Client {
         Client { stream: BufReader::new(stream) }
     }
 
+    /// From now on an answer that takes longer is an error.
+    pub fn give_up_after(&mut self, time: Duration) {
+        self.stream.get_mut().set_read_timeout(Some(time)).expect("a time-out can be set");
+    }
+
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)

@@ -5,7 +5,7 @@ use sealine::config::Config;
 use sealine::lineproto::Precision;
 use sealine::promql::{Samples, Source};
 use sealine::series::{MatchOp, Matcher};
-use sealine::store::{Report, Store};
+use sealine::store::{Report, Store, StoreError};
 use sealine::telemetry::Telemetry;
 use sealine::vfs::{DiskVfs, SharedVfs};
 use sealine::wal::WalError;
@@ -34,8 +34,12 @@ pub fn open(config: &Config, clock: &Arc<ManualClock>) -> Arc<Store> {
 
 /// Opens the store on another disk.
 pub fn open_on(vfs: SharedVfs, config: &Config, clock: &Arc<ManualClock>) -> Arc<Store> {
-    let opened = Store::open(vfs, clock.clone(), Arc::new(config.clone()), Telemetry::new());
-    opened.unwrap_or_else(|error| panic!("the store does not open: {error}"))
+    open_on_result(vfs, config, clock).unwrap_or_else(|error| panic!("the store does not open: {error}"))
+}
+
+/// [`open_on`], where it may fail.
+pub fn open_on_result(vfs: SharedVfs, config: &Config, clock: &Arc<ManualClock>) -> Result<Arc<Store>, StoreError> {
+    Store::open(vfs, clock.clone(), Arc::new(config.clone()), Telemetry::new())
 }
 
 /// Writes lines with times in milliseconds; says what became of them.

@@ -1,0 +1,84 @@
+//! Requests to the store and all that it answers.
+
+use crate::model::{Key, Model, Request};
+use crate::support::library::DATABASE;
+use rand::RngExt;
+use rand::rngs::StdRng;
+use sealine::lineproto::Precision;
+use sealine::promql::{Samples, Source};
+use sealine::series::{MatchOp, Matcher};
+use sealine::store::Store;
+use sealine::wal::WalError;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+pub const DAY_MS: i64 = 86_400_000;
+
+/// A request that was not sent yet.
+pub struct Draft {
+    lines: String,
+    pub request: Request,
+}
+
+impl Draft {
+    /// Some lines, mostly about now, sometimes late, sometimes for a time that was written before.
+    pub fn random(rng: &mut StdRng, now: i64) -> Draft {
+        let (mut lines, mut samples) = (String::new(), BTreeMap::new());
+        for _ in 0..rng.random_range(1..40) {
+            let host = rng.random_range(0..5);
+            let back = match rng.random_range(0..10) {
+                0 => rng.random_range(0..2 * DAY_MS),
+                1 => 0,
+                _ => rng.random_range(0..600_000),
+            };
+            let time = now - back / 1000 * 1000;
+            let mut fields = Vec::new();
+            for field in ["a", "b", "value"] {
+                if fields.is_empty() || rng.random_bool(0.4) {
+                    let value = f64::from(rng.random_range(0..1000)) / 8.0;
+                    let name = if field == "value" { "m".to_string() } else { format!("m_{field}") };
+                    samples.insert((format!("{name}{{host=\"h{host}\"}}"), time), value.to_bits());
+                    fields.push(format!("{field}={value}"));
+                }
+            }
+            writeln!(lines, "m,host=h{host} {} {time}", fields.join(",")).expect("a string");
+        }
+        Draft { lines, request: Request { samples } }
+    }
+
+    /// Sends it, and tells the model what came of it.
+    pub fn send(self, store: &Store, model: &mut Model) -> Result<(), WalError> {
+        let mut stage = store.stage(DATABASE, Precision::Milliseconds).expect("a short name");
+        stage.add(self.lines.as_bytes(), 1);
+        let (batch, report) = stage.finish();
+        assert_eq!(report.refused, 0, "{:?}", report.first);
+        let outcome = store.append_blocking(batch);
+        match &outcome {
+            Ok(()) => model.acknowledge(self.request),
+            Err(_) => model.doubt(self.request),
+        }
+        outcome
+    }
+}
+
+/// All that the store has.
+pub fn read(store: &Arc<Store>) -> Result<BTreeMap<Key, u64>, String> {
+    let any = Matcher::new("__name__", MatchOp::Regex, ".+").expect("a plain expression");
+    let reader = store.reader(None);
+    let selection = reader.select(&[any], i64::MIN, i64::MAX).map_err(|error| error.to_string())?;
+    let (mut found, mut samples) = (BTreeMap::new(), Samples::default());
+    for index in 0..selection.len() {
+        selection.read(index, i64::MIN, i64::MAX, &mut samples).map_err(|error| error.to_string())?;
+        let labels = selection.labels(index).to_string();
+        for (time, value) in samples.times.iter().zip(&samples.values) {
+            if found.insert((labels.clone(), *time), value.to_bits()).is_some() {
+                return Err(format!("{labels} has two samples at {time}"));
+            }
+        }
+    }
+    match selection.warnings().as_slice() {
+        [] => Ok(found),
+        warnings => Err(format!("a sound disk gives warnings: {warnings:?}")),
+    }
+}
