@@ -1,7 +1,4 @@
 //! Any bytes as a body of line protocol.
 #![no_main]
 
-#[path = "../checks/line_protocol.rs"]
-mod check;
-
-libfuzzer_sys::fuzz_target!(|body: &[u8]| check::check(body));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sealine_fuzz::line_protocol::check(bytes));
