@@ -3,12 +3,14 @@
 CONFIG  ?= conf/sealine.toml
 DATA    ?= data
 SECONDS_EACH ?= 20
+RANDOM_QUERIES ?= 20000
+SEEDS   ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench-peer fuzz doc ci clean check-tools
+.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted fuzz doc ci clean check-tools
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: check-tools ## Build for release and serve on 127.0.0.1:8086, with the data in ./data (CONFIG=, DATA= change that)
 	cargo build --release --locked
@@ -18,11 +20,23 @@ test: check-tools ## Run all tests: cargo's, then integration/ against real peer
 	cargo test --locked --no-fail-fast
 	integration/run.sh
 
+side-by-side: check-tools ## Ask Sealine and a Prometheus RANDOM_QUERIES random queries (20000) and compare the answers
+	SIDE_BY_SIDE_RANDOM="$(RANDOM_QUERIES)" INTEGRATION_REQUIRE_ALL=1 integration/run.sh test_side_by_side.py
+
 demo: check-tools ## Write real measurements as Telegraf does, seal and archive them, and ask for them in PromQL
 	integration/demo.sh
 
 bench-peer: check-tools ## Measure ingest, memory, disk and queries beside VictoriaMetrics (PEER=its program)
 	benches/peer/run.sh
+
+bench-query: check-tools ## Measure what queries cost beside one scan of their samples, and the memory they take
+	cargo bench --locked --bench promql
+
+simulate: check-tools ## Tell SEEDS (20000) random histories of crashes, power cuts and failing disks
+	SEEDS="$(SEEDS)" cargo test --locked --release --test simulation -- --nocapture
+
+simulate-planted: check-tools ## Show that the simulation finds bugs that were planted on purpose
+	cargo test --locked --features planted-bugs --test simulation planted -- --nocapture
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
 	.ci/fuzz "$(SECONDS_EACH)"
