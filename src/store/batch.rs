@@ -124,7 +124,8 @@ pub(super) struct Replay {
     rows: HashMap<usize, LoggedRow>,
     /// Samples taken into memory.
     pub samples: u64,
-    /// Records, or lines of them, that could not be applied: what defined their rows was lost to damage.
+    /// Records, or lines of them, that could not be applied: what defined their rows was lost to damage, or was for
+    /// another database.
     pub orphans: u64,
 }
 
@@ -166,7 +167,10 @@ impl Replay {
             let (Some(id), Some(time)) = (id, lines.next(&mut values)) else { break };
             expected = id.saturating_add(1);
             let row = usize::try_from(id).ok().and_then(|id| self.rows.get(&id));
-            let known = row.filter(|row| values.iter().all(|(field, _)| usize::from(*field) < row.fields.len()));
+            let known = row.filter(|row| {
+                let fields = row.fields.len();
+                Arc::ptr_eq(&row.database, &database) && values.iter().all(|(field, _)| usize::from(*field) < fields)
+            });
             let Some(row) = known else {
                 self.orphans += 1;
                 continue;
@@ -177,7 +181,6 @@ impl Replay {
             samples += values.len() as u64;
             database.held.saw(time);
             grown += row.row.append(generation, time, &values);
-            debug_assert_eq!(row.database.name, database.name);
         }
         database.held.add(samples as i64, grown);
         self.samples += samples;
@@ -199,7 +202,9 @@ impl Replay {
         let numbers = fields.iter().map(|field| schema.find(&field.raw, 0).map(|(field, _)| field));
         let numbers: Vec<u16> = numbers.collect::<Option<_>>()?;
         match self.rows.get_mut(&id) {
-            Some(known) if from > 0 && known.fields.len() == from => known.fields.extend(numbers),
+            Some(known) if from > 0 && known.fields.len() == from && Arc::ptr_eq(&known.database, database) => {
+                known.fields.extend(numbers);
+            }
             _ if from == 0 => {
                 let known = LoggedRow { database: database.clone(), row: row.clone(), fields: numbers };
                 self.rows.insert(id, known);
