@@ -1,6 +1,7 @@
 //! Reads the values of parameters: times, durations, limits. What is accepted, and how it is refused, is upstream's.
 
 use super::error::ApiError;
+use crate::units;
 
 /// Times are held within plus and minus this many milliseconds (73 million years), so that adding and subtracting
 /// ranges and offsets cannot overflow. Nothing lies beyond.
@@ -52,33 +53,10 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
             false => Err(format!("cannot parse {text:?} to a valid duration. It overflows int64")),
         };
     }
-    units(text)
+    units::millis(text)
         .filter(|millis| *millis as f64 <= MILLIS_MAX)
+        .map(|millis| millis as i64)
         .ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
-}
-
-/// Sums up numbers with units; each unit once at most, the longest first.
-fn units(text: &str) -> Option<i64> {
-    const UNITS: [(&str, i64); 7] = [
-        ("y", 365 * 86_400_000),
-        ("w", 7 * 86_400_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
-    let (mut rest, mut units, mut millis) = (text, &UNITS[..], 0i64);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let letters = rest[digits..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - digits);
-        let (number, unit) = (rest[..digits].parse::<i64>().ok()?, &rest[digits..digits + letters]);
-        let place = units.iter().position(|(name, _)| *name == unit)?;
-        millis = millis.checked_add(number.checked_mul(units[place].1)?)?;
-        units = &units[place + 1..];
-        rest = &rest[digits + letters..];
-    }
-    (!text.is_empty()).then_some(millis)
 }
 
 /// Reads parameter `limit`: absent or 0 is no limit.

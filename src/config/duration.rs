@@ -4,19 +4,9 @@
 //! Only `0` may stand without one. Usable as `#[serde(with = "duration")]` on a `std::time::Duration`.
 
 use super::scalar::Scalar;
+use crate::units::{self, UNITS};
 use serde::de::{self, Deserialize, Deserializer};
 use std::time::Duration;
-
-/// Milliseconds in each unit, from large to small.
-const UNITS: [(&str, u64); 7] = [
-    ("y", 365 * 24 * 3_600_000),
-    ("w", 7 * 24 * 3_600_000),
-    ("d", 24 * 3_600_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
 
 /// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,26 +15,11 @@ pub struct DurationError(String);
 
 /// Reads a duration; the resolution is a millisecond, the largest about 292 million years (`i64` milliseconds).
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
-    let fault = || DurationError(text.to_string());
-    if text == "0" {
-        return Ok(Duration::ZERO);
+    let millis = if text == "0" { Some(0) } else { units::millis(text) };
+    match millis.filter(|millis| i64::try_from(*millis).is_ok()) {
+        Some(millis) => Ok(Duration::from_millis(millis)),
+        None => Err(DurationError(text.to_string())),
     }
-    let (mut rest, mut total, mut units) = (text, 0u64, &UNITS[..]);
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = rest[..digits].parse().map_err(|_| fault())?;
-        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
-        let unit = &rest[digits..digits + letters];
-        let at = units.iter().position(|(name, _)| *name == unit).ok_or_else(fault)?;
-        let part = number.checked_mul(units[at].1).ok_or_else(fault)?;
-        total = total.checked_add(part).ok_or_else(fault)?;
-        units = &units[at + 1..];
-        rest = &rest[digits + letters..];
-    }
-    if text.is_empty() || i64::try_from(total).is_err() {
-        return Err(fault());
-    }
-    Ok(Duration::from_millis(total))
 }
 
 /// Writes a duration so that [`parse`] reads it back; what is below a millisecond is cut off. Weeks and years are

@@ -1,12 +1,10 @@
 //! Requests to the store and all that it answers.
 
 use crate::model::{Key, Model, Request};
-use crate::support::library::DATABASE;
+use crate::support::library::{self, DATABASE};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use sealine::lineproto::Precision;
-use sealine::promql::{Samples, Source};
-use sealine::series::{MatchOp, Matcher};
 use sealine::store::Store;
 use sealine::wal::WalError;
 use std::collections::BTreeMap;
@@ -62,23 +60,11 @@ impl Draft {
     }
 }
 
-/// All that the store has.
+/// All that the store has, each sample by its series and time.
 pub fn read(store: &Arc<Store>) -> Result<BTreeMap<Key, u64>, String> {
-    let any = Matcher::new("__name__", MatchOp::Regex, ".+").expect("a plain expression");
-    let reader = store.reader(None);
-    let selection = reader.select(&[any], i64::MIN, i64::MAX).map_err(|error| error.to_string())?;
-    let (mut found, mut samples) = (BTreeMap::new(), Samples::default());
-    for index in 0..selection.len() {
-        selection.read(index, i64::MIN, i64::MAX, &mut samples).map_err(|error| error.to_string())?;
-        let labels = selection.labels(index).to_string();
-        for (time, value) in samples.times.iter().zip(&samples.values) {
-            if found.insert((labels.clone(), *time), value.to_bits()).is_some() {
-                return Err(format!("{labels} has two samples at {time}"));
-            }
-        }
-    }
-    match selection.warnings().as_slice() {
-        [] => Ok(found),
-        warnings => Err(format!("a sound disk gives warnings: {warnings:?}")),
-    }
+    let content = library::try_read(store, i64::MIN, i64::MAX)?;
+    let series = content.into_iter().flat_map(|(labels, samples)| {
+        samples.into_iter().map(move |(time, value)| ((labels.clone(), time), value.to_bits()))
+    });
+    Ok(series.collect())
 }

@@ -57,20 +57,31 @@ pub fn try_write(store: &Store, lines: &str) -> Result<Report, WalError> {
 
 /// Every series with its samples within `start..=end`; series without one there are left out.
 pub fn read(store: &Arc<Store>, start: i64, end: i64) -> Content {
+    try_read(store, start, end).unwrap_or_else(|what| panic!("{what}"))
+}
+
+/// [`read`], where the store may answer with an error, a warning, or what no store should: the sentence says which.
+pub fn try_read(store: &Arc<Store>, start: i64, end: i64) -> Result<Content, String> {
     let any = Matcher::new("__name__", MatchOp::Regex, ".+").expect("a plain expression");
     let reader = store.reader(None);
-    let selection = reader.select(&[any], start, end).expect("the store answers");
-    let mut content = Content::new();
-    let mut samples = Samples::default();
+    let selection = reader.select(&[any], start, end).map_err(|error| error.to_string())?;
+    let (mut content, mut samples) = (Content::new(), Samples::default());
     for index in 0..selection.len() {
-        selection.read(index, start, end, &mut samples).expect("the store answers");
-        assert!(samples.times.is_sorted_by(|a, b| a < b), "times increase strictly: {:?}", samples.times);
-        if !samples.is_empty() {
-            let pairs = samples.times.iter().copied().zip(samples.values.iter().copied()).collect();
-            let before = content.insert(selection.labels(index).to_string(), pairs);
-            assert!(before.is_none(), "a series twice in one selection: {}", selection.labels(index));
+        selection.read(index, start, end, &mut samples).map_err(|error| error.to_string())?;
+        let labels = selection.labels(index).to_string();
+        if !samples.times.is_sorted_by(|a, b| a < b) {
+            return Err(format!("times of {labels} do not increase strictly: {:?}", samples.times));
+        }
+        if samples.is_empty() {
+            continue;
+        }
+        let pairs = samples.times.iter().copied().zip(samples.values.iter().copied()).collect();
+        if content.insert(labels, pairs).is_some() {
+            return Err(format!("a series twice in one selection: {}", selection.labels(index)));
         }
     }
-    assert_eq!(selection.warnings(), Vec::<String>::new());
-    content
+    match selection.warnings().as_slice() {
+        [] => Ok(content),
+        warnings => Err(format!("a sound disk gives warnings: {warnings:?}")),
+    }
 }

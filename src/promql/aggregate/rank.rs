@@ -135,10 +135,9 @@ impl<'a> Ranking<'a> {
         self.labels.lock().entry(series).or_insert_with(|| self.vector.metric(series).labels).clone()
     }
 
-    /// The same as [`Self::compare`], for when many are compared.
-    fn compare_many(&self, a: &(f64, usize), b: &(f64, usize)) -> Ordering {
-        let places = self.places.get_or_init(|| places(self.vector));
-        self.compare_values(a, b).then_with(|| places[a.1].cmp(&places[b.1]))
+    /// Finds out all places at once, for when many are compared.
+    fn place_all(&self) {
+        self.places.get_or_init(|| places(self.vector));
     }
 }
 
@@ -176,7 +175,8 @@ impl Best {
         let last = self.0[count - 1];
         self.0.retain(|entry| ranking.compare_values(entry, &last) != Ordering::Greater);
         if self.0.len() > count + TIES_MAX {
-            self.0.select_nth_unstable_by(count - 1, |a, b| ranking.compare_many(a, b));
+            ranking.place_all();
+            self.0.select_nth_unstable_by(count - 1, |a, b| ranking.compare(a, b));
             self.0.truncate(count);
         }
     }

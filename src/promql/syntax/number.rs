@@ -1,18 +1,8 @@
 //! Numbers and durations: `1_000`, `0x1f`, `017`, `.5e-3`, `1h30m`, and durations as text.
 
 use super::tree::Number;
+use crate::units::{self, UNITS};
 use std::fmt::Write;
-
-/// The units of durations, from the largest on, in milliseconds.
-const UNITS: [(&str, u64); 7] = [
-    ("y", 365 * 24 * 3_600_000),
-    ("w", 7 * 24 * 3_600_000),
-    ("d", 24 * 3_600_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
 
 /// Reads the number or duration that `text` starts with, which starts with a digit or with a dot and a digit.
 ///
@@ -21,7 +11,11 @@ pub fn scan(text: &str) -> (usize, Option<Number>) {
     let length = length(text);
     let written = &text[..length];
     let number = number(written).map(|value| Number { value, duration: false });
-    (length, number.or_else(|| duration(written).map(|value| Number { value, duration: true })))
+    (
+        length,
+        number
+            .or_else(|| units::millis(written).map(|millis| Number { value: millis as f64 / 1000.0, duration: true })),
+    )
 }
 
 /// Letters, digits, dots and underscores, and a sign behind the `e` of an exponent.
@@ -55,21 +49,6 @@ fn number(text: &str) -> Option<f64> {
     }
     // `parse` would take words such as `1nfinity` for none of its numbers, but those start with a letter.
     plain.parse().ok().filter(|number: &f64| number.is_finite())
-}
-
-/// The seconds of `1h30m`: each unit once, the larger first.
-fn duration(text: &str) -> Option<f64> {
-    let (mut rest, mut units, mut total_ms) = (text, &UNITS[..], 0u64);
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let count: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let place = units.iter().position(|(unit, _)| *unit == &rest[..letters])?;
-        total_ms = count.checked_mul(units[place].1)?.checked_add(total_ms)?;
-        (rest, units) = (&rest[letters..], &units[place + 1..]);
-    }
-    Some(total_ms as f64 / 1000.0)
 }
 
 /// Seconds as a duration that reads back the same; `None` where they are not whole milliseconds.

@@ -234,53 +234,33 @@ impl BinaryOp {
     /// How tightly `^` binds: tighter than a sign before an operand, and than all others.
     pub const TIGHTEST: u8 = 6;
 
-    const ALL: [BinaryOp; 16] = {
-        use BinaryOp::*;
-        [
-            Or,
-            And,
-            Unless,
-            Equal,
-            NotEqual,
-            Less,
-            LessOrEqual,
-            Greater,
-            GreaterOrEqual,
-            Add,
-            Subtract,
-            Multiply,
-            Divide,
-            Modulo,
-            Atan2,
-            Power,
-        ]
-    };
+    const ALL: [(BinaryOp, &'static str); 16] = [
+        (BinaryOp::Or, "or"),
+        (BinaryOp::And, "and"),
+        (BinaryOp::Unless, "unless"),
+        (BinaryOp::Equal, "=="),
+        (BinaryOp::NotEqual, "!="),
+        (BinaryOp::Less, "<"),
+        (BinaryOp::LessOrEqual, "<="),
+        (BinaryOp::Greater, ">"),
+        (BinaryOp::GreaterOrEqual, ">="),
+        (BinaryOp::Add, "+"),
+        (BinaryOp::Subtract, "-"),
+        (BinaryOp::Multiply, "*"),
+        (BinaryOp::Divide, "/"),
+        (BinaryOp::Modulo, "%"),
+        (BinaryOp::Atan2, "atan2"),
+        (BinaryOp::Power, "^"),
+    ];
 
     /// The operator that is written like this; words in any case.
     pub fn named(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|op| op.text().eq_ignore_ascii_case(text))
+        Self::ALL.into_iter().find(|(_, written)| written.eq_ignore_ascii_case(text)).map(|(op, _)| op)
     }
 
     /// As it is written.
     pub fn text(self) -> &'static str {
-        match self {
-            BinaryOp::Or => "or",
-            BinaryOp::And => "and",
-            BinaryOp::Unless => "unless",
-            BinaryOp::Equal => "==",
-            BinaryOp::NotEqual => "!=",
-            BinaryOp::Less => "<",
-            BinaryOp::LessOrEqual => "<=",
-            BinaryOp::Greater => ">",
-            BinaryOp::GreaterOrEqual => ">=",
-            BinaryOp::Add => "+",
-            BinaryOp::Subtract => "-",
-            BinaryOp::Multiply => "*",
-            BinaryOp::Divide => "/",
-            BinaryOp::Modulo => "%",
-            BinaryOp::Atan2 => "atan2",
-            BinaryOp::Power => "^",
-        }
+        Self::ALL.into_iter().find(|(op, _)| *op == self).map_or("", |(_, written)| written)
     }
 
     /// How tightly it binds, from 1 to [`BinaryOp::TIGHTEST`]. All but `^` group from the left.

@@ -1,0 +1,55 @@
+//! The units that durations are written in, wherever they are written: settings, parameters, queries.
+
+/// Milliseconds in each unit, from large to small. A day has 24 hours, a week 7 days, a year 365.
+pub const UNITS: [(&str, u64); 7] = [
+    ("y", 365 * 24 * 3_600_000),
+    ("w", 7 * 24 * 3_600_000),
+    ("d", 24 * 3_600_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+/// Sums up whole numbers with units, `1h30m`, in milliseconds: each unit once at most, from large to small.
+///
+/// `None` where the text is anything else, or the sum too large for 64 bits.
+pub fn millis(text: &str) -> Option<u64> {
+    let (mut rest, mut units, mut total) = (text, &UNITS[..], 0u64);
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (number, unit) = (rest[..digits].parse::<u64>().ok()?, &rest[digits..digits + letters]);
+        let place = units.iter().position(|(name, _)| *name == unit)?;
+        total = total.checked_add(number.checked_mul(units[place].1)?)?;
+        (rest, units) = (&rest[digits + letters..], &units[place + 1..]);
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_summed_up() {
+        for (text, want) in [
+            ("1h30m", Some(5_400_000)),
+            ("1y2w3d4h5m6s7ms", Some(33_019_506_007)),
+            ("0s", Some(0)),
+            ("18446744073709551615ms", Some(u64::MAX)),
+            ("18446744073709551616ms", None),
+            ("18446744073709551s616ms", None),
+            ("", None),
+            ("5", None),
+            ("m", None),
+            ("1m1h", None),
+            ("1m1m", None),
+            ("1.5h", None),
+            ("-1h", None),
+            ("1grün", None),
+        ] {
+            assert_eq!(millis(text), want, "{text}");
+        }
+    }
+}
