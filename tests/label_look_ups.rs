@@ -173,3 +173,26 @@ fn a_look_up_that_takes_too_long_is_given_up() {
     }
     assert_eq!(client.metric("sealine_queries_running"), 0.0);
 }
+
+#[test]
+fn a_look_up_has_no_more_results_than_the_setting_allows() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start(data.path(), &[("query.max_look_up_results", "3")]);
+    let mut client = daemon.client();
+    client.write(&(0..4).map(|n| format!("cpu,host=h{n} a=1 {TIME_MS}\n")).collect::<String>());
+    let by_setting = format!("{TRUNCATED}: query.max_look_up_results allows 3; narrow match[] or raise it");
+    for (path, results, warning) in [
+        ("/api/v1/label/host/values", 3, Some(&*by_setting)),
+        ("/api/v1/label/host/values?limit=0", 3, Some(&*by_setting)),
+        ("/api/v1/label/host/values?limit=4", 3, Some(&*by_setting)),
+        ("/api/v1/label/host/values?limit=3", 3, Some(TRUNCATED)),
+        ("/api/v1/label/host/values?limit=2", 2, Some(TRUNCATED)),
+        ("/api/v1/series?match[]=cpu_a", 3, Some(&*by_setting)),
+        ("/api/v1/series?match[]=%7Bhost%3D~%22h[012]%22%7D", 3, None),
+        ("/api/v1/labels", 3, None),
+    ] {
+        let json = client.get(path).json();
+        assert_eq!(json["data"].as_array().map(Vec::len), Some(results), "{path}: {json}");
+        assert_eq!(json["warnings"][0].as_str(), warning, "{path}: {json}");
+    }
+}

@@ -52,7 +52,9 @@ async fn answer<T: 'static>(
     let Inquiry { api, params, active, databases } = inquiry;
     let start_ms = args::time_or("start", params.first("start"), -TIME_MS_MAX)?;
     let end_ms = args::time_or("end", params.first("end"), TIME_MS_MAX)?;
-    let limit = args::parse_limit(params.first("limit"))?;
+    let asked = args::parse_limit(params.first("limit"))?;
+    let most = Some(api.options.look_up_results_max).filter(|most| *most > 0);
+    let limit = asked.into_iter().chain(most).min();
     let cancel = Cancel::default();
     let time_limit = TimeLimit::of_look_up(api.options.labels_timeout);
     let deadline = time_limit.deadline();
@@ -68,7 +70,10 @@ async fn answer<T: 'static>(
         }
         if let Some(limit) = limit.filter(|limit| found.results.len() > *limit) {
             found.results.truncate(limit);
-            found.warnings.push(TRUNCATED.to_string());
+            found.warnings.push(match asked {
+                Some(asked) if asked == limit => TRUNCATED.to_string(),
+                _ => format!("{TRUNCATED}: query.max_look_up_results allows {limit}; narrow match[] or raise it"),
+            });
         }
         let mut body = br#"{"status":"success","data":["#.to_vec();
         json::push_list(&mut body, &found.results, push);

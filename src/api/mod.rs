@@ -71,6 +71,8 @@ pub struct Options {
     pub query_timeout: Duration,
     /// The longest that a look-up of series, labels or values may take.
     pub labels_timeout: Duration,
+    /// The most results of such a look-up, whatever its `limit` says; zero sets no limit.
+    pub look_up_results_max: usize,
     /// Queries and look-ups that take at least this long are logged; zero logs none.
     pub slow: Duration,
     /// Queries and label look-ups that run at once.

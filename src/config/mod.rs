@@ -300,6 +300,9 @@ pub struct Query {
     /// The longest run of a look-up of series, labels or label values.
     #[serde(with = "duration")]
     pub labels_timeout: Duration,
+    /// The most results of such a look-up; 0 sets no limit.
+    #[serde(with = "count")]
+    pub max_look_up_results: usize,
     /// The most samples that a query reads.
     #[serde(with = "count")]
     pub max_samples: u64,
@@ -436,6 +439,7 @@ impl Default for Config {
                 lookback: 5 * MINUTE,
                 timeout: Duration::from_secs(30),
                 labels_timeout: Duration::from_secs(5),
+                max_look_up_results: 100_000,
                 max_samples: 50_000_000,
                 max_series: 300_000,
                 max_points: 11_000,

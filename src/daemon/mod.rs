@@ -184,6 +184,7 @@ fn api(config: &Arc<Config>, telemetry: &Telemetry, store: &Arc<Store>, started_
     let options = api::Options {
         query_timeout: query.timeout,
         labels_timeout: query.labels_timeout,
+        look_up_results_max: query.max_look_up_results,
         slow: query.slow,
         query_concurrency: concurrency,
         queue_timeout: query.queue_timeout,

@@ -51,6 +51,7 @@ fn options() -> Options {
     Options {
         query_timeout: Duration::from_secs(30),
         labels_timeout: Duration::from_secs(5),
+        look_up_results_max: 100_000,
         slow: Duration::ZERO,
         query_concurrency: 4,
         queue_timeout: Duration::from_secs(10),
