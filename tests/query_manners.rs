@@ -325,3 +325,25 @@ fn stats_tell_what_each_step_looked_at() {
     let timings = answer["data"]["stats"]["timings"].as_object().expect("timings are an object");
     assert!(timings["execTotalTime"].as_f64() >= timings["evalTotalTime"].as_f64());
 }
+
+#[test]
+fn a_start_tells_which_queries_the_last_end_has_cut_off() {
+    let Story { daemon, _data } = Story::start(&[]);
+    let left = |log: &[String]| -> Vec<String> {
+        log.iter().filter(|line| line.contains("was running when the daemon ended")).cloned().collect()
+    };
+    let story = Story { daemon, _data };
+    let _waits = story.begin(LONG);
+    let file = story._data.path().join("running_queries");
+    eventually("the query is on file", || file.exists().then_some(()));
+    let Story { daemon, _data } = story;
+    daemon.kill();
+    let daemon = Daemon::start(_data.path(), &[]);
+    let told = left(&daemon.log());
+    assert!(told.len() == 1 && told[0].contains("quantile_over_time") && told[0].contains("wall"), "{told:?}");
+    assert!(!file.exists(), "it is told once");
+    daemon.stop();
+    assert!(!file.exists(), "nothing was left by an end in order");
+    let daemon = Daemon::start(_data.path(), &[]);
+    assert_eq!(left(&daemon.log()), Vec::<String>::new());
+}

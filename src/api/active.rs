@@ -95,6 +95,14 @@ impl ActiveQueries {
         let entries: Vec<Arc<Active>> = self.entries.lock().values().filter_map(Weak::upgrade).collect();
         entries.iter().map(|active| active.to_json()).collect()
     }
+
+    /// Those that have run for at least so long, a JSON object a line, without what changes while they run.
+    pub fn long_running(&self, least: Duration) -> String {
+        let entries: Vec<Arc<Active>> = self.entries.lock().values().filter_map(Weak::upgrade).collect();
+        let now = clock::instant();
+        let long = entries.iter().filter(|active| active.started.get().is_some_and(|at| now - *at >= least));
+        long.map(|active| Value::Object(active.described()).to_string() + "\n").collect()
+    }
 }
 
 impl Active {
@@ -159,18 +167,24 @@ impl Active {
 
     fn to_json(&self) -> Value {
         let age = clock::instant() - self.arrived;
-        let mut entry = Map::new();
+        let mut entry = self.described();
         entry.insert("id".into(), json!(self.id));
         entry.insert("state".into(), json!(if self.has_started() { "running" } else { "waiting" }));
+        entry.insert("ageSeconds".into(), json!(age.as_secs_f64()));
+        entry.insert("queueSeconds".into(), json!(self.waited().as_secs_f64()));
+        Value::Object(entry)
+    }
+
+    /// What stays as it is while it runs.
+    fn described(&self) -> Map<String, Value> {
+        let mut entry = Map::new();
         entry.insert("path".into(), json!(self.asked.path));
         entry.insert("query".into(), json!(self.asked.text));
         entry.extend(self.asked.times.iter().map(|(name, time)| (name.to_string(), json!(time))));
         entry.insert("arrived".into(), json!(status::rfc_3339(self.arrived_ms)));
-        entry.insert("ageSeconds".into(), json!(age.as_secs_f64()));
-        entry.insert("queueSeconds".into(), json!(self.waited().as_secs_f64()));
         entry.insert("client".into(), json!(self.caller.client.to_string()));
         entry.extend(self.caller.told().map(|(name, value)| (name.to_string(), json!(value))));
-        Value::Object(entry)
+        entry
     }
 }
 

@@ -137,6 +137,11 @@ impl Api {
         Api { intake: Some(intake), ..self }
     }
 
+    /// The queries and look-ups that have run for at least so long, a JSON object a line.
+    pub fn long_running(&self, least: Duration) -> String {
+        self.active.long_running(least)
+    }
+
     /// Makes a status page on a thread where that may block.
     async fn page<T: Send + 'static>(
         self: &Arc<Self>,

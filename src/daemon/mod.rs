@@ -5,6 +5,7 @@
 //! Signals: the first SIGTERM or SIGINT begins the shutdown, the second ends the process at once with 128 + signal.
 
 mod backend;
+mod left_running;
 mod logging;
 mod observed;
 mod parts;
@@ -23,6 +24,7 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::vfs::DiskVfs;
 use backend::Daemon;
+use left_running::LeftRunning;
 use observed::Observed;
 use std::io;
 use std::sync::Arc;
@@ -145,6 +147,10 @@ async fn start(config: Arc<Config>, telemetry: &Telemetry, parts: &mut Parts) ->
         header_bytes_max: HEADER_BYTES_MAX,
         headers_max: HEADERS_MAX,
     };
+    let left_running = LeftRunning::new(DiskVfs::shared(), &config.data_dir);
+    left_running.tell();
+    let asked = Arc::clone(&api);
+    parts.start("running-queries", |stop| left_running.keep(asked, stop));
     parts.start("api", move |stop| server.serve(api, limits, stop));
     Ok(())
 }
