@@ -237,7 +237,7 @@ fn what_points_elsewhere_is_told() {
         (
             "promql/plan/mod.rs",
             "use crate::config::Config;",
-            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\"], but not `config`",
+            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"units\"], but not `config`",
         ),
         (
             "main.rs",
