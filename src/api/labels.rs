@@ -54,7 +54,7 @@ async fn answer<T: 'static>(
     let end_ms = args::time_or("end", params.first("end"), TIME_MS_MAX)?;
     let limit = args::parse_limit(params.first("limit"))?;
     let cancel = Cancel::default();
-    let time_limit = TimeLimit::of_look_up(api.options.labels_timeout);
+    let time_limit = TimeLimit::of_look_up(api.rules().options.labels_timeout);
     let deadline = time_limit.deadline();
     let (backend, running, canceled) = (Arc::clone(&api.backend), Arc::clone(&active), cancel.clone());
     let work = move |_| {

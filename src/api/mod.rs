@@ -49,6 +49,7 @@ pub use server::{BindError, Server, ServerLimits};
 use crate::config::Token;
 use crate::inlet::Intake;
 use active::{Active, ActiveQueries, Asked};
+use arc_swap::ArcSwap;
 use auth::{Grant, Tokens};
 use caller::Caller;
 use gate::Gate;
@@ -64,7 +65,8 @@ const PAGES_MAX: usize = 4;
 /// Admin actions run one after the other.
 const ACTIONS_MAX: usize = 1;
 
-/// How the API behaves.
+/// How the API behaves. All of it may change while it runs, but for the places at the gate: `query_concurrency` and
+/// `queue_timeout` are those of the start.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The longest that a query may take; a request's `timeout` only shortens it.
@@ -91,14 +93,27 @@ pub struct Options {
     pub now_ms: fn() -> i64,
 }
 
+/// What [`Options`] come to.
+struct Rules {
+    options: Options,
+    tokens: Tokens,
+}
+
+impl Rules {
+    fn new(mut options: Options) -> Self {
+        Rules { tokens: Tokens::new(std::mem::take(&mut options.tokens)), options }
+    }
+}
+
 /// The state that all requests share.
 pub struct Api {
     backend: Arc<dyn Backend>,
     observer: Arc<dyn Observer>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     intake: Option<Intake>,
-    options: Options,
-    tokens: Tokens,
+    /// What requests go by: each looks once for each thing that it needs.
+    rules: ArcSwap<Rules>,
+    now_ms: fn() -> i64,
     started_ms: i64,
     active: Arc<ActiveQueries>,
     queries: Gate,
@@ -112,27 +127,37 @@ impl Api {
         backend: Arc<dyn Backend>,
         observer: Arc<dyn Observer>,
         metrics: impl Fn() -> String + Send + Sync + 'static,
-        mut options: Options,
+        options: Options,
     ) -> Self {
         let queue = options.queue_timeout;
         Api {
-            active: ActiveQueries::new(Arc::clone(&observer), options.slow),
+            active: ActiveQueries::new(Arc::clone(&observer)),
             backend,
             observer,
             metrics: Box::new(metrics),
             intake: None,
+            now_ms: options.now_ms,
             started_ms: (options.now_ms)(),
             queries: Gate::new("query", options.query_concurrency, queue).set_by("query.concurrency"),
             pages: Gate::new("page", PAGES_MAX, queue),
-            tokens: Tokens::new(std::mem::take(&mut options.tokens)),
             actions: Gate::new("action", ACTIONS_MAX, queue),
-            options,
+            rules: ArcSwap::from_pointee(Rules::new(options)),
         }
     }
 
     /// With a place for the lines of `/write` to go: without one, they are refused.
     pub fn with_intake(self, intake: Intake) -> Self {
         Api { intake: Some(intake), ..self }
+    }
+
+    /// Goes by these options from now on; requests under way may end by those before.
+    pub fn set_options(&self, options: Options) {
+        self.rules.store(Arc::new(Rules::new(options)));
+    }
+
+    /// What requests go by.
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
     }
 
     /// Makes a status page on a thread where that may block.
@@ -176,7 +201,9 @@ impl Call {
     /// The state and the parameters: those of a form in the body first, those of the address after them.
     async fn params(self) -> Result<(Arc<Api>, Params), ApiError> {
         let params = match self.head.method {
-            hyper::Method::POST => Params::of_form(&self.head, self.body, self.api.options.body_timeout).await?,
+            hyper::Method::POST => {
+                Params::of_form(&self.head, self.body, self.api.rules().options.body_timeout).await?
+            }
             _ => Params::of_uri(&self.head),
         };
         Ok((self.api, params))
@@ -196,7 +223,8 @@ impl Call {
         };
         let given = |name| params.given(name).map(|time| (name, time.to_string()));
         let times = ["time", "start", "end", "step"].into_iter().filter_map(given).collect();
-        let active = api.active.arrived(Asked { route, path, text, times }, caller, (api.options.now_ms)());
+        let (asked, slow) = (Asked { route, path, text, times }, api.rules().options.slow);
+        let active = api.active.arrived(asked, caller, (api.now_ms)(), slow);
         Ok(Inquiry { api, params, active, databases })
     }
 }

@@ -12,6 +12,7 @@ mod check;
 pub mod duration;
 mod fault;
 mod load;
+mod reload;
 mod scalar;
 mod show;
 pub mod size;
@@ -24,6 +25,7 @@ mod values;
 pub use crate::lineproto::Precision;
 pub use fault::{ConfigError, Fault};
 pub use load::Flags;
+pub use reload::{Origin, Reload};
 pub use token::{Right, Token, TokenHash};
 pub use values::{Listen, LogFormat, MemoryLimit, Names, WalSync};
 

@@ -62,6 +62,54 @@ impl InletMetrics {
     }
 }
 
+/// The configuration, under the names that Prometheus and Alertmanager have for theirs.
+pub struct ConfigMetrics {
+    reload_succeeded: IntGauge,
+    in_force_since: Gauge,
+    hash: IntGauge,
+}
+
+impl ConfigMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        ConfigMetrics {
+            reload_succeeded: register.gauge(
+                "sealine_config_last_reload_successful",
+                "Whether the configuration was good when it was last read; else the one before is in force.",
+            ),
+            in_force_since: register.float_gauge(
+                "sealine_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was read, since the Unix epoch.",
+            ),
+            hash: register.gauge(
+                "sealine_config_hash",
+                "A number that changes with the configuration in force, as far as it is shown.",
+            ),
+        }
+    }
+
+    /// Notes that a configuration with this hash, of at most 53 bits, came into force at `now_ms`.
+    pub fn loaded(&self, hash: u64, now_ms: i64) {
+        self.reload_succeeded.set(1);
+        self.in_force_since.set(now_ms as f64 / 1000.0);
+        self.hash.set(hash as i64);
+    }
+
+    /// Notes that one was read and not taken.
+    pub fn refused(&self) {
+        self.reload_succeeded.set(0);
+    }
+
+    /// Whether the last one that was read was taken.
+    pub fn reload_succeeded(&self) -> bool {
+        self.reload_succeeded.get() == 1
+    }
+
+    /// When the one in force was read, milliseconds since the epoch.
+    pub fn in_force_since_ms(&self) -> i64 {
+        (self.in_force_since.get() * 1000.0).round() as i64
+    }
+}
+
 /// The HTTP server.
 pub struct HttpMetrics {
     /// Connections that are open.

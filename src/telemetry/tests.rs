@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 const METRICS: &[(&str, &str)] = &[
     ("sealine_archives_total", "counter"),
     ("sealine_build_info", "gauge"),
+    ("sealine_config_hash", "gauge"),
+    ("sealine_config_last_reload_success_timestamp_seconds", "gauge"),
+    ("sealine_config_last_reload_successful", "gauge"),
     ("sealine_files_quarantined_total", "counter"),
     ("sealine_http_connections", "gauge"),
     ("sealine_http_requests_in_flight", "gauge"),
