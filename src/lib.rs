@@ -24,5 +24,6 @@ pub mod schedule;
 pub mod series;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod vfs;
 pub mod wal;

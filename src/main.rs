@@ -78,7 +78,7 @@ fn token(name: &str, rights: &[Right], databases: &[String]) -> Outcome {
 }
 
 fn healthcheck(settings: &Settings) -> Outcome {
-    Ok(health::check(settings.origin().load()?.http.listen)?)
+    Ok(health::check(&settings.origin().load()?.http)?)
 }
 
 /// An error with its causes: `error: what was done: why it failed: what the system said`.

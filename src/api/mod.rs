@@ -14,6 +14,7 @@ mod caller;
 mod drain;
 mod error;
 mod gate;
+mod handshake;
 pub mod influx;
 mod json;
 mod labels;

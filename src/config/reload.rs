@@ -50,8 +50,11 @@ impl Config {
 
     /// This configuration with all of `new` that may change while the daemon runs: the one list of it.
     fn with_what_may_change(&self, new: &Config) -> Config {
+        let (old_tls, new_tls) = (&self.http.tls, &new.http.tls);
+        let tls = if old_tls.is_on() && new_tls.is_on() { new_tls } else { old_tls };
         Config {
             http: Http {
+                tls: tls.clone(),
                 cors_origin: new.http.cors_origin.clone(),
                 open_metrics: new.http.open_metrics,
                 ..self.http.clone()
@@ -91,7 +94,7 @@ fn differences(one: &Config, other: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DatabasePolicy, Listen, Right, Token};
+    use crate::config::{DatabasePolicy, Listen, Right, Tls, Token};
     use std::time::Duration;
 
     fn token(name: &str) -> Token {
@@ -105,7 +108,7 @@ mod tests {
     #[test]
     fn each_key_takes_effect_or_waits_for_a_restart_and_is_named() {
         type Change = fn(&mut Config);
-        let rows: [(&str, Change, bool); 12] = [
+        let rows: [(&str, Change, bool); 13] = [
             ("cardinality.max_series", |config| config.cardinality.max_series = 7, true),
             ("cardinality.max_databases", |config| config.cardinality.max_databases = 7, true),
             ("query.timeout", |config| config.query.timeout = Duration::from_secs(7), true),
@@ -113,6 +116,7 @@ mod tests {
             ("log.level", |config| config.log.level = "debug".into(), true),
             ("http.open_metrics", |config| config.http.open_metrics = true, true),
             ("token", |config| config.token.push(token("x")), true),
+            ("http.tls.cert", |config| config.http.tls.cert = "other".into(), true),
             ("query.concurrency", |config| config.query.concurrency = 7, false),
             ("http.listen", |config| config.http.listen = listen("127.0.0.1:7"), false),
             ("memory.limit", |config| config.memory.limit = "50%".parse().expect("a share"), false),
@@ -127,7 +131,8 @@ mod tests {
             ),
         ];
         for (key, change, at_once) in rows {
-            let old = Config::default();
+            let mut old = Config::default();
+            old.http.tls = Tls { cert: "cert".into(), key: "key".into() };
             let mut new = old.clone();
             change(&mut new);
             let reload = old.reload(&new).unwrap_or_else(|error| panic!("{key}: {error}"));
@@ -138,6 +143,20 @@ mod tests {
             assert_eq!((named, silent), (&vec![key.to_string()], &Vec::new()), "{key}");
             assert_eq!(reload.config == new, at_once, "{key}");
             assert_eq!(reload.config == old, !at_once, "{key}");
+        }
+    }
+
+    #[test]
+    fn tls_goes_on_and_off_with_a_restart_only() {
+        let off = Config::default();
+        let mut on = off.clone();
+        on.http.tls = Tls { cert: "cert".into(), key: "key".into() };
+        for (old, new) in [(&off, &on), (&on, &off)] {
+            let reload = old.reload(new).expect("it is right");
+            assert_eq!(
+                (reload.needs_restart, &reload.config),
+                (vec!["http.tls.cert".into(), "http.tls.key".into()], old)
+            );
         }
     }
 

@@ -202,7 +202,7 @@ fn store_error(error: StoreError) -> ApiError {
 fn reload_error(error: ReloadError) -> ApiError {
     let kind = match &error {
         ReloadError::Stopping => ErrorKind::Unavailable,
-        ReloadError::Config(_) | ReloadError::Log(_) => ErrorKind::Execution,
+        ReloadError::Config(_) | ReloadError::Log(_) | ReloadError::Tls(_) => ErrorKind::Execution,
     };
     ApiError::new(kind, sentence(&error))
 }

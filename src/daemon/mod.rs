@@ -6,6 +6,7 @@
 //! reads the configuration again.
 
 mod backend;
+mod certificate;
 mod logging;
 mod observed;
 mod options;
@@ -24,9 +25,11 @@ use crate::machine;
 use crate::schedule::Schedule;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::tls::TlsError;
 use crate::vfs::DiskVfs;
 use arc_swap::ArcSwap;
 use backend::Daemon;
+use certificate::Certified;
 use logging::LogLevel;
 use observed::Observed;
 use reload::{Reloadable, Reloader, Requests};
@@ -65,6 +68,9 @@ pub enum DaemonError {
     /// The HTTP server cannot start.
     #[error(transparent)]
     Http(#[from] BindError),
+    /// There is no certificate to show, or it cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no daemon without HTTP.
     #[error("http.listen is empty: the daemon needs an address to answer at")]
     NoHttp,
@@ -123,6 +129,9 @@ async fn start(
 ) -> Result<(), DaemonError> {
     let clock = SystemClock::shared();
     let started_ms = clock.now_ms();
+    // Before the log is replayed, which may take its time.
+    let tls = &config.http.tls;
+    let certified = if tls.is_on() { Some(Certified::open(tls, telemetry)?) } else { None };
     let memory_bytes = config.memory.limit.of(machine::memory_bytes());
 
     let store = {
@@ -148,8 +157,8 @@ async fn start(
     }
 
     let address = config.http.listen.0.ok_or(DaemonError::NoHttp)?;
-    let server = Server::bind(address).await?;
-    tracing::info!(address = %server.local_addr(), "serving HTTP");
+    let server = Server::bind(address).await?.with_tls(certified.as_ref().map(Certified::acceptor));
+    tracing::info!(address = %server.local_addr(), tls = certified.is_some(), "serving HTTP");
     let (reloads, requests) = Requests::channel();
     let daemon = Arc::new(Daemon {
         store,
@@ -161,7 +170,7 @@ async fn start(
     });
     let api = Arc::new(api(&config, &daemon).with_intake(intake));
     telemetry.config.loaded(config.hash(), started_ms);
-    let reloader = Reloader { origin, reloadable: Reloadable { api: api.clone(), daemon, log } };
+    let reloader = Reloader { origin, reloadable: Reloadable { api: api.clone(), daemon, log, certified } };
     parts.start("reload", |stop| reloader.serve(hangup, requests, stop));
 
     let limits = ServerLimits {

@@ -5,17 +5,24 @@
 //! `config/reload.rs` knows which keys those are.
 
 use super::backend::Daemon;
+use super::certificate::Certified;
 use super::logging::{self, LogLevel, LoggingError};
 use super::{Stop, options};
 use crate::api::Api;
 use crate::clock::wall_ms;
 use crate::config::{ConfigError, Origin, Reload};
+use crate::tls::TlsError;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Requests that may wait for a reload; the API sends one at a time.
 const WAITING_MAX: usize = 4;
+
+/// How often the files of the certificate are looked at; two looks that agree make a change.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a reload changes, each where it is used.
 pub(super) struct Reloadable {
@@ -25,6 +32,8 @@ pub(super) struct Reloadable {
     pub daemon: Arc<Daemon>,
     /// What is logged.
     pub log: LogLevel,
+    /// What HTTP shows its clients, where it speaks TLS. It also changes when its files do.
+    pub certified: Option<Certified>,
 }
 
 /// Why the configuration before stays in force.
@@ -36,6 +45,9 @@ pub enum ReloadError {
     /// `log.level` cannot be used.
     #[error(transparent)]
     Log(#[from] LoggingError),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Nobody is there to reload.
     #[error("the daemon is shutting down")]
     Stopping,
@@ -82,15 +94,18 @@ pub(super) struct Reloader {
 impl Reloader {
     /// Reloads when it is asked to, until it is told to stop.
     pub async fn serve(
-        self,
+        mut self,
         mut hangup: Signal,
         mut requests: mpsc::Receiver<oneshot::Sender<Outcome>>,
         mut stop: Stop,
     ) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 _ = hangup.recv() => drop(self.reload("SIGHUP")), // it is in the log
+                _ = looks.tick(), if self.reloadable.certified.is_some() => self.look(),
                 Some(answer) = requests.recv() => {
                     let _ = answer.send(self.reload("request")); // who asked may have left; it is in the log
                 }
@@ -98,8 +113,14 @@ impl Reloader {
         }
     }
 
+    fn look(&mut self) {
+        if let Some(certified) = &mut self.reloadable.certified {
+            tokio::task::block_in_place(|| certified.look());
+        }
+    }
+
     /// Reloads, and logs what came of it.
-    fn reload(&self, by: &str) -> Outcome {
+    fn reload(&mut self, by: &str) -> Outcome {
         // The file may lie on a disk that makes one wait.
         let outcome = tokio::task::block_in_place(|| self.reloadable.reload(&self.origin));
         match &outcome {
@@ -120,11 +141,15 @@ impl Reloader {
 }
 
 impl Reloadable {
-    fn reload(&self, origin: &Origin) -> Outcome {
-        let Reloadable { api, daemon, log } = self;
+    fn reload(&mut self, origin: &Origin) -> Outcome {
+        let Reloadable { api, daemon, log, certified } = self;
         let Reload { config, changed, needs_restart } = daemon.config.load().reload(&origin.load()?)?;
         let filter = logging::filter(&config.log.level)?;
+        let replacement = certified.as_ref().map(|_| Certified::read(&config.http.tls)).transpose()?;
 
+        if let (Some(certified), Some(replacement)) = (certified, replacement) {
+            certified.take(replacement);
+        }
         log.set(filter);
         daemon.store.limit_cardinality(&config);
         daemon.engine.store(Arc::new(options::engine(&config)));

@@ -15,9 +15,9 @@ mod tests;
 
 pub use groups::{
     ConfigMetrics, DiskMetrics, HttpMetrics, InletMetrics, QueryMetrics, SealMetrics, TcpMetrics, TierMetrics,
-    UdpMetrics, WalMetrics,
+    TlsMetrics, UdpMetrics, WalMetrics,
 };
-pub use labels::{Endpoint, Outcome, Protocol, RequestRejection, Tier};
+pub use labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Tier};
 
 use prometheus::{Registry, TextEncoder};
 use register::Register;
@@ -39,6 +39,8 @@ pub struct Metrics {
     inlets: [InletMetrics; Protocol::ALL.len()],
     /// The HTTP server.
     pub http: HttpMetrics,
+    /// TLS below HTTP.
+    pub tls: TlsMetrics,
     /// The UDP inlet.
     pub udp: UdpMetrics,
     /// The TCP inlet.
@@ -66,6 +68,7 @@ impl Telemetry {
         register.collector(process::ProcessCollector::new());
         let config = ConfigMetrics::new(&register);
         let http = HttpMetrics::new(&register);
+        let tls = TlsMetrics::new(&register);
         let udp = UdpMetrics::new(&register);
         let tcp = TcpMetrics::new(&register);
         let wal = WalMetrics::new(&register);
@@ -73,7 +76,7 @@ impl Telemetry {
         let disk = DiskMetrics::new(&register);
         let query = QueryMetrics::new(&register);
         let (inlets, tiers) = (InletMetrics::all(&register), TierMetrics::all(&register));
-        Telemetry(Arc::new(Metrics { registry, config, inlets, http, udp, tcp, wal, tiers, seal, disk, query }))
+        Telemetry(Arc::new(Metrics { registry, config, inlets, http, tls, udp, tcp, wal, tiers, seal, disk, query }))
     }
 
     /// All metrics in the Prometheus text format, version 0.0.4.
