@@ -1,7 +1,7 @@
 //! The command line: what may be typed. What it does is in main.rs.
 
 use clap::{Args, Parser, Subcommand};
-use sealine::config::{Flags, Right};
+use sealine::config::{Flags, Origin, Right};
 use std::path::PathBuf;
 
 const EXAMPLE: &str = "\
@@ -63,7 +63,7 @@ pub enum Command {
 pub struct Settings {
     /// The configuration file; without it, the defaults
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// The folder that holds the data (data_dir)
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -76,9 +76,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The flags, as the configuration takes them.
-    pub fn flags(&self) -> Flags {
-        Flags { data_dir: self.data_dir.clone(), http: self.http.clone(), udp: self.udp.clone() }
+    /// Where the configuration comes from: the file, the environment, the flags.
+    pub fn origin(&self) -> Origin {
+        let flags = Flags { data_dir: self.data_dir.clone(), http: self.http.clone(), udp: self.udp.clone() };
+        Origin { file: self.config.clone(), environment: std::env::vars_os().collect(), flags }
     }
 }
 
@@ -106,7 +107,7 @@ mod tests {
     fn flags_reach_the_configuration() {
         let cli = Cli::parse_from(["sealine", "serve", "--data-dir", "d", "--http", "h", "--udp", ""]);
         let Command::Serve(settings) = cli.command else { panic!("serve was asked for") };
-        let flags = settings.flags();
+        let flags = settings.origin().flags;
         assert_eq!(
             (flags.data_dir.as_deref(), flags.http.as_deref(), flags.udp.as_deref()),
             (Some("d"), Some("h"), Some(""))

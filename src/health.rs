@@ -1,7 +1,8 @@
 //! Asks a running daemon whether it is healthy: one `GET /-/healthy` over HTTP/1.1, by hand and with time-outs, so
-//! that a container's health check needs no shell, no client and no runtime.
+//! that a container's health check needs no shell, no client and no runtime. Inside TLS where the daemon speaks it.
 
-use crate::config::Listen;
+use crate::config::Http;
+use crate::tls;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -36,11 +37,11 @@ pub enum HealthError {
     },
 }
 
-/// Whether the daemon that listens at `listen` answers `GET /-/healthy` with 200. An unspecified
-/// address (`0.0.0.0`) is asked at the loopback address.
-pub fn check(listen: Listen) -> Result<(), HealthError> {
-    let address = reachable(listen.0.ok_or(HealthError::Off)?);
-    let answer = ask(address).map_err(|source| HealthError::Silent { address, source })?;
+/// Whether the daemon that listens as `http` says answers `GET /-/healthy` with 200. An unspecified address (`0.0.0.0`)
+/// is asked at the loopback address.
+pub fn check(http: &Http) -> Result<(), HealthError> {
+    let address = reachable(http.listen.0.ok_or(HealthError::Off)?);
+    let answer = ask(address, http.tls.is_on()).map_err(|source| HealthError::Silent { address, source })?;
     match answer.starts_with("HTTP/1.1 200") {
         true => Ok(()),
         false => {
@@ -50,10 +51,17 @@ pub fn check(listen: Listen) -> Result<(), HealthError> {
     }
 }
 
-fn ask(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, STEP_TIMEOUT)?;
+fn ask(address: SocketAddr, inside_tls: bool) -> io::Result<String> {
+    let stream = TcpStream::connect_timeout(&address, STEP_TIMEOUT)?;
     stream.set_write_timeout(Some(STEP_TIMEOUT))?;
     stream.set_read_timeout(Some(STEP_TIMEOUT))?;
+    match inside_tls {
+        true => exchange(tls::trusting(stream, address.ip())?, address),
+        false => exchange(stream, address),
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<String> {
     // In one piece: a server may answer, and close, once it has seen the first line.
     let request = format!("GET /-/healthy HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
@@ -75,10 +83,15 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Listen};
     use std::net::TcpListener;
 
+    fn at(address: Option<SocketAddr>) -> Http {
+        Http { listen: Listen(address), ..Config::default().http }
+    }
+
     /// A server on a free port that reads one request and sends `answer`.
-    fn answering(answer: &'static str) -> Listen {
+    fn answering(answer: &'static str) -> Http {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         std::thread::spawn(move || {
@@ -88,7 +101,7 @@ mod tests {
             assert!(request[..length].starts_with(b"GET /-/healthy HTTP/1.1\r\n"));
             stream.write_all(answer.as_bytes()).expect("the check listens");
         });
-        Listen(Some(([0, 0, 0, 0], address.port()).into()))
+        at(Some(([0, 0, 0, 0], address.port()).into()))
     }
 
     #[test]
@@ -99,7 +112,7 @@ mod tests {
             ("SSH-2.0-OpenSSH\r\n", Err("got `SSH-2.0-OpenSSH`")),
             ("", Err("got ``")),
         ] {
-            match (check(answering(answer)), want) {
+            match (check(&answering(answer)), want) {
                 (Ok(()), Ok(())) => {}
                 (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
                 (got, want) => panic!("{answer:?}: got {got:?}, want {want:?}"),
@@ -112,8 +125,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         drop(listener);
-        let silent = check(Listen(Some(address))).unwrap_err().to_string();
+        let silent = check(&at(Some(address))).unwrap_err().to_string();
         assert_eq!(silent, format!("the daemon at {address} does not answer"));
-        assert_eq!(check(Listen(None)).unwrap_err().to_string(), "http.listen is off: there is nobody to ask");
+        assert_eq!(check(&at(None)).unwrap_err().to_string(), "http.listen is off: there is nobody to ask");
     }
 }

@@ -24,6 +24,7 @@ pub mod schedule;
 pub mod series;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod units;
 pub mod vfs;
 pub mod wal;

@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 }
 
 fn serve(settings: &Settings) -> Outcome {
-    Ok(daemon::run(load(settings)?)?)
+    let origin = settings.origin();
+    Ok(daemon::run(origin.load()?, origin)?)
 }
 
 fn check_config(file: &std::path::Path) -> Outcome {
@@ -77,11 +78,7 @@ fn token(name: &str, rights: &[Right], databases: &[String]) -> Outcome {
 }
 
 fn healthcheck(settings: &Settings) -> Outcome {
-    Ok(health::check(load(settings)?.http.listen)?)
-}
-
-fn load(settings: &Settings) -> Result<Config, sealine::config::ConfigError> {
-    Config::load(settings.config.as_deref(), std::env::vars_os(), &settings.flags())
+    Ok(health::check(&settings.origin().load()?.http)?)
 }
 
 /// An error with its causes: `error: what was done: why it failed: what the system said`.

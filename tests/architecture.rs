@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["schedule", "inspect"],
     &["promql", "store"],
     &["memory", "disk", "wal"],
-    &["codec", "lineproto"],
+    &["codec", "lineproto", "tls"],
     &["series", "config", "telemetry"],
     &["clock", "vfs", "machine", "units", "planted"],
 ];

@@ -26,8 +26,6 @@ const WORD_BYTES_MAX: usize = 200;
 /// Every query under way.
 pub struct ActiveQueries {
     observer: Arc<dyn Observer>,
-    /// Queries that take at least this long are logged; zero logs none.
-    slow: Duration,
     next_id: AtomicU64,
     entries: Mutex<BTreeMap<u64, Weak<Active>>>,
 }
@@ -51,6 +49,8 @@ pub struct Active {
     id: u64,
     asked: Asked,
     caller: Caller,
+    /// If it takes at least this long it is logged; never, where this is zero.
+    slow: Duration,
     arrived: Instant,
     arrived_ms: i64,
     started: OnceLock<Instant>,
@@ -69,12 +69,12 @@ pub struct Cost {
 
 impl ActiveQueries {
     /// An empty list.
-    pub fn new(observer: Arc<dyn Observer>, slow: Duration) -> Arc<Self> {
-        Arc::new(ActiveQueries { observer, slow, next_id: AtomicU64::new(1), entries: Mutex::default() })
+    pub fn new(observer: Arc<dyn Observer>) -> Arc<Self> {
+        Arc::new(ActiveQueries { observer, next_id: AtomicU64::new(1), entries: Mutex::default() })
     }
 
-    /// A query has arrived, and waits for its turn.
-    pub fn arrived(self: &Arc<Self>, mut asked: Asked, caller: Caller, now_ms: i64) -> Arc<Active> {
+    /// A query has arrived, and waits for its turn. Where it takes at least `slow`, which is not zero, it is logged.
+    pub fn arrived(self: &Arc<Self>, mut asked: Asked, caller: Caller, now_ms: i64, slow: Duration) -> Arc<Active> {
         asked.text = shortened(&asked.text, TEXT_BYTES_MAX);
         asked.path = shortened(&asked.path, WORD_BYTES_MAX);
         asked.times.iter_mut().for_each(|(_, time)| *time = shortened(time, WORD_BYTES_MAX));
@@ -82,7 +82,7 @@ impl ActiveQueries {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (started, outcome, cost) = Default::default();
         let (list, arrived) = (Arc::clone(self), clock::instant());
-        let active = Active { list, id, asked, caller, arrived, arrived_ms: now_ms, started, outcome, cost };
+        let active = Active { list, id, asked, caller, slow, arrived, arrived_ms: now_ms, started, outcome, cost };
         let active = Arc::new(active);
         self.entries.lock().insert(id, Arc::downgrade(&active));
         self.observer.query_moved(None, Some(Stage::Waiting));
@@ -195,7 +195,7 @@ impl Drop for Active {
         self.list.observer.query_moved(Some(stage), None);
         let outcome = self.outcome.get().copied().unwrap_or(Outcome::Cancelled);
         let took = clock::instant() - self.arrived;
-        let is_slow = !self.list.slow.is_zero() && took >= self.list.slow;
+        let is_slow = !self.slow.is_zero() && took >= self.slow;
         if is_slow {
             slow::log(self, outcome, took);
         }

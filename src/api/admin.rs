@@ -1,4 +1,4 @@
-//! `/admin/…`: actions and inner state, for whoever runs the daemon. `auth` decides who that is.
+//! `/admin/…` and `/-/reload`: actions and inner state, for whoever runs the daemon. `auth` decides who that is.
 
 use super::Call;
 use super::error::ApiError;
@@ -27,4 +27,10 @@ pub async fn archive(call: Call) -> Result<Reply, ApiError> {
 pub async fn status(call: Call) -> Result<Reply, ApiError> {
     let status = call.api.page(|api| Ok(api.backend.status())).await?;
     Ok(Reply::json_value(StatusCode::OK, &status))
+}
+
+/// Reads the configuration again, and answers when what changed is in force.
+pub async fn reload(call: Call) -> Result<Reply, ApiError> {
+    let done = call.api.action(|api| api.backend.reload()).await?;
+    Ok(Reply::json_value(StatusCode::OK, &done))
 }

@@ -83,6 +83,10 @@ pub struct TsdbStatus {
 pub struct RuntimeInfo {
     /// When it started, milliseconds since the Unix epoch.
     pub started_ms: i64,
+    /// Whether the configuration could be read when it was last read.
+    pub reload_succeeded: bool,
+    /// When the one in force was read, milliseconds since the Unix epoch.
+    pub configured_ms: i64,
     /// Where its data lie.
     pub data_dir: PathBuf,
     /// Files that were found damaged since then.
@@ -151,6 +155,10 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Archives what is due; with `force`, every partition.
     fn archive(&self, force: bool) -> Result<serde_json::Value, ApiError>;
+
+    /// Reads the configuration again, and takes over what may change while the daemon runs; tells what did, and what
+    /// waits for a restart. On an error everything stays as it was: `ErrorKind::Execution` blames the configuration.
+    fn reload(&self) -> Result<serde_json::Value, ApiError>;
 
     /// The daemon's inner state, for whoever runs it.
     fn status(&self) -> serde_json::Value;

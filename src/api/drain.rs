@@ -7,6 +7,8 @@ use hyper::body::Incoming;
 use hyper::header::EXPECT;
 use hyper::http::request::Parts;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 /// What is read of such a body at most: what agents send at once, mostly.
 const BYTES_MAX: usize = 1 << 20;
@@ -23,6 +25,22 @@ pub async fn drain(head: &Parts, mut body: Incoming) {
         let mut bytes = 0;
         while let Some(Ok(frame)) = body.frame().await {
             bytes += frame.data_ref().map_or(0, |data| data.len());
+            if bytes > BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // Whether it ended or was given up is all the same.
+    let _ = tokio::time::timeout(TIMEOUT, reading).await;
+}
+
+/// Says that nothing more will be sent, and reads away what still comes until the other end has left, as [`drain`] does.
+pub async fn until_it_leaves(socket: &mut TcpStream) {
+    let reading = async {
+        let _ = tokio::io::AsyncWriteExt::shutdown(socket).await; // where that fails, it has left
+        let (mut sink, mut bytes) = ([0; 4096], 0);
+        while let Ok(more @ 1..) = socket.read(&mut sink).await {
+            bytes += more;
             if bytes > BYTES_MAX {
                 break;
             }

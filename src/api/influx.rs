@@ -219,7 +219,7 @@ pub async fn ready(call: Call) -> Reply {
     match call.api.backend.readiness() {
         Readiness::Ready => {
             let started_ms = call.api.started_ms;
-            let up_s = (call.api.options.now_ms)().saturating_sub(started_ms).max(0) / 1000;
+            let up_s = (call.api.now_ms)().saturating_sub(started_ms).max(0) / 1000;
             let up = format!("{}h{}m{}s", up_s / 3600, up_s / 60 % 60, up_s % 60);
             let body = json!({ "status": "ready", "started": rfc_3339(started_ms), "up": up });
             Reply::json_value(StatusCode::OK, &body)

@@ -53,10 +53,11 @@ async fn answer<T: 'static>(
     let start_ms = args::time_or("start", params.first("start"), -TIME_MS_MAX)?;
     let end_ms = args::time_or("end", params.first("end"), TIME_MS_MAX)?;
     let asked = args::parse_limit(params.first("limit"))?;
-    let most = Some(api.options.look_up_results_max).filter(|most| *most > 0);
+    let rules = api.rules();
+    let most = Some(rules.options.look_up_results_max).filter(|most| *most > 0);
     let limit = asked.into_iter().chain(most).min();
     let cancel = Cancel::default();
-    let time_limit = TimeLimit::of_look_up(api.options.labels_timeout);
+    let time_limit = TimeLimit::of_look_up(rules.options.labels_timeout);
     let deadline = time_limit.deadline();
     let (backend, running, canceled) = (Arc::clone(&api.backend), Arc::clone(&active), cancel.clone());
     let work = move |_| {

@@ -14,6 +14,7 @@ mod caller;
 mod drain;
 mod error;
 mod gate;
+mod handshake;
 pub mod influx;
 mod json;
 mod labels;
@@ -49,6 +50,7 @@ pub use server::{BindError, Server, ServerLimits};
 use crate::config::Token;
 use crate::inlet::Intake;
 use active::{Active, ActiveQueries, Asked};
+use arc_swap::ArcSwap;
 use auth::{Grant, Tokens};
 use caller::Caller;
 use gate::Gate;
@@ -64,7 +66,8 @@ const PAGES_MAX: usize = 4;
 /// Admin actions run one after the other.
 const ACTIONS_MAX: usize = 1;
 
-/// How the API behaves.
+/// How the API behaves. All of it may change while it runs, but for the places at the gate: `query_concurrency` and
+/// `queue_timeout` are those of the start.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The longest that a query may take; a request's `timeout` only shortens it.
@@ -93,14 +96,27 @@ pub struct Options {
     pub now_ms: fn() -> i64,
 }
 
+/// What [`Options`] come to.
+struct Rules {
+    options: Options,
+    tokens: Tokens,
+}
+
+impl Rules {
+    fn new(mut options: Options) -> Self {
+        Rules { tokens: Tokens::new(std::mem::take(&mut options.tokens)), options }
+    }
+}
+
 /// The state that all requests share.
 pub struct Api {
     backend: Arc<dyn Backend>,
     observer: Arc<dyn Observer>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     intake: Option<Intake>,
-    options: Options,
-    tokens: Tokens,
+    /// What requests go by: each looks once for each thing that it needs.
+    rules: ArcSwap<Rules>,
+    now_ms: fn() -> i64,
     started_ms: i64,
     active: Arc<ActiveQueries>,
     queries: Gate,
@@ -114,21 +130,21 @@ impl Api {
         backend: Arc<dyn Backend>,
         observer: Arc<dyn Observer>,
         metrics: impl Fn() -> String + Send + Sync + 'static,
-        mut options: Options,
+        options: Options,
     ) -> Self {
         let queue = options.queue_timeout;
         Api {
-            active: ActiveQueries::new(Arc::clone(&observer), options.slow),
+            active: ActiveQueries::new(Arc::clone(&observer)),
             backend,
             observer,
             metrics: Box::new(metrics),
             intake: None,
+            now_ms: options.now_ms,
             started_ms: (options.now_ms)(),
             queries: Gate::new("query", options.query_concurrency, queue).set_by("query.concurrency"),
             pages: Gate::new("page", PAGES_MAX, queue),
-            tokens: Tokens::new(std::mem::take(&mut options.tokens)),
             actions: Gate::new("action", ACTIONS_MAX, queue),
-            options,
+            rules: ArcSwap::from_pointee(Rules::new(options)),
         }
     }
 
@@ -140,6 +156,16 @@ impl Api {
     /// The queries and look-ups that have run for at least so long, a JSON object a line.
     pub fn long_running(&self, least: Duration) -> String {
         self.active.long_running(least)
+    }
+
+    /// Goes by these options from now on; requests under way may end by those before.
+    pub fn set_options(&self, options: Options) {
+        self.rules.store(Arc::new(Rules::new(options)));
+    }
+
+    /// What requests go by.
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
     }
 
     /// Makes a status page on a thread where that may block.
@@ -183,7 +209,9 @@ impl Call {
     /// The state and the parameters: those of a form in the body first, those of the address after them.
     async fn params(self) -> Result<(Arc<Api>, Params), ApiError> {
         let params = match self.head.method {
-            hyper::Method::POST => Params::of_form(&self.head, self.body, self.api.options.body_timeout).await?,
+            hyper::Method::POST => {
+                Params::of_form(&self.head, self.body, self.api.rules().options.body_timeout).await?
+            }
             _ => Params::of_uri(&self.head),
         };
         Ok((self.api, params))
@@ -203,7 +231,8 @@ impl Call {
         };
         let given = |name| params.given(name).map(|time| (name, time.to_string()));
         let times = ["time", "start", "end", "step"].into_iter().filter_map(given).collect();
-        let active = api.active.arrived(Asked { route, path, text, times }, caller, (api.options.now_ms)());
+        let (asked, slow) = (Asked { route, path, text, times }, api.rules().options.slow);
+        let active = api.active.arrived(asked, caller, (api.now_ms)(), slow);
         Ok(Inquiry { api, params, active, databases })
     }
 }

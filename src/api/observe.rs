@@ -1,6 +1,6 @@
 //! What the API tells of itself, for metrics.
 
-use crate::telemetry::Outcome;
+use crate::telemetry::{HandshakeFailure, Outcome};
 use std::time::Duration;
 
 /// How far a query has come.
@@ -20,6 +20,10 @@ pub trait Observer: Send + Sync + 'static {
     fn connection_closed(&self) {}
     /// A connection was turned away: there are as many as there may be.
     fn connection_refused(&self) {}
+    /// A connection had no TLS handshake where it needs one.
+    fn handshake_failed(&self, reason: HandshakeFailure) {
+        let _ = reason;
+    }
     /// A request has arrived at `route` (its path in the table, or `unknown`).
     fn request_started(&self, route: &'static str) {
         let _ = route;

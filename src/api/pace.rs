@@ -143,10 +143,16 @@ impl<S: Write + Unpin> Write for Paced<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_flush(cx) {
+            return Poll::Ready(result);
+        }
+        self.poll_late(cx).map(Err) // TLS takes bytes before the client does
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_shutdown(cx) {
+            return Poll::Ready(result);
+        }
+        self.poll_late(cx).map(Err)
     }
 }

@@ -17,7 +17,7 @@ pub const TRUNCATED: &str = "results truncated due to limit";
 /// Evaluates a query at one time, by default now.
 pub async fn instant(call: Call) -> Result<Reply, ApiError> {
     let inquiry = call.query().await?;
-    let (active, now_ms) = (Arc::clone(&inquiry.active), (inquiry.api.options.now_ms)());
+    let (active, now_ms) = (Arc::clone(&inquiry.active), (inquiry.api.now_ms)());
     let range = args::time_or("time", inquiry.params.first("time"), now_ms).map(|at| TimeRange::Instant { at });
     active.settle(answer(inquiry, range).await)
 }
@@ -26,7 +26,7 @@ pub async fn instant(call: Call) -> Result<Reply, ApiError> {
 pub async fn range(call: Call) -> Result<Reply, ApiError> {
     let inquiry = call.query().await?;
     let active = Arc::clone(&inquiry.active);
-    let range = parse_range(&inquiry.params, inquiry.api.options.points_max);
+    let range = parse_range(&inquiry.params, inquiry.api.rules().options.points_max);
     active.settle(answer(inquiry, range).await)
 }
 
@@ -72,7 +72,7 @@ fn with_commas(number: u32) -> String {
 async fn answer(inquiry: Inquiry, range: Result<TimeRange, ApiError>) -> Result<Reply, ApiError> {
     let Inquiry { api, params, active, databases } = inquiry;
     let range = range?;
-    let time_limit = TimeLimit::of_query(&params, api.options.query_timeout)?;
+    let time_limit = TimeLimit::of_query(&params, api.rules().options.query_timeout)?;
     let lookback_ms = match params.given("lookback_delta").map(args::parse_duration).transpose() {
         Ok(lookback) => lookback.filter(|millis| *millis > 0),
         Err(what) => return Err(ApiError::bad_data(format!("error parsing lookback delta duration: {what}"))),

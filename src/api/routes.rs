@@ -117,6 +117,7 @@ static ROUTES: &[Route] = routes! {
     Post    "/admin/seal"                   Admin      Admin   admin::seal;
     Post    "/admin/archive"                Admin      Admin   admin::archive;
     Get     "/admin/status"                 Admin      Admin   admin::status;
+    Post    "/-/reload"                     Admin      Admin   admin::reload;
     Get     "/"                             Page       Nothing index;
 };
 
@@ -156,7 +157,7 @@ pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>)
         }
     };
     if let Some(origin) = origin {
-        allow_origin(&mut reply, &api.options.cors_origin, origin);
+        allow_origin(&mut reply, &api.rules().options.cors_origin, origin);
     }
     if reply.status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(route = seen.route, %peer, "cannot answer: {}", String::from_utf8_lossy(&reply.body));
@@ -170,8 +171,9 @@ async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, he
     let reply = if head.method == Method::OPTIONS && route.family != Family::Admin {
         Reply::empty(StatusCode::NO_CONTENT).with(header::ALLOW, HeaderValue::from_static(route.methods.list()))
     } else {
-        let need = if route.path == METRICS && api.options.open_metrics { Need::Nothing } else { route.need };
-        match api.tokens.admit(need, peer.ip(), &head) {
+        let rules = api.rules();
+        let need = if route.path == METRICS && rules.options.open_metrics { Need::Nothing } else { route.need };
+        match rules.tokens.admit(need, peer.ip(), &head) {
             Err(refusal) => {
                 drain(&head, body).await;
                 refuse(route.family, refusal)

@@ -1,6 +1,8 @@
-//! Accepts connections, so many at a time, and speaks HTTP/1.1 on each until the client or the daemon stops.
+//! Accepts connections, so many at a time, and speaks HTTP/1.1 on each, inside TLS or not, until the client or the daemon
+//! stops.
 
 use super::Api;
+use super::handshake::shake;
 use super::pace::{Busy, Paced};
 use super::routes;
 use hyper::server::conn::http1;
@@ -12,11 +14,12 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 /// What a connection's read buffer may grow to: enough for a large write body to come in few reads.
 const BUFFER_BYTES_MAX: usize = 256 << 10;
@@ -38,7 +41,7 @@ const REFUSAL: &str =
 pub struct ServerLimits {
     /// Connections that may be open at once; one more is answered with 503.
     pub connections_max: usize,
-    /// The longest that the head of a request may take to arrive.
+    /// The longest that the head of a request may take to arrive, and before it a TLS handshake.
     pub header_timeout: Duration,
     /// Bytes that the head of a request may have, its first line included.
     pub header_bytes_max: usize,
@@ -62,6 +65,7 @@ pub struct BindError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Server {
@@ -70,9 +74,14 @@ impl Server {
         let bound = async {
             let listener = TcpListener::bind(address).await?;
             let address = listener.local_addr()?;
-            Ok(Server { listener, address })
+            Ok(Server { listener, address, tls: None })
         };
         bound.await.map_err(|source| BindError { address, source })
+    }
+
+    /// With TLS on every connection: then it speaks nothing else.
+    pub fn with_tls(self, tls: Option<TlsAcceptor>) -> Self {
+        Server { tls, ..self }
     }
 
     /// Where it listens; tells the port where 0 was asked for.
@@ -94,11 +103,13 @@ impl Server {
                 Some(_) = refusals.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((socket, peer)) if connections.len() < limits.connections_max => {
-                        connections.spawn(serve_connection(Arc::clone(&api), limits.clone(), socket, peer, stopped.clone()));
+                        let (api, limits, tls) = (Arc::clone(&api), limits.clone(), self.tls.clone());
+                        connections.spawn(welcome(api, limits, tls, socket, peer, stopped.clone()));
                     }
                     Ok((socket, _)) => {
                         api.observer.connection_refused();
-                        if refusals.len() < REFUSALS_MAX {
+                        // Where a handshake is expected, no words come before it.
+                        if self.tls.is_none() && refusals.len() < REFUSALS_MAX {
                             refusals.spawn(timeout(REFUSAL_TIMEOUT, refuse(socket)));
                         }
                     }
@@ -144,10 +155,11 @@ async fn refuse(mut socket: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves one connection until either side ends it.
-async fn serve_connection(
+/// Takes one connection, from its handshake on where there is one, until either side ends it.
+async fn welcome(
     api: Arc<Api>,
     limits: ServerLimits,
+    tls: Option<TlsAcceptor>,
     socket: TcpStream,
     peer: SocketAddr,
     mut shutdown: watch::Receiver<bool>,
@@ -156,10 +168,34 @@ async fn serve_connection(
     if let Err(error) = socket.set_nodelay(true) {
         return tracing::debug!(%peer, "cannot set TCP_NODELAY: {error}");
     }
+    let Some(tls) = tls else {
+        return serve_connection(&api, limits, socket, peer, shutdown).await;
+    };
+    let shaken = tokio::select! {
+        shaken = shake(&tls, socket, limits.header_timeout) => shaken,
+        _ = shutdown.wait_for(|stop| *stop) => return,
+    };
+    match shaken {
+        Ok(socket) => serve_connection(&api, limits, socket, peer, shutdown).await,
+        Err(failure) => {
+            api.observer.handshake_failed(failure.reason);
+            tracing::debug!(%peer, reason = failure.reason.as_str(), "no TLS handshake: {}", failure.error);
+        }
+    }
+}
+
+/// Serves one connection until either side ends it.
+async fn serve_connection(
+    api: &Arc<Api>,
+    limits: ServerLimits,
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    mut shutdown: watch::Receiver<bool>,
+) {
     let busy = Busy::default();
     let socket = Paced::new(TokioIo::new(socket), busy.clone(), limits.idle_timeout, limits.header_timeout);
     let service = service_fn(|request| {
-        let (api, at_work) = (Arc::clone(&api), busy.guard());
+        let (api, at_work) = (Arc::clone(api), busy.guard());
         async move {
             let response = routes::answer(api, peer, request).await;
             drop(at_work);

@@ -30,14 +30,14 @@ pub async fn build_info(_: Call) -> Result<Reply, ApiError> {
 
 /// How it runs. What only means something in Go is 0 or empty.
 pub async fn runtime_info(call: Call) -> Result<Reply, ApiError> {
-    let now_ms = (call.api.options.now_ms)();
+    let now_ms = (call.api.now_ms)();
     let info = call.api.page(|api| Ok(api.backend.runtime_info())).await?;
     Reply::success(&json!({
         "startTime": rfc_3339(info.started_ms),
         "CWD": info.data_dir,
         "serverTime": rfc_3339(now_ms),
-        "reloadConfigSuccess": true,
-        "lastConfigTime": rfc_3339(info.started_ms),
+        "reloadConfigSuccess": info.reload_succeeded,
+        "lastConfigTime": rfc_3339(info.configured_ms),
         "corruptionCount": info.corrupt_files,
         "goroutineCount": 0,
         "GOMAXPROCS": info.threads,

@@ -109,6 +109,15 @@ impl Found {
                  also by part: `info,sealine::wal=debug`"
             )
         });
+        let tls = &config.http.tls;
+        for (key, value, other, other_value) in [
+            ("http.tls.cert", &tls.cert, "http.tls.key", &tls.key),
+            ("http.tls.key", &tls.key, "http.tls.cert", &tls.cert),
+        ] {
+            self.unless(value.as_os_str().is_empty() || !other_value.as_os_str().is_empty(), key, || {
+                format!("got {}, but no {other}: want both files or neither", value.display())
+            });
+        }
         if let MemoryLimit::Bytes(bytes) = config.memory.limit {
             let least = 32 << 20;
             self.unless(bytes >= least, "memory.limit", || {

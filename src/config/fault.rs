@@ -27,6 +27,14 @@ pub enum ConfigError {
     /// It was read, and these things in it are wrong; never empty.
     #[error("the configuration has {}", faults_text(.0))]
     Faults(Vec<Fault>),
+    /// It was read again, and is right; but what would take effect at once does not go with what stays as it is.
+    #[error("some of the new configuration needs a restart, and the rest cannot go without: {key}: {message}")]
+    Halfway {
+        /// The key that would be at fault.
+        key: String,
+        /// What it would be, and what is wanted.
+        message: String,
+    },
 }
 
 fn faults_text(faults: &[Fault]) -> String {

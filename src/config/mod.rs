@@ -12,6 +12,7 @@ mod check;
 pub mod duration;
 mod fault;
 mod load;
+mod reload;
 mod scalar;
 mod show;
 pub mod size;
@@ -24,6 +25,7 @@ mod values;
 pub use crate::lineproto::Precision;
 pub use fault::{ConfigError, Fault};
 pub use load::Flags;
+pub use reload::{Origin, Reload};
 pub use token::{Right, Token, TokenHash};
 pub use values::{Listen, LogFormat, MemoryLimit, Names, WalSync};
 
@@ -111,6 +113,24 @@ pub struct Http {
     /// Whether `/metrics` asks for no token where the rest does.
     #[serde(with = "switch")]
     pub open_metrics: bool,
+    /// TLS on its connections.
+    pub tls: Tls,
+}
+
+/// `[http.tls]`: both files, or neither.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tls {
+    /// The server's certificate and those that it was signed by, in PEM; empty for no TLS.
+    pub cert: PathBuf,
+    /// The key of the certificate, in PEM.
+    pub key: PathBuf,
+}
+
+impl Tls {
+    /// Whether connections speak TLS.
+    pub fn is_on(&self) -> bool {
+        !self.cert.as_os_str().is_empty()
+    }
 }
 
 /// `[udp]`
@@ -389,6 +409,7 @@ impl Default for Config {
                 cors_origin: "*".to_string(),
                 open: false,
                 open_metrics: false,
+                tls: Tls { cert: PathBuf::new(), key: PathBuf::new() },
             },
             udp: Udp {
                 listen: Listen(Some(([127, 0, 0, 1], 8089).into())),

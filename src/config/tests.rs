@@ -142,6 +142,11 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         ("time_range", "[seal]\ninterval = '7d'", "test.toml:2: seal.interval: got 7d, want 1s to 1d"),
         ("zero", "[query]\ntimeout = '0'", "test.toml:2: query.timeout: got 0, want 1ms to 1d"),
         (
+            "tls_halfway",
+            "[http.tls]\ncert = 'a.pem'",
+            "test.toml:2: http.tls.cert: got a.pem, but no http.tls.key: want both files or neither",
+        ),
+        (
             "sync_range",
             "[wal]\nsync = 'interval:1h'",
             "test.toml:2: wal.sync: got interval:1h, want interval:1ms to interval:1m",

@@ -1,5 +1,6 @@
 //! The daemon as the API sees it: engine, store and configuration behind one door.
 
+use super::reload::{ReloadError, Requests, sentence};
 use crate::api::{
     ApiError, Backend, Cancel, ErrorKind, Found, Metadata, NamedCount, QueryAnswer, QueryRequest, Readiness,
     RuntimeInfo, Scope, TsdbStatus,
@@ -10,6 +11,7 @@ use crate::promql::{Engine, QueryError, Request, SourceError};
 use crate::series::Labels;
 use crate::store::{Question, Reader, Stopped, Store, StoreError};
 use crate::telemetry::Telemetry;
+use arc_swap::ArcSwap;
 use serde_json::json;
 use std::error::Error;
 use std::sync::Arc;
@@ -23,9 +25,11 @@ pub struct Daemon {
     /// Everything that is kept.
     pub store: Arc<Store>,
     /// Evaluates queries.
-    pub engine: Engine,
+    pub engine: ArcSwap<Engine>,
     /// As it is in force.
-    pub config: Arc<Config>,
+    pub config: ArcSwap<Config>,
+    /// Reads it again.
+    pub reloads: Requests,
     /// What is counted.
     pub telemetry: Telemetry,
     /// When the daemon started, milliseconds since the epoch.
@@ -67,11 +71,11 @@ impl Backend for Daemon {
             cancel: request.cancel,
             count_steps: request.count_steps,
         };
-        self.engine.query(&reader, &request).map_err(|error| query_error(error, &request.cancel))
+        self.engine.load().query(&reader, &request).map_err(|error| query_error(error, &request.cancel))
     }
 
     fn format_query(&self, text: &str) -> Result<String, ApiError> {
-        self.engine.format(text).map_err(|error| query_error(error, &Cancel::default()))
+        self.engine.load().format(text).map_err(|error| query_error(error, &Cancel::default()))
     }
 
     fn series(&self, scope: &Scope) -> Result<Found<Labels>, ApiError> {
@@ -112,22 +116,25 @@ impl Backend for Daemon {
     }
 
     fn runtime_info(&self) -> RuntimeInfo {
-        let disk = self.config.retention.disk;
+        let (config, telemetry) = (self.config.load(), &self.telemetry);
+        let disk = config.retention.disk;
         RuntimeInfo {
             started_ms: self.started_ms,
-            data_dir: self.config.data_dir.clone(),
-            corrupt_files: self.telemetry.disk.quarantined.get(),
+            reload_succeeded: telemetry.config.reload_succeeded(),
+            configured_ms: telemetry.config.in_force_since_ms(),
+            data_dir: config.data_dir.clone(),
+            corrupt_files: telemetry.disk.quarantined.get(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             retention: if disk.is_zero() { "for ever".into() } else { crate::config::duration::format(disk) },
         }
     }
 
     fn flags(&self) -> Vec<(String, String)> {
-        self.config.flat()
+        self.config.load().flat()
     }
 
     fn config_text(&self) -> String {
-        self.config.to_toml()
+        self.config.load().to_toml()
     }
 
     fn readiness(&self) -> Readiness {
@@ -155,6 +162,11 @@ impl Backend for Daemon {
     fn archive(&self, force: bool) -> Result<serde_json::Value, ApiError> {
         let done = self.store.archive(force, &|| true).map_err(store_error)?;
         Ok(json!({ "archived": done.archived }))
+    }
+
+    fn reload(&self) -> Result<serde_json::Value, ApiError> {
+        let done = self.reloads.reload().map_err(reload_error)?;
+        Ok(json!(done))
     }
 
     fn status(&self) -> serde_json::Value {
@@ -185,4 +197,12 @@ fn source_error(error: &SourceError, cancel: &Cancel) -> ApiError {
 fn store_error(error: StoreError) -> ApiError {
     let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
     ApiError::new(ErrorKind::Internal, format!("{error}{cause}"))
+}
+
+fn reload_error(error: ReloadError) -> ApiError {
+    let kind = match &error {
+        ReloadError::Stopping => ErrorKind::Unavailable,
+        ReloadError::Config(_) | ReloadError::Log(_) | ReloadError::Tls(_) => ErrorKind::Execution,
+    };
+    ApiError::new(kind, sentence(&error))
 }

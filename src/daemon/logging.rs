@@ -22,17 +22,40 @@ pub enum LoggingError {
     Twice(#[from] TryInitError),
 }
 
-/// Sets up the log of the process, once.
-pub(super) fn start(log: &Log) -> Result<(), LoggingError> {
-    let filter = EnvFilter::builder()
-        .parse(&log.level)
-        .map_err(|source| LoggingError::Level { level: log.level.clone(), source })?;
-    let stderr = std::io::stderr;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
-    match log.format {
-        LogFormat::Text => builder.finish().try_init()?,
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init()?,
+/// Changes what is logged from now on.
+pub(super) struct LogLevel(Box<dyn Fn(EnvFilter) + Send + Sync>);
+
+impl LogLevel {
+    /// Logs what `filter` lets through.
+    pub fn set(&self, filter: EnvFilter) {
+        (self.0)(filter);
     }
-    Ok(())
+}
+
+/// Reads a `log.level`.
+pub(super) fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
+    EnvFilter::builder().parse(level).map_err(|source| LoggingError::Level { level: level.to_string(), source })
+}
+
+/// Sets up the log of the process, once.
+pub(super) fn start(log: &Log) -> Result<LogLevel, LoggingError> {
+    /// Starts one form of log; a macro, since each form is a type of its own.
+    macro_rules! started {
+        ($builder:expr) => {{
+            let builder = $builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.finish().try_init()?;
+            // It fails where the log is gone, which is as long there as the process is.
+            LogLevel(Box::new(move |filter| drop(handle.reload(filter))))
+        }};
+    }
+    let stderr = std::io::stderr;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(&log.level)?)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal());
+    Ok(match log.format {
+        LogFormat::Text => started!(builder),
+        LogFormat::Json => started!(builder.json().flatten_event(true)),
+    })
 }

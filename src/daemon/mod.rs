@@ -1,31 +1,40 @@
 //! The running daemon: opens what everything needs, starts the parts, waits for a signal, stops the parts in reverse.
 //!
-//! Order:   store (replay included) -> schedule -> inlets -> API; the reverse on the way out, so that nothing is asked
+//! Order:   store (replay included) -> schedule -> inlets -> reload -> API; the reverse on the way out, so that nothing is asked
 //! of a part that is gone, and what was accepted is stored.
-//! Signals: the first SIGTERM or SIGINT begins the shutdown, the second ends the process at once with 128 + signal.
+//! Signals: the first SIGTERM or SIGINT begins the shutdown, the second ends the process at once with 128 + signal; SIGHUP
+//! reads the configuration again.
 
 mod backend;
+mod certificate;
 mod left_running;
 mod logging;
 mod observed;
+mod options;
 mod parts;
+mod reload;
 
 pub use logging::LoggingError;
 pub use parts::{Parts, Stop};
+pub use reload::{ReloadError, Reloaded};
 
-use crate::api::{self, Api, BindError, Server, ServerLimits};
-use crate::clock::{SystemClock, wall_ms};
-use crate::config::Config;
+use crate::api::{Api, BindError, Server, ServerLimits};
+use crate::clock::SystemClock;
+use crate::config::{Config, Origin};
 use crate::inlet::{Intake, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::machine;
-use crate::promql::{self, Engine};
 use crate::schedule::Schedule;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::tls::TlsError;
 use crate::vfs::DiskVfs;
+use arc_swap::ArcSwap;
 use backend::Daemon;
+use certificate::Certified;
 use left_running::LeftRunning;
+use logging::LogLevel;
 use observed::Observed;
+use reload::{Reloadable, Reloader, Requests};
 use std::io;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -61,6 +70,9 @@ pub enum DaemonError {
     /// The HTTP server cannot start.
     #[error(transparent)]
     Http(#[from] BindError),
+    /// There is no certificate to show, or it cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no daemon without HTTP.
     #[error("http.listen is empty: the daemon needs an address to answer at")]
     NoHttp,
@@ -78,23 +90,26 @@ pub enum DaemonError {
     },
 }
 
-/// Runs the daemon until a signal stops it. Call it once a process: it sets up the process's log.
-pub fn run(config: Config) -> Result<(), DaemonError> {
-    logging::start(&config.log)?;
+/// Runs the daemon until a signal stops it. Call it once a process: it sets up the process's log. `config` is what was
+/// read from `origin`, where a reload reads it again.
+pub fn run(config: Config, origin: Origin) -> Result<(), DaemonError> {
+    let log = logging::start(&config.log)?;
     let telemetry = Telemetry::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("sealine")
         .build()
         .map_err(DaemonError::Runtime)?;
-    runtime.block_on(serve(config, telemetry))
+    runtime.block_on(serve(config, origin, log, telemetry))
 }
 
-async fn serve(config: Config, telemetry: Telemetry) -> Result<(), DaemonError> {
+async fn serve(config: Config, origin: Origin, log: LogLevel, telemetry: Telemetry) -> Result<(), DaemonError> {
     let stop = stop_signal()?;
+    // From here on it does not end the process; one that comes before everything runs is heeded then.
+    let hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let patience = config.http.drain_timeout;
     let mut parts = Parts::default();
-    let outcome = match start(Arc::new(config), &telemetry, &mut parts).await {
+    let outcome = match start(Arc::new(config), (origin, log, hangup), &telemetry, &mut parts).await {
         Ok(()) => {
             tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
             wait(stop, &mut parts).await
@@ -108,9 +123,17 @@ async fn serve(config: Config, telemetry: Telemetry) -> Result<(), DaemonError> 
 
 /// Starts the parts in the order above, each with `parts.start(name, |stop| future)`. What was started before an error
 /// is stopped by the caller.
-async fn start(config: Arc<Config>, telemetry: &Telemetry, parts: &mut Parts) -> Result<(), DaemonError> {
+async fn start(
+    config: Arc<Config>,
+    (origin, log, hangup): (Origin, LogLevel, Signal),
+    telemetry: &Telemetry,
+    parts: &mut Parts,
+) -> Result<(), DaemonError> {
     let clock = SystemClock::shared();
     let started_ms = clock.now_ms();
+    // Before the log is replayed, which may take its time.
+    let tls = &config.http.tls;
+    let certified = if tls.is_on() { Some(Certified::open(tls, telemetry)?) } else { None };
     let memory_bytes = config.memory.limit.of(machine::memory_bytes());
 
     let store = {
@@ -136,9 +159,22 @@ async fn start(config: Arc<Config>, telemetry: &Telemetry, parts: &mut Parts) ->
     }
 
     let address = config.http.listen.0.ok_or(DaemonError::NoHttp)?;
-    let server = Server::bind(address).await?;
-    tracing::info!(address = %server.local_addr(), "serving HTTP");
-    let api = Arc::new(api(&config, telemetry, &store, started_ms).with_intake(intake));
+    let server = Server::bind(address).await?.with_tls(certified.as_ref().map(Certified::acceptor));
+    tracing::info!(address = %server.local_addr(), tls = certified.is_some(), "serving HTTP");
+    let (reloads, requests) = Requests::channel();
+    let daemon = Arc::new(Daemon {
+        store,
+        engine: ArcSwap::from_pointee(options::engine(&config)),
+        config: ArcSwap::new(config.clone()),
+        reloads,
+        telemetry: telemetry.clone(),
+        started_ms,
+    });
+    let api = Arc::new(api(&config, &daemon).with_intake(intake));
+    telemetry.config.loaded(config.hash(), started_ms);
+    let reloader = Reloader { origin, reloadable: Reloadable { api: api.clone(), daemon, log, certified } };
+    parts.start("reload", |stop| reloader.serve(hangup, requests, stop));
+
     let limits = ServerLimits {
         connections_max: config.http.max_connections,
         header_timeout: config.http.header_timeout,
@@ -155,53 +191,17 @@ async fn start(config: Arc<Config>, telemetry: &Telemetry, parts: &mut Parts) ->
     Ok(())
 }
 
-/// The API in front of the engine and the store.
-fn api(config: &Arc<Config>, telemetry: &Telemetry, store: &Arc<Store>, started_ms: i64) -> Api {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let or_cores = |setting: usize, factor: usize| if setting == 0 { cores * factor } else { setting };
-    let ms = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    let query = &config.query;
-    let concurrency = or_cores(query.concurrency, 2);
-    let engine = Engine::new(promql::Options {
-        lookback_ms: ms(query.lookback),
-        threads: or_cores(query.threads, 1),
-        limits: promql::Limits {
-            text_bytes_max: usize::try_from(query.max_text_bytes).unwrap_or(usize::MAX),
-            samples_max: query.max_samples,
-            series_max: query.max_series as u64,
-            bytes_max: match query.max_memory {
-                0 => machine::memory_bytes() / 4 / concurrency as u64,
-                bytes => bytes,
-            },
-            subquery_steps_max: query.max_subquery_points as u64,
-            ..promql::Limits::default()
-        },
-        ..promql::Options::default()
-    });
-    let daemon =
-        Daemon { store: store.clone(), engine, config: config.clone(), telemetry: telemetry.clone(), started_ms };
+/// The API in front of the daemon.
+fn api(config: &Config, daemon: &Arc<Daemon>) -> Api {
     let metrics = {
-        let (store, telemetry) = (store.clone(), telemetry.clone());
+        let (store, telemetry) = (daemon.store.clone(), daemon.telemetry.clone());
         move || {
             store.observe();
             telemetry.render()
         }
     };
-    let options = api::Options {
-        query_timeout: query.timeout,
-        labels_timeout: query.labels_timeout,
-        look_up_results_max: query.max_look_up_results,
-        slow: query.slow,
-        query_concurrency: concurrency,
-        queue_timeout: query.queue_timeout,
-        points_max: u32::try_from(query.max_points).unwrap_or(u32::MAX),
-        body_timeout: config.http.body_timeout,
-        tokens: config.token.clone(),
-        open_metrics: config.http.open_metrics,
-        cors_origin: config.http.cors_origin.clone(),
-        now_ms: wall_ms,
-    };
-    Api::new(Arc::new(daemon), Arc::new(Observed(telemetry.clone())), metrics, options)
+    let observer = Arc::new(Observed(daemon.telemetry.clone()));
+    Api::new(daemon.clone(), observer, metrics, options::api(config))
 }
 
 /// Waits to be told to stop, then stops something that blocks while it does.

@@ -1,7 +1,7 @@
 //! What the HTTP server tells of itself, as metrics.
 
 use crate::api::{Observer, Stage};
-use crate::telemetry::{Endpoint, Outcome, RequestRejection, Telemetry};
+use crate::telemetry::{Endpoint, HandshakeFailure, Outcome, RequestRejection, Telemetry};
 use std::time::Duration;
 
 /// Counts connections, requests and queries.
@@ -18,6 +18,10 @@ impl Observer for Observed {
 
     fn connection_refused(&self) {
         self.0.http.rejected(RequestRejection::Unavailable).inc();
+    }
+
+    fn handshake_failed(&self, reason: HandshakeFailure) {
+        self.0.tls.failed(reason).inc();
     }
 
     fn request_started(&self, _route: &'static str) {

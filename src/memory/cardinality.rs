@@ -2,6 +2,7 @@
 //!
 //! Only what is new is held against the limits: rows that are there go on, and a replay makes whatever the log has.
 
+use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,19 +34,28 @@ impl Default for CardinalityLimits {
     }
 }
 
-/// The limits, and the count over all databases. Each database checks and counts under its own lock, so two that grow
+/// The limits, which may change at any time, and the count over all databases. Each database checks and counts under its own lock, so two that grow
 /// at the same moment may go past the limit over all by a line each.
 #[derive(Debug, Default)]
 pub struct Cardinality {
-    /// What may not be passed.
-    pub limits: CardinalityLimits,
+    limits: ArcSwap<CardinalityLimits>,
     series: AtomicU64,
 }
 
 impl Cardinality {
     /// Nothing yet.
     pub fn new(limits: CardinalityLimits) -> Self {
-        Cardinality { limits, series: AtomicU64::new(0) }
+        Cardinality { limits: ArcSwap::from_pointee(limits), series: AtomicU64::new(0) }
+    }
+
+    /// What may not be passed.
+    pub fn limits(&self) -> CardinalityLimits {
+        **self.limits.load()
+    }
+
+    /// Other limits from now on. What is there stays, also where it is more than they allow.
+    pub fn set_limits(&self, limits: CardinalityLimits) {
+        self.limits.store(Arc::new(limits));
     }
 
     /// Series in all databases. A row without one, for it has had nothing but strings, counts as one.
@@ -89,7 +99,7 @@ impl Counts {
     /// Whether a measurement may have `more` series; the narrowest limit that it meets, where it may not. Kept strings
     /// are of no measurement (""), and what has none is not held against the limit on one.
     pub fn room<'a>(&self, measurement: &'a str, more: u64) -> Result<(), Exceeded<'a>> {
-        let limits = &self.cardinality.limits;
+        let limits = self.cardinality.limits();
         let fits = |have: u64, max: u64| have.saturating_add(more) <= max;
         let of_measurement = self.by_measurement.get(measurement).copied().unwrap_or(0);
         if !measurement.is_empty() && !fits(of_measurement, limits.measurement_series_max) {

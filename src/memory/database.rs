@@ -101,7 +101,7 @@ impl Databases {
             if let Some(database) = by_name.get(name) {
                 return Some(database.clone());
             }
-            if by_name.len() as u64 >= self.cardinality.limits.databases_max {
+            if by_name.len() as u64 >= self.cardinality.limits().databases_max {
                 return None;
             }
         }

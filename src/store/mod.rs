@@ -186,7 +186,7 @@ impl Store {
             );
         }
         let cardinality = databases.cardinality();
-        tracing::info!(series = cardinality.series(), max = cardinality.limits.series_max, "series counted");
+        tracing::info!(series = cardinality.series(), max = cardinality.limits().series_max, "series counted");
         tracing::info!(
             records = replayed.records,
             bytes = replayed.bytes,
@@ -260,7 +260,7 @@ impl Store {
         }
         self.databases.get_or_admit(name).ok_or_else(|| {
             self.telemetry.http.rejected(RequestRejection::TooManyDatabases).inc();
-            BadDatabase::TooMany { name: name.to_string(), max: self.databases.cardinality().limits.databases_max }
+            BadDatabase::TooMany { name: name.to_string(), max: self.databases.cardinality().limits().databases_max }
         })
     }
 
@@ -292,6 +292,11 @@ impl Store {
             return Ok(());
         }
         self.wal.append(batch).blocking_recv().unwrap_or(Err(WalError::Closed))
+    }
+
+    /// Holds new series and databases against what `config` says from now on.
+    pub fn limit_cardinality(&self, config: &Config) {
+        self.databases.cardinality().set_limits(cardinality(config));
     }
 
     /// What a query reads from; `databases` narrows it to these.

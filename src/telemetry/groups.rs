@@ -1,7 +1,7 @@
 //! The metrics, a struct a part of the daemon. The help texts are the documentation for users; they say what is
 //! counted, the doc comments here add what a caller must know.
 
-use super::labels::{Endpoint, Outcome, Protocol, RequestRejection, Tier};
+use super::labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Tier};
 use super::register::Register;
 use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 use std::array::from_fn;
@@ -62,6 +62,54 @@ impl InletMetrics {
     }
 }
 
+/// The configuration, under the names that Prometheus and Alertmanager have for theirs.
+pub struct ConfigMetrics {
+    reload_succeeded: IntGauge,
+    in_force_since: Gauge,
+    hash: IntGauge,
+}
+
+impl ConfigMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        ConfigMetrics {
+            reload_succeeded: register.gauge(
+                "sealine_config_last_reload_successful",
+                "Whether the configuration was good when it was last read; else the one before is in force.",
+            ),
+            in_force_since: register.float_gauge(
+                "sealine_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was read, since the Unix epoch.",
+            ),
+            hash: register.gauge(
+                "sealine_config_hash",
+                "A number that changes with the configuration in force, as far as it is shown.",
+            ),
+        }
+    }
+
+    /// Notes that a configuration with this hash, of at most 53 bits, came into force at `now_ms`.
+    pub fn loaded(&self, hash: u64, now_ms: i64) {
+        self.reload_succeeded.set(1);
+        self.in_force_since.set(now_ms as f64 / 1000.0);
+        self.hash.set(hash as i64);
+    }
+
+    /// Notes that one was read and not taken.
+    pub fn refused(&self) {
+        self.reload_succeeded.set(0);
+    }
+
+    /// Whether the last one that was read was taken.
+    pub fn reload_succeeded(&self) -> bool {
+        self.reload_succeeded.get() == 1
+    }
+
+    /// When the one in force was read, milliseconds since the epoch.
+    pub fn in_force_since_ms(&self) -> i64 {
+        (self.in_force_since.get() * 1000.0).round() as i64
+    }
+}
+
 /// The HTTP server.
 pub struct HttpMetrics {
     /// Connections that are open.
@@ -85,6 +133,43 @@ impl HttpMetrics {
     /// Requests not served for this reason.
     pub fn rejected(&self, reason: RequestRejection) -> &IntCounter {
         &self.rejected[reason as usize]
+    }
+}
+
+/// TLS below HTTP.
+pub struct TlsMetrics {
+    /// Whether the files of the certificate were good when they were last read; 1 without TLS.
+    pub read_succeeded: IntGauge,
+    /// When the certificate in use expires, seconds since the epoch; 0 without TLS or where that cannot be told.
+    pub expires: IntGauge,
+    failed: [IntCounter; HandshakeFailure::ALL.len()],
+}
+
+impl TlsMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        let failed = register.counters(
+            "sealine_tls_handshake_failures_total",
+            "Connections without a TLS handshake where one is needed, by reason.",
+            &["reason"],
+        );
+        let metrics = TlsMetrics {
+            read_succeeded: register.gauge(
+                "sealine_tls_certificate_last_reload_successful",
+                "Whether the certificate's files were good when last read; else the one before is in use.",
+            ),
+            expires: register.gauge(
+                "sealine_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate in use expires, since the Unix epoch; 0 without TLS.",
+            ),
+            failed: HandshakeFailure::ALL.map(|reason| failed.with_label_values(&[reason.as_str()])),
+        };
+        metrics.read_succeeded.set(1);
+        metrics
+    }
+
+    /// Connections without a handshake for this reason.
+    pub fn failed(&self, reason: HandshakeFailure) -> &IntCounter {
+        &self.failed[reason as usize]
     }
 }
 

@@ -68,6 +68,26 @@ label! {
 }
 
 label! {
+    /// Why a connection had no TLS handshake.
+    HandshakeFailure {
+        /// `http.header_timeout`
+        Timeout => "timeout",
+        /// The client left, or the connection broke.
+        Closed => "closed",
+        /// The client speaks HTTP without TLS.
+        PlainHttp => "plain_http",
+        /// The client speaks something else.
+        NotTls => "not_tls",
+        /// The client does not take what we show: most often it does not trust the certificate.
+        Refused => "refused",
+        /// We have no version, cipher or protocol in common.
+        Incompatible => "incompatible",
+        /// It begins as a handshake, and does not go on as one.
+        Malformed => "malformed",
+    }
+}
+
+label! {
     /// What was asked.
     Endpoint {
         /// `/api/v1/query`

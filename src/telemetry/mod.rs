@@ -14,9 +14,10 @@ mod register;
 mod tests;
 
 pub use groups::{
-    DiskMetrics, HttpMetrics, InletMetrics, QueryMetrics, SealMetrics, TcpMetrics, TierMetrics, UdpMetrics, WalMetrics,
+    ConfigMetrics, DiskMetrics, HttpMetrics, InletMetrics, QueryMetrics, SealMetrics, TcpMetrics, TierMetrics,
+    TlsMetrics, UdpMetrics, WalMetrics,
 };
-pub use labels::{Endpoint, Outcome, Protocol, RequestRejection, Tier};
+pub use labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Tier};
 
 use prometheus::{Registry, TextEncoder};
 use register::Register;
@@ -32,10 +33,14 @@ pub struct Telemetry(Arc<Metrics>);
 /// The groups, one a part of the daemon.
 pub struct Metrics {
     registry: Registry,
+    /// The configuration.
+    pub config: ConfigMetrics,
     /// What came in, by protocol: see [`Metrics::inlet`].
     inlets: [InletMetrics; Protocol::ALL.len()],
     /// The HTTP server.
     pub http: HttpMetrics,
+    /// TLS below HTTP.
+    pub tls: TlsMetrics,
     /// The UDP inlet.
     pub udp: UdpMetrics,
     /// The TCP inlet.
@@ -61,7 +66,9 @@ impl Telemetry {
             .gauge_with("sealine_build_info", "1, with the version as a label.", "version", env!("CARGO_PKG_VERSION"))
             .set(1);
         register.collector(process::ProcessCollector::new());
+        let config = ConfigMetrics::new(&register);
         let http = HttpMetrics::new(&register);
+        let tls = TlsMetrics::new(&register);
         let udp = UdpMetrics::new(&register);
         let tcp = TcpMetrics::new(&register);
         let wal = WalMetrics::new(&register);
@@ -69,7 +76,7 @@ impl Telemetry {
         let disk = DiskMetrics::new(&register);
         let query = QueryMetrics::new(&register);
         let (inlets, tiers) = (InletMetrics::all(&register), TierMetrics::all(&register));
-        Telemetry(Arc::new(Metrics { registry, inlets, http, udp, tcp, wal, tiers, seal, disk, query }))
+        Telemetry(Arc::new(Metrics { registry, config, inlets, http, tls, udp, tcp, wal, tiers, seal, disk, query }))
     }
 
     /// All metrics in the Prometheus text format, version 0.0.4.

@@ -10,6 +10,9 @@ pub const RECORD_HEADER_BYTES: usize = 32;
 /// make us allocate. A request is at most `http.max_body_bytes` and its compact form is smaller.
 pub const RECORD_BYTES_MAX: usize = 256 << 20;
 
+/// The highest number that a record may have. No log gets there; numbers of a forged one cannot make sums overflow.
+pub const LSN_MAX: u64 = i64::MAX as u64;
+
 /// What stands in front of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordHeader {
@@ -52,7 +55,8 @@ impl RecordHeader {
         };
         let sound = [m0, m1, m2, m3] == RECORD_MAGIC
             && u32::from_le_bytes(*crc) == crc32c::crc32c(&bytes[..28])
-            && header.length as usize <= RECORD_BYTES_MAX;
+            && header.length as usize <= RECORD_BYTES_MAX
+            && header.lsn <= LSN_MAX;
         sound.then_some(header)
     }
 }
@@ -72,6 +76,10 @@ mod tests {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(RecordHeader::decode(&flipped), None, "bit {bit}");
+        }
+        for (lsn, is_one) in [(LSN_MAX, true), (LSN_MAX + 1, false), (u64::MAX, false)] {
+            let bytes = RecordHeader { lsn, ..header }.encode();
+            assert_eq!(RecordHeader::decode(&bytes).is_some(), is_one, "{lsn}");
         }
     }
 }

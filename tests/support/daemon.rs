@@ -33,10 +33,22 @@ impl Daemon {
         Daemon::try_start(data, settings).unwrap_or_else(|ended| panic!("the daemon did not start: {ended:#?}"))
     }
 
+    /// [`Self::start`], with a configuration file.
+    pub fn start_with(file: &Path, data: &Path) -> Daemon {
+        let file = file.to_str().expect("paths of tests are text");
+        let started = Daemon::launch(data, &["--config", file], &[]);
+        started.unwrap_or_else(|ended| panic!("the daemon did not start: {ended:#?}"))
+    }
+
     /// [`Self::start`], where it may not.
     pub fn try_start(data: &Path, settings: &[(&str, &str)]) -> Result<Daemon, NotStarted> {
+        Daemon::launch(data, &[], settings)
+    }
+
+    fn launch(data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Daemon, NotStarted> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sealine"));
-        command.args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data-dir"]).arg(data).env_clear();
+        command.args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data-dir"]).arg(data);
+        command.args(arguments).env_clear();
         for (key, value) in settings {
             command.env(format!("SEALINE__{}", key.to_ascii_uppercase().replace('.', "__")), value);
         }

@@ -174,6 +174,8 @@ impl Backend for Double {
     fn runtime_info(&self) -> RuntimeInfo {
         RuntimeInfo {
             started_ms: super::NOW_MS - 1_781,
+            reload_succeeded: true,
+            configured_ms: super::NOW_MS - 1_781,
             data_dir: PathBuf::from("data"),
             corrupt_files: 0,
             threads: 2,
@@ -208,6 +210,10 @@ impl Backend for Double {
 
     fn archive(&self, force: bool) -> Result<serde_json::Value, ApiError> {
         Ok(serde_json::json!({ "force": force }))
+    }
+
+    fn reload(&self) -> Result<serde_json::Value, ApiError> {
+        Ok(serde_json::json!({ "changed": [], "needs_restart": [] }))
     }
 
     fn status(&self) -> serde_json::Value {

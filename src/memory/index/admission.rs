@@ -18,7 +18,7 @@ impl Index {
                 self.counts.room(first.measurement, more)?;
             }
         }
-        if self.counts.cardinality.limits.tag_values_max == u64::MAX { Ok(()) } else { self.admit_values(rows) }
+        if self.counts.cardinality.limits().tag_values_max == u64::MAX { Ok(()) } else { self.admit_values(rows) }
     }
 
     /// The series that `new` would add.
@@ -37,7 +37,7 @@ impl Index {
     }
 
     fn admit_values<'a>(&self, rows: &[NewRow<'a>]) -> Result<(), Exceeded<'a>> {
-        let max = self.counts.cardinality.limits.tag_values_max;
+        let max = self.counts.cardinality.limits().tag_values_max;
         let mut added: Vec<(&str, &str)> = Vec::new();
         for new in rows.iter().filter(|new| self.find(new.own).is_none()) {
             for (tag, value) in new.labels {
