@@ -12,16 +12,18 @@ pub enum Bug {
     DropTail,
     RetryFailedSync,
     WrongGeneration,
+    ReadBehindHole,
 }
 
 /// All of them.
-pub const BUGS: [Bug; 6] = [
+pub const BUGS: [Bug; 7] = [
     Bug::AnswerBeforeSync,
     Bug::NoFolderSync,
     Bug::SkipChecksum,
     Bug::DropTail,
     Bug::RetryFailedSync,
     Bug::WrongGeneration,
+    Bug::ReadBehindHole,
 ];
 
 /// Whether this bug is there.

@@ -33,6 +33,8 @@ const HOSTS: usize = 40;
 /// Series that are compared sample by sample each time; the number of samples is compared over all.
 const SERIES_COMPARED: usize = 12;
 
+const UNSYNCED: &str = "sealine_wal_unsynced_bytes";
+
 /// Longer than all points of a story take.
 const RANGE: &str = "11d";
 
@@ -229,6 +231,32 @@ fn killed_in_the_middle_of_merges_nothing_is_lost_or_there_twice() {
     daemon.client().admin("/admin/archive?force=1");
     check("archived after all", &mut daemon.client(), &fleets, &mut rng);
     daemon.stop();
+}
+
+/// The metric says what a power cut could take at this moment; a kill takes none of it.
+#[test]
+fn what_is_answered_for_before_it_is_synced_is_told() {
+    let (seed, data) = (seed(), tempfile::tempdir().expect("a folder for the test"));
+    let mut fleets = fleets(seed);
+    let daemon = Daemon::start(data.path(), &[("wal.sync", "interval:1m")]);
+    write(&daemon, &mut fleets, 3);
+    let mut client = daemon.client();
+    let (unsynced, log) = (client.metric(UNSYNCED), client.metric("sealine_wal_disk_bytes"));
+    assert!(unsynced > 10_000.0, "{unsynced} bytes");
+    assert!(log >= unsynced, "{log} bytes of log");
+    client.admin("/admin/seal");
+    assert_eq!(client.metric(UNSYNCED), 0.0, "a seal syncs what it seals");
+    write(&daemon, &mut fleets, 3);
+    assert!(client.metric(UNSYNCED) > 0.0);
+    daemon.kill();
+    let daemon = Daemon::start(data.path(), &[("wal.sync", "interval:1ms")]);
+    check("after the kill", &mut daemon.client(), &fleets, &mut StdRng::seed_from_u64(seed));
+    write(&daemon, &mut fleets, 3);
+    eventually("the interval passes", || (daemon.client().metric(UNSYNCED) == 0.0).then_some(()));
+    let another = tempfile::tempdir().expect("another folder");
+    let always = Daemon::start(another.path(), &[]);
+    always.client().write("m value=1");
+    assert_eq!(always.client().metric(UNSYNCED), 0.0);
 }
 
 /// What each agent sends while the daemon is held.

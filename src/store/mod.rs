@@ -179,6 +179,13 @@ impl Store {
                 "a stretch of the log cannot be read and was passed over; a copy of the segment is in quarantine"
             );
         }
+        if replayed.torn_records > 0 {
+            tracing::warn!(
+                records = replayed.torn_records, bytes = replayed.torn_bytes, quarantine = %quarantine.display(),
+                "the log ends in a hole that a power cut left in what was not synced: records behind it are cut off; \
+                 a copy of the segment is in quarantine"
+            );
+        }
         if replay.orphans > 0 {
             tracing::error!(
                 orphans = replay.orphans,

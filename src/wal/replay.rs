@@ -3,10 +3,13 @@
 //! A record that does not check out has one of two reasons. Where no sound record follows, the daemon or the machine
 //! died while writing it: it was never answered for, and the file is cut there. Where a sound one follows, the bytes
 //! rotted: a copy of the segment is set aside, the damage is reported, and reading goes on behind it.
+//!
+//! Where records may be answered for before they are synced, a power cut leaves holes as well: the disk writes what was
+//! not synced in any order. A hole that no durable mark reaches ends the log, whatever stands behind it (`is_hole`).
 
 use super::ReplayError;
 use super::record::{RECORD_HEADER_BYTES, RECORD_MAGIC, RecordHeader};
-use super::segment::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentName, decode_header, segments};
+use super::segment::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, SegmentName, decode_header, segments};
 use crate::planted::{self, Bug};
 use crate::vfs::{Vfs, VfsFile};
 use std::collections::{BTreeSet, VecDeque};
@@ -29,6 +32,8 @@ pub struct Replayed {
     pub last_generation: Option<u64>,
     /// Bytes cut off as a torn tail.
     pub torn_bytes: u64,
+    /// Sound records among them: they stood behind a hole in what was not synced.
+    pub torn_records: u64,
     /// Stretches that could not be read, with sound records behind them.
     pub damages: Vec<Damage>,
 }
@@ -46,8 +51,16 @@ pub struct Damage {
 
 /// One step through a segment.
 enum Step {
-    Record { offset: u64, header: RecordHeader },
-    Damaged { offset: u64, bytes: u64 },
+    Record {
+        offset: u64,
+        header: RecordHeader,
+    },
+    /// `behind` is the number of the sound record that follows, if one does.
+    Damaged {
+        offset: u64,
+        bytes: u64,
+        behind: Option<u64>,
+    },
 }
 
 /// Reads every segment in `dir`, oldest first, and gives each sound record's payload to `apply` with its generation.
@@ -81,20 +94,28 @@ pub fn replay(
         let file = vfs.open(&path).map_err(file_error("open log segment", &path))?;
         let mut reader = SegmentReader::new(&*file, *bytes);
         let mut damages = Vec::new();
+        let last = at + 1 == all.len();
+        let mut relaxed = false;
         match reader.header().map_err(file_error("read log segment", &path))? {
-            Some((version, _)) if version != SEGMENT_VERSION => {
-                return Err(ReplayError::Version { path, got: version, want: SEGMENT_VERSION });
+            Some(header) if header.version != SEGMENT_VERSION => {
+                return Err(ReplayError::Version { path, got: header.version, want: SEGMENT_VERSION });
             }
-            Some((_, generation)) if generation == name.generation => {}
+            Some(header) if header.generation == name.generation => relaxed = header.relaxed,
             _ => damages.push(Damage {
                 path: path.clone(),
                 offset: 0,
                 bytes: SEGMENT_HEADER_BYTES.min(*bytes as usize) as u64,
             }),
         }
-        let (mut torn_at, mut durable, mut unsure) = (None, 0, VecDeque::new());
+        // A segment with a successor was synced before that was begun: it has no hole.
+        let mark = match last && relaxed && !planted::is(Bug::ReadBehindHole) {
+            true => Some(highest_mark(&*file, *bytes).map_err(file_error("read log segment", &path))?),
+            false => None,
+        };
+        let (mut torn_at, mut durable, mut unsure, mut torn_records) = (None, 0, VecDeque::new(), 0);
         while let Some(step) = reader.next(replayed.next_lsn).map_err(file_error("read log segment", &path))? {
             match step {
+                _ if torn_at.is_some() => torn_records += u64::from(matches!(step, Step::Record { .. })),
                 Step::Record { offset, header } => {
                     apply(name.generation, reader.payload());
                     durable = durable.max(header.durable);
@@ -106,11 +127,13 @@ pub fn replay(
                     replayed.bytes += (RECORD_HEADER_BYTES + header.length as usize) as u64;
                     replayed.next_lsn = header.lsn + 1;
                 }
-                Step::Damaged { offset, bytes: damaged } if offset + damaged == *bytes => torn_at = Some(offset),
-                Step::Damaged { offset, bytes } => damages.push(Damage { path: path.clone(), offset, bytes }),
+                Step::Damaged { offset, behind: None, .. } => torn_at = Some(offset),
+                Step::Damaged { offset, behind: Some(behind), .. } if is_hole(mark, replayed.next_lsn, behind) => {
+                    torn_at = Some(offset);
+                }
+                Step::Damaged { offset, bytes, .. } => damages.push(Damage { path: path.clone(), offset, bytes }),
             }
         }
-        let last = at + 1 == all.len();
         if last && !damages.is_empty() && *bytes <= SEGMENT_HEADER_BYTES as u64 {
             // The daemon died while it made this segment: nothing was in it.
             damages.clear();
@@ -121,9 +144,13 @@ pub fn replay(
             let end = torn_at.unwrap_or(*bytes);
             make_durable(vfs, &path, *from, end).map_err(file_error("write again the end of log segment", &path))?;
         }
+        if torn_records > 0 {
+            keep_copy(vfs, &path, quarantine).map_err(file_error("copy to quarantine the log segment", &path))?;
+        }
         if let Some(offset) = torn_at {
             if last {
                 replayed.torn_bytes += *bytes - offset;
+                replayed.torn_records += torn_records;
                 let cut = vfs.open_append(&path).and_then(|mut f| f.truncate(offset).and_then(|()| f.sync()));
                 cut.map_err(file_error("cut the torn tail of log segment", &path))?;
             } else {
@@ -132,11 +159,33 @@ pub fn replay(
             }
         }
         if !damages.is_empty() {
-            set_aside(vfs, &path, quarantine).map_err(file_error("copy to quarantine the log segment", &path))?;
+            keep_copy(vfs, &path, quarantine).map_err(file_error("copy to quarantine the log segment", &path))?;
             replayed.damages.append(&mut damages);
         }
     }
     Ok(replayed)
+}
+
+/// Whether a stretch before the sound record numbered `behind` is a hole in what was not synced, rather than rot: `mark`
+/// is the highest number that the segment calls durable, `None` where every record was synced before it was answered for.
+/// Where no record is known before the stretch, those in front of `behind` may have had any number.
+fn is_hole(mark: Option<u64>, next_lsn: u64, behind: u64) -> bool {
+    let before = if next_lsn > 1 { next_lsn } else { behind } - 1;
+    mark.is_some_and(|mark| mark <= before)
+}
+
+/// The highest number that a record of the segment calls durable.
+fn highest_mark(file: &dyn VfsFile, length: u64) -> io::Result<u64> {
+    let mut reader = SegmentReader::new(file, length);
+    reader.offset = SEGMENT_HEADER_BYTES as u64;
+    let (mut mark, mut next_lsn) = (0, 0);
+    while let Some(step) = reader.next(next_lsn)? {
+        if let Step::Record { header, .. } = step {
+            mark = mark.max(header.durable);
+            next_lsn = header.lsn + 1;
+        }
+    }
+    Ok(mark)
 }
 
 /// Writes the end of the last segment again, with the same bytes, and syncs it: a process that was killed may have left
@@ -154,24 +203,43 @@ fn make_durable(vfs: &dyn Vfs, path: &Path, from: u64, end: u64) -> io::Result<(
     Ok(())
 }
 
-/// Copies a damaged segment, so that it can be looked at after the seal has deleted it.
+/// Copies a damaged segment, so that it can be looked at after the seal has deleted it. A disk that is full keeps no copy,
+/// and does not keep the daemon from starting either.
+fn keep_copy(vfs: &dyn Vfs, path: &Path, quarantine: &Path) -> io::Result<()> {
+    match set_aside(vfs, path, quarantine) {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            tracing::error!(path = %path.display(), %error, "the disk is full: no copy of a damaged segment is kept");
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
 fn set_aside(vfs: &dyn Vfs, path: &Path, quarantine: &Path) -> io::Result<()> {
     vfs.create_dir_all(quarantine)?;
     let Some(name) = path.file_name() else { return Ok(()) };
-    let to = quarantine.join(name);
-    let from = vfs.open(path)?;
-    let mut copy = match vfs.create(&to) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()), // copied at an earlier start
-        created => created?,
-    };
-    let (mut at, length) = (0, from.len()?);
-    while at < length {
-        let mut block = vec![0; READ_BYTES.min((length - at) as usize)];
-        from.read_at(&mut block, at)?;
-        copy.append(&block)?;
-        at += block.len() as u64;
+    let (to, unfinished) = (quarantine.join(name), quarantine.join(name).with_extension("wal.tmp"));
+    if vfs.open(&to).is_ok() {
+        return Ok(()); // copied at an earlier start
     }
-    copy.sync()?;
+    let _ = vfs.remove_file(&unfinished); // what an earlier start did not finish
+    let from = vfs.open(path)?;
+    let mut copy = vfs.create(&unfinished)?;
+    let mut copied = || -> io::Result<()> {
+        let (mut at, length) = (0, from.len()?);
+        while at < length {
+            let mut block = vec![0; READ_BYTES.min((length - at) as usize)];
+            from.read_at(&mut block, at)?;
+            copy.append(&block)?;
+            at += block.len() as u64;
+        }
+        copy.sync()
+    };
+    if let Err(error) = copied() {
+        let _ = vfs.remove_file(&unfinished);
+        return Err(error);
+    }
+    vfs.rename(&unfinished, &to)?;
     vfs.sync_dir(quarantine)
 }
 
@@ -191,8 +259,8 @@ impl<'a> SegmentReader<'a> {
         SegmentReader { file, length, offset: 0, payload: Vec::new(), window: Vec::new(), window_at: 0 }
     }
 
-    /// The version and generation of the segment's header.
-    fn header(&mut self) -> io::Result<Option<(u32, u64)>> {
+    /// The segment's header.
+    fn header(&mut self) -> io::Result<Option<SegmentHeader>> {
         self.offset = SEGMENT_HEADER_BYTES as u64;
         let bytes = self.bytes::<SEGMENT_HEADER_BYTES>(0)?;
         Ok(bytes.and_then(|bytes| decode_header(&bytes)))
@@ -215,14 +283,14 @@ impl<'a> SegmentReader<'a> {
         }
         let mut at = offset + 1;
         while let Some(candidate) = self.find_magic(at)? {
-            if self.record(candidate, next_lsn)?.is_some() {
+            if let Some(header) = self.record(candidate, next_lsn)? {
                 self.offset = candidate;
-                return Ok(Some(Step::Damaged { offset, bytes: candidate - offset }));
+                return Ok(Some(Step::Damaged { offset, bytes: candidate - offset, behind: Some(header.lsn) }));
             }
             at = candidate + 1;
         }
         self.offset = self.length;
-        Ok(Some(Step::Damaged { offset, bytes: self.length - offset }))
+        Ok(Some(Step::Damaged { offset, bytes: self.length - offset, behind: None }))
     }
 
     /// The record at `offset`, where a sound one is there; its payload is read and the reader moves behind it.
@@ -312,10 +380,10 @@ pub fn dump(
                 next_lsn = header.lsn + 1;
                 record(offset, &header, reader.payload());
             }
-            Step::Damaged { offset, bytes } => damages.push(Damage { path: path.to_path_buf(), offset, bytes }),
+            Step::Damaged { offset, bytes, .. } => damages.push(Damage { path: path.to_path_buf(), offset, bytes }),
         }
     }
-    Ok((header.map(|(_, generation)| generation), damages))
+    Ok((header.map(|header| header.generation), damages))
 }
 
 impl SegmentName {

@@ -11,6 +11,10 @@ const SEGMENT_MAGIC: [u8; 8] = *b"SEALWAL\0";
 /// The version that this code writes, and the only one it reads.
 pub const SEGMENT_VERSION: u32 = 1;
 
+/// Added to the version where records may be answered for before they are synced (`wal.sync` is not `always`): a hole in
+/// what was not synced is then no rot. A version that does not know it refuses the segment.
+const RELAXED: u32 = 1 << 16;
+
 /// Bytes of a segment's header.
 pub const SEGMENT_HEADER_BYTES: usize = 24;
 
@@ -46,25 +50,38 @@ pub fn segments(vfs: &dyn Vfs, dir: &Path) -> io::Result<Vec<(SegmentName, u64)>
     Ok(found)
 }
 
-/// The header of a segment.
-pub fn encode_header(generation: u64) -> [u8; SEGMENT_HEADER_BYTES] {
+/// What a segment's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// The format's version.
+    pub version: u32,
+    /// The generation whose entries it holds.
+    pub generation: u64,
+    /// Whether records may have been answered for before they were synced.
+    pub relaxed: bool,
+}
+
+/// The header of a segment of this version.
+pub fn encode_header(generation: u64, relaxed: bool) -> [u8; SEGMENT_HEADER_BYTES] {
     let mut bytes = [0; SEGMENT_HEADER_BYTES];
+    let version = if relaxed { SEGMENT_VERSION | RELAXED } else { SEGMENT_VERSION };
     bytes[0..8].copy_from_slice(&SEGMENT_MAGIC);
-    bytes[8..12].copy_from_slice(&SEGMENT_VERSION.to_le_bytes());
+    bytes[8..12].copy_from_slice(&version.to_le_bytes());
     bytes[12..20].copy_from_slice(&generation.to_le_bytes());
     let crc = crc32c::crc32c(&bytes[..20]);
     bytes[20..24].copy_from_slice(&crc.to_le_bytes());
     bytes
 }
 
-/// Version and generation in a segment's header, or `None` where it is not one.
-pub fn decode_header(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Option<(u32, u64)> {
+/// What a segment's header says, or `None` where it is not one.
+pub fn decode_header(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Option<SegmentHeader> {
     let (magic, rest) = bytes.split_first_chunk::<8>()?;
     let (version, rest) = rest.split_first_chunk()?;
     let (generation, rest) = rest.split_first_chunk()?;
     let (crc, _) = rest.split_first_chunk()?;
     let sound = *magic == SEGMENT_MAGIC && u32::from_le_bytes(*crc) == crc32c::crc32c(&bytes[..20]);
-    sound.then_some((u32::from_le_bytes(*version), u64::from_le_bytes(*generation)))
+    let (version, generation) = (u32::from_le_bytes(*version), u64::from_le_bytes(*generation));
+    sound.then_some(SegmentHeader { version: version & !RELAXED, generation, relaxed: version & RELAXED != 0 })
 }
 
 /// A segment that is being written.
@@ -77,12 +94,13 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Creates a segment whose header and name are durable when this returns.
-    pub fn create(vfs: &dyn Vfs, dir: &Path, name: SegmentName) -> Result<Self, (PathBuf, io::Error)> {
+    /// Creates a segment whose header and name are durable when this returns. `relaxed` says that records may be answered
+    /// for before they are synced.
+    pub fn create(vfs: &dyn Vfs, dir: &Path, name: SegmentName, relaxed: bool) -> Result<Self, (PathBuf, io::Error)> {
         let path = dir.join(name.to_string());
         let create = || {
             let mut file = vfs.create(&path)?;
-            let header = encode_header(name.generation);
+            let header = encode_header(name.generation, relaxed);
             let written = file.append(&header).and_then(|()| file.sync()).and_then(|()| vfs.sync_dir(dir));
             if let Err(error) = written {
                 let _ = vfs.remove_file(&path); // an empty segment holds nothing: left over, it is skipped on replay
@@ -144,9 +162,12 @@ mod tests {
 
     #[test]
     fn a_segment_header_has_the_bytes_of_the_format_page() {
-        let bytes = encode_header(5);
+        let bytes = encode_header(5, false);
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(&hex[..40], "5345414c57414c00010000000500000000000000");
-        assert_eq!(decode_header(&bytes), Some((1, 5)));
+        assert_eq!(decode_header(&bytes), Some(SegmentHeader { version: 1, generation: 5, relaxed: false }));
+        let bytes = encode_header(5, true);
+        assert_eq!(bytes[8..12], [1, 0, 1, 0], "a version that does not know it takes it for a later one");
+        assert_eq!(decode_header(&bytes), Some(SegmentHeader { version: 1, generation: 5, relaxed: true }));
     }
 }

@@ -194,6 +194,7 @@ impl<E: Entry> Wal<E> {
             sequence: 0,
             dictionary: Dictionary { id: 1, rows: 0 },
             lsn: next_lsn,
+            written: next_lsn - 1,
             durable: next_lsn - 1,
             last_sync: Duration::ZERO,
             failed: false,
@@ -306,6 +307,8 @@ struct Writer<E> {
     dictionary: Dictionary,
     /// Number of the next record.
     lsn: u64,
+    /// Highest number that stands in the log.
+    written: u64,
     /// Highest number known to be durable.
     durable: u64,
     last_sync: Duration,
@@ -357,7 +360,7 @@ impl<E: Entry> Writer<E> {
     /// In how long something that was written has to be synced.
     fn next_sync(&self) -> Option<Duration> {
         let SyncPolicy::Interval(interval) = self.options.sync else { return None };
-        (self.durable + 1 < self.lsn && !self.failed)
+        (self.durable < self.written && !self.failed)
             .then(|| (self.last_sync + interval).saturating_sub(self.clock.monotonic()))
     }
 
@@ -396,7 +399,7 @@ impl<E: Entry> Writer<E> {
         }
         if self.segment.is_none() {
             let name = SegmentName { generation: self.generation, sequence: self.sequence };
-            let created = SegmentWriter::create(&*self.vfs, &self.dir, name);
+            let created = SegmentWriter::create(&*self.vfs, &self.dir, name, self.options.sync != SyncPolicy::Always);
             let segment = created.map_err(|(path, e)| WalError::Create { path, source: Arc::new(e) })?;
             self.shared.grew(&mut self.shared.stats.lock(), self.generation, segment.bytes);
             self.sequence += 1;
@@ -441,6 +444,7 @@ impl<E: Entry> Writer<E> {
             }
             return Err(WalError::Write { path, source: Arc::new(error) });
         }
+        self.written = self.lsn - 1;
         let now = self.clock.monotonic();
         {
             let mut stats = self.shared.stats.lock();
@@ -451,8 +455,12 @@ impl<E: Entry> Writer<E> {
             stats.unsynced_bytes += bytes;
             stats.unsynced_since.get_or_insert(now);
         }
-        let sync = self.options.sync == SyncPolicy::Always && !planted::is(Bug::AnswerBeforeSync);
-        if sync { self.sync() } else { Ok(()) }
+        let due = match self.options.sync {
+            SyncPolicy::Always => !planted::is(Bug::AnswerBeforeSync),
+            SyncPolicy::Interval(_) => self.next_sync() == Some(Duration::ZERO),
+            SyncPolicy::Never => false,
+        };
+        if due { self.sync() } else { Ok(()) }
     }
 
     /// Makes everything written durable. After a failure nothing is known of the disk, so the log stays failed.
@@ -468,7 +476,7 @@ impl<E: Entry> Writer<E> {
             self.fail();
             return Err(WalError::Sync { path, source: Arc::new(error) });
         }
-        self.durable = self.lsn - 1;
+        self.durable = self.written;
         self.last_sync = self.clock.monotonic();
         let took = self.last_sync.saturating_sub(before);
         self.options.telemetry.wal.fsync_duration.observe(took.as_secs_f64());

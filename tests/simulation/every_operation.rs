@@ -2,13 +2,13 @@
 //! operation of the recovery.
 
 use crate::disk::{LOSSES, Loss, SimDisk};
-use crate::exchange::{DAY_MS, Draft, read};
+use crate::exchange::{DAY_MS, Draft, note_synced, read};
 use crate::model::Model;
 use crate::support::library::{config, open_on_result};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sealine::clock::{Clock, ManualClock};
-use sealine::config::Config;
+use sealine::config::{Config, WalSync};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +33,9 @@ struct World {
 }
 
 impl World {
-    fn new(data: &Path, seed: u64) -> World {
+    fn new(data: &Path, seed: u64, sync: WalSync) -> World {
         let mut config = config(data);
+        config.wal.sync = sync;
         config.wal.segment_bytes = 600;
         config.merge.fan_in = 2;
         config.retention.disk = Duration::from_millis(3 * DAY_MS as u64);
@@ -51,6 +52,7 @@ impl World {
                 let _ = draft.send(&store, &mut self.model);
             }
             let _ = store.seal();
+            note_synced(&store, &mut self.model);
             if round == 1 {
                 let _ = store.maintain(&|| true);
             }
@@ -66,7 +68,10 @@ impl World {
     fn interrupt(&mut self, how: Interruption) {
         self.disk = match how {
             Interruption::Kill => self.disk.after_kill(),
-            Interruption::PowerCut(loss) => self.disk.after_power_cut(&mut self.rng, &[loss]),
+            Interruption::PowerCut(loss) => {
+                self.model.cut();
+                self.disk.after_power_cut(&mut self.rng, &[loss])
+            }
         };
     }
 
@@ -91,8 +96,8 @@ fn interruptions() -> impl Iterator<Item = Interruption> {
 }
 
 /// How many operations the undisturbed script does.
-fn operations(data: &Path, seed: u64) -> u64 {
-    let mut world = World::new(data, seed);
+fn operations(data: &Path, seed: u64, sync: WalSync) -> u64 {
+    let mut world = World::new(data, seed, sync);
     world.script();
     world.recover("nothing");
     world.disk.operations()
@@ -100,11 +105,20 @@ fn operations(data: &Path, seed: u64) -> u64 {
 
 #[test]
 fn interrupted_at_every_operation_nothing_is_lost_and_nothing_comes_up() {
+    at_every_operation(WalSync::Always);
+}
+
+#[test]
+fn with_an_interval_what_was_synced_and_a_prefix_of_the_rest_is_there() {
+    at_every_operation(WalSync::Interval(Duration::from_secs(3600)));
+}
+
+fn at_every_operation(sync: WalSync) {
     let data = tempfile::tempdir().expect("a temporary folder");
     let seed = crate::support::seed();
-    for at in 1..=operations(data.path(), seed) {
+    for at in 1..=operations(data.path(), seed, sync) {
         for how in interruptions() {
-            let mut world = World::new(data.path(), seed);
+            let mut world = World::new(data.path(), seed, sync);
             world.disk.cut_power_at(at);
             world.script();
             world.interrupt(how);
@@ -121,11 +135,12 @@ fn interrupted_at_every_operation_nothing_is_lost_and_nothing_comes_up() {
 fn interrupted_again_at_every_operation_of_the_recovery_it_recovers() {
     let data = tempfile::tempdir().expect("a temporary folder");
     let seed = crate::support::seed();
-    let every = operations(data.path(), seed);
+    let sync = WalSync::Always;
+    let every = operations(data.path(), seed, sync);
     // Every seventh operation, each with one of the ways, and all operations of the recovery from it.
     for (at, how) in (1..=every).step_by(7).zip(interruptions().collect::<Vec<_>>().into_iter().cycle()) {
         for again in 1.. {
-            let mut world = World::new(data.path(), seed);
+            let mut world = World::new(data.path(), seed, sync);
             world.disk.cut_power_at(at);
             world.script();
             world.interrupt(how);

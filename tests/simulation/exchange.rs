@@ -45,7 +45,7 @@ impl Draft {
         Draft { lines, request: Request { samples } }
     }
 
-    /// Sends it, and tells the model what came of it.
+    /// Sends it, and tells the model what came of it, and whether all so far is synced.
     pub fn send(self, store: &Store, model: &mut Model) -> Result<(), WalError> {
         let mut stage = store.stage(DATABASE, Precision::Milliseconds).expect("a short name");
         stage.add(self.lines.as_bytes(), 1);
@@ -56,7 +56,15 @@ impl Draft {
             Ok(()) => model.acknowledge(self.request),
             Err(_) => model.doubt(self.request),
         }
+        note_synced(store, model);
         outcome
+    }
+}
+
+/// Tells the model where nothing waits to be synced.
+pub fn note_synced(store: &Store, model: &mut Model) {
+    if store.wal_stats().unsynced_bytes == 0 {
+        model.keep();
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 pub type Key = (String, i64);
 
 /// One request.
+#[derive(Clone)]
 pub struct Request {
     /// What it writes, by key: the bits of the value.
     pub samples: BTreeMap<Key, u64>,
@@ -21,11 +22,16 @@ struct Cell {
 }
 
 /// Everything that was ever written.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Model {
     cells: BTreeMap<Key, Cell>,
     /// Requests that failed since the last restart.
     failed: Vec<Request>,
+    /// Requests since the last sync, in order, and whether each was acknowledged: where `wal.sync` is not `always`, a power
+    /// cut may take the later ones.
+    loose: Vec<(Request, bool)>,
+    /// Whether the power was cut since the last start.
+    cut: bool,
 }
 
 /// What is wrong with an answer.
@@ -39,15 +45,50 @@ impl fmt::Display for Fault {
 }
 
 impl Model {
-    /// A request was acknowledged.
+    /// A request was acknowledged, but not synced.
     pub fn acknowledge(&mut self, request: Request) {
+        self.loose.push((request, true));
+    }
+
+    /// A request failed: an error means that nobody knows.
+    pub fn doubt(&mut self, request: Request) {
+        self.loose.push((request, false));
+    }
+
+    /// All requests so far were synced.
+    pub fn keep(&mut self) {
+        if !self.cut {
+            let all = self.loose.len();
+            self.take(all);
+        }
+    }
+
+    /// The power is cut: from here on nothing brings back what it takes.
+    pub fn cut(&mut self) {
+        self.cut = true;
+    }
+
+    /// The first `count` loose requests count; the others were never written.
+    fn take(&mut self, count: usize) {
+        for (request, acknowledged) in self.loose.drain(..).take(count).collect::<Vec<_>>() {
+            if acknowledged { self.count(request) } else { self.maybe(request) }
+        }
+    }
+
+    /// The model in which all requests so far count.
+    pub fn whole(&self) -> Model {
+        let mut whole = self.clone();
+        whole.take(usize::MAX);
+        whole
+    }
+
+    fn count(&mut self, request: Request) {
         for (key, value) in request.samples {
             self.cells.insert(key, Cell { acknowledged: Some(value), uncertain: Vec::new() });
         }
     }
 
-    /// A request failed: an error means that nobody knows.
-    pub fn doubt(&mut self, request: Request) {
+    fn maybe(&mut self, request: Request) {
         for (key, value) in &request.samples {
             self.cells.entry(key.clone()).or_default().uncertain.push(*value);
         }
@@ -71,8 +112,29 @@ impl Model {
         Ok(())
     }
 
-    /// Compares after a restart: failed requests are there whole or not at all, and what is seen now stays.
-    pub fn settle(&mut self, got: &BTreeMap<Key, u64>, expired: i64) -> Result<(), Fault> {
+    /// Compares after a restart: of the requests that were not synced a prefix is there, and nothing behind it; without a
+    /// power cut all of them. What is seen now stays. Returns how many acknowledged requests are gone.
+    pub fn settle(&mut self, got: &BTreeMap<Key, u64>, expired: i64) -> Result<usize, Fault> {
+        let mut first_fault = None;
+        let (all, fewest) = (self.loose.len(), if self.cut { 0 } else { self.loose.len() });
+        for count in (fewest..=all).rev() {
+            let gone = self.loose[count..].iter().filter(|(_, acknowledged)| *acknowledged).count();
+            let mut prefix = self.clone();
+            prefix.take(count);
+            prefix.cut = false;
+            match prefix.settle_all(got, expired) {
+                Ok(()) => {
+                    *self = prefix;
+                    return Ok(gone);
+                }
+                Err(fault) => _ = first_fault.get_or_insert(fault),
+            }
+        }
+        Err(first_fault.unwrap_or_else(|| Fault("there is always a prefix of length 0".into())))
+    }
+
+    /// Failed requests are there whole or not at all.
+    fn settle_all(&mut self, got: &BTreeMap<Key, u64>, expired: i64) -> Result<(), Fault> {
         self.check(got, expired)?;
         for request in std::mem::take(&mut self.failed) {
             // Keys that this request alone has written tell whether it is there.

@@ -2,14 +2,14 @@
 //! power cut, its disk fails; and each time it must answer as the model does. Everything follows from one seed.
 
 use crate::disk::{Fault, LOSSES, SimDisk};
-use crate::exchange::{DAY_MS, Draft, read};
+use crate::exchange::{DAY_MS, Draft, note_synced, read};
 use crate::model::Model;
 use crate::support::library::{config, open_on_result};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use sealine::clock::{Clock, ManualClock};
-use sealine::config::Config;
+use sealine::config::{Config, WalSync};
 use sealine::store::Store;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -36,6 +36,8 @@ pub struct Tally {
     pub kills: u64,
     pub faults: u64,
     pub samples: u64,
+    /// Acknowledged requests that a power cut took, as `wal.sync` lets it.
+    pub lost: u64,
 }
 
 impl std::ops::AddAssign for Tally {
@@ -45,6 +47,7 @@ impl std::ops::AddAssign for Tally {
         self.kills += other.kills;
         self.faults += other.faults;
         self.samples += other.samples;
+        self.lost += other.lost;
     }
 }
 
@@ -65,6 +68,11 @@ pub fn tell(seed: u64, data: &Path) -> Result<Tally, String> {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut config = config(data);
     config.wal.segment_bytes = *[300, 4 << 10, 64 << 10].choose(&mut rng).expect("one of them");
+    config.wal.sync = match rng.random_range(0..4) {
+        0 => WalSync::Interval(Duration::from_secs(3600)), // the clock moves by hours
+        1 => WalSync::Never,
+        _ => WalSync::Always,
+    };
     config.merge.fan_in = rng.random_range(2..4);
     config.retention.disk = Duration::from_millis(3 * DAY_MS as u64);
     config.retention.memory = Duration::from_millis(DAY_MS as u64 / 2);
@@ -105,6 +113,10 @@ impl Story {
                 }
                 self.step(&store)?;
             }
+            if self.rng.random_bool(0.5) {
+                self.end(); // in the midst of it; a store that ends in order syncs its log
+                return Ok(());
+            }
             drop(store);
         }
         self.end();
@@ -127,7 +139,8 @@ impl Story {
                     }
                     let got = read(&store)?;
                     let expired = self.expired();
-                    self.model.settle(&got, expired).map_err(|fault| fault.to_string())?;
+                    let gone = self.model.settle(&got, expired).map_err(|fault| fault.to_string())?;
+                    self.tally.lost += gone as u64;
                     return Ok(Some(store));
                 }
                 Err(error) if self.disk.is_dead() || self.disk.faulted() > 0 => {
@@ -164,6 +177,7 @@ impl Story {
             } else {
                 LOSSES.to_vec()
             };
+            self.model.cut();
             self.disk = self.disk.after_power_cut(&mut self.rng, &losses);
         } else {
             self.tally.kills += 1;
@@ -178,6 +192,7 @@ impl Story {
             7 | 8 => {
                 let sealed = store.seal();
                 self.note("seal", sealed.map(drop));
+                note_synced(store, &mut self.model);
             }
             9 | 10 => {
                 let maintained = store.maintain(&|| true);
@@ -200,7 +215,7 @@ impl Story {
                 if !self.disk.is_dead() && self.disk.faulted() == 0 {
                     self.steps.push("check".into());
                     let got = read(store)?;
-                    self.model.check(&got, self.expired()).map_err(|fault| fault.to_string())?;
+                    self.model.whole().check(&got, self.expired()).map_err(|fault| fault.to_string())?;
                 }
             }
         }

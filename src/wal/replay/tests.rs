@@ -4,6 +4,7 @@
 use super::*;
 use crate::clock::SystemClock;
 use crate::vfs::DiskVfs;
+use crate::wal::segment::{encode_header, push_record};
 use crate::wal::{Dictionary, Entry, Event, Options, SyncPolicy, Wal};
 use std::fs;
 
@@ -169,4 +170,49 @@ fn a_generation_without_its_first_segment_was_being_deleted_and_goes() {
     assert_eq!((entries, replayed.records, replayed.last_generation), (vec![], 0, Some(1)));
     assert_eq!(replayed.damages, []);
     assert_eq!(files(dir.path()), Vec::<PathBuf>::new());
+}
+
+/// The only segment of a log: records with these numbers and durable marks, those at `zeroed` being zeros. Each holds its
+/// own number.
+fn segment(dir: &Path, relaxed: bool, records: &[(u64, u64)], zeroed: &[u64]) {
+    let mut bytes = encode_header(1, relaxed).to_vec();
+    for (lsn, durable) in records {
+        let at = bytes.len();
+        push_record(&mut bytes, *lsn, *durable, |out| out.extend_from_slice(lsn.to_string().as_bytes()));
+        if zeroed.contains(lsn) {
+            bytes[at..].fill(0);
+        }
+    }
+    fs::write(dir.join(SegmentName { generation: 1, sequence: 0 }.to_string()), bytes).unwrap();
+}
+
+#[test]
+fn a_hole_ends_the_log_where_nothing_behind_it_was_called_durable() {
+    let unsynced = [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)];
+    let synced = [(1, 0), (2, 0), (3, 0), (4, 3), (5, 3)];
+    let twice = [(1, 0), (2, 0), (3, 0), (4, 3), (5, 3), (6, 3)];
+    let later = [(11, 10), (12, 10), (13, 10)];
+    let later_synced = [(11, 10), (12, 10), (13, 12)];
+    for (name, relaxed, records, zeroed, survivors, torn, damages) in [
+        ("a hole that no mark reaches", true, &unsynced[..], &[3][..], &[1, 2][..], 2, 0),
+        ("two of them", true, &unsynced, &[2, 4], &[1], 2, 0),
+        ("the same with every record synced first", false, &unsynced, &[3], &[1, 2, 4, 5], 0, 1),
+        ("rot before a mark", true, &synced, &[2], &[1, 3, 4, 5], 0, 1),
+        ("rot of the record that a mark names", true, &synced, &[3], &[1, 2, 4, 5], 0, 1),
+        ("a hole in the last group", true, &synced, &[4], &[1, 2, 3], 1, 0),
+        ("rot before a mark, a hole behind it", true, &twice, &[2, 5], &[1, 3, 4], 1, 1),
+        ("a hole at the start of what is left of a log", true, &later, &[11], &[], 2, 0),
+        ("rot at the start of what is left of a log", true, &later_synced, &[11], &[12, 13], 0, 1),
+        ("a hole at the end", true, &synced, &[5], &[1, 2, 3, 4], 0, 0),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        segment(dir.path(), relaxed, records, zeroed);
+        let (entries, replayed) = read(dir.path());
+        assert_eq!(entries, survivors, "{name}");
+        assert_eq!((replayed.torn_records, replayed.damages.len()), (torn, damages), "{name}");
+        let copies = dir.path().join("quarantine").read_dir().map_or(0, Iterator::count);
+        assert_eq!(copies, usize::from(torn > 0 || damages > 0), "{name}: what is cut or passed over is kept aside");
+        let (again, replayed) = read(dir.path());
+        assert_eq!((&again[..], replayed.torn_bytes), (survivors, 0), "{name}, the second time");
+    }
 }
