@@ -41,7 +41,7 @@ simulate-planted: check-tools ## Show that the simulation finds bugs that were p
 	cargo test --locked --features planted-bugs --test simulation planted -- --nocapture
 
 kill: check-tools ## Kill the daemon ROUNDS (200) times under load, once with LOG_MIB (256) of log; hold it for 30 s
-	SEALINE_KILL_ROUNDS="$(ROUNDS)" SEALINE_KILL_LOG_MIB="$(LOG_MIB)" cargo test --locked --test kills -- --nocapture
+	SEALINE_KILL_ROUNDS="$(ROUNDS)" SEALINE_KILL_LOG_MIB="$(LOG_MIB)" cargo test --locked --test kills -- --nocapture --test-threads=1
 	SEALINE_STOP_SECONDS=30 cargo test --locked --test crash held_for_a_while -- --nocapture
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
