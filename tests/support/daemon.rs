@@ -1,7 +1,7 @@
 //! The real binary on free ports, with a data folder that outlives it, so that it can be killed and started again.
 
 use super::http::Client;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -41,10 +41,10 @@ impl Daemon {
         Daemon::run(Command::new(BINARY), data, settings)
     }
 
-    /// [`Self::start`] with a limit on open files.
-    pub fn start_with_open_files(limit: u32, data: &Path, settings: &[(&str, &str)]) -> Daemon {
+    /// [`Self::start`] from a shell that does something before, such as `ulimit -n 64`.
+    pub fn start_after(before: &str, data: &Path, settings: &[(&str, &str)]) -> Daemon {
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &limit.to_string(), BINARY]);
+        shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\""), BINARY]);
         Daemon::run(shell, data, settings).unwrap_or_else(|ended| panic!("the daemon did not start: {ended:#?}"))
     }
 
@@ -119,6 +119,13 @@ impl Daemon {
         let pid = Pid::from_child(&self.child);
         // The child is waited for by `kill` or `stop` alone, so until then its number belongs to nobody else.
         move |signal| kill_process(pid, signal).expect("the daemon is there")
+    }
+
+    /// From now on no file of it may grow beyond this; `None` takes the limit away. For one that ignores SIGXFSZ, which
+    /// is what `trap '' XFSZ` is for: then a write beyond it fails, as on a full disk.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).expect("the daemon is ours");
     }
 
     /// Waits until it has ended by itself.
