@@ -7,6 +7,7 @@ pub mod http;
 pub mod ledger;
 pub mod library;
 pub mod load;
+pub mod telegraf;
 
 use std::time::{Duration, Instant};
 
