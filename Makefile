@@ -5,9 +5,11 @@ DATA    ?= data
 SECONDS_EACH ?= 20
 RANDOM_QUERIES ?= 20000
 SEEDS   ?= 20000
+ROUNDS  ?= 200
+LOG_MIB ?= 256
 
 .DEFAULT_GOAL := help
-.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted fuzz doc ci clean check-tools
+.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted kill fuzz doc ci clean check-tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +39,10 @@ simulate: check-tools ## Tell SEEDS (20000) random histories of crashes, power c
 
 simulate-planted: check-tools ## Show that the simulation finds bugs that were planted on purpose
 	cargo test --locked --features planted-bugs --test simulation planted -- --nocapture
+
+kill: check-tools ## Kill the daemon ROUNDS (200) times under load, once with LOG_MIB (256) of log; hold it for 30 s
+	SEALINE_KILL_ROUNDS="$(ROUNDS)" SEALINE_KILL_LOG_MIB="$(LOG_MIB)" cargo test --locked --test kills -- --nocapture --test-threads=1
+	SEALINE_STOP_SECONDS=30 cargo test --locked --test crash held_for_a_while -- --nocapture
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
 	.ci/fuzz "$(SECONDS_EACH)"

@@ -1,4 +1,4 @@
-//! What this process may use: memory, by the machine and by its control groups; cores come from
+//! What this process may use: memory, by the machine and by its control groups; open files; cores come from
 //! `std::thread::available_parallelism`, which knows quotas already.
 
 use std::path::{Path, PathBuf};
@@ -13,6 +13,17 @@ pub fn memory_bytes() -> u64 {
     let groups = text(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let limits = limit_files(&groups).into_iter().filter_map(|path| text(&path)?.trim().parse().ok());
     limits.chain(machine).min().unwrap_or(MEMORY_UNKNOWN)
+}
+
+/// Files that the process may have open, sockets included; `None` where there is no limit, or none is told.
+pub fn open_files() -> Option<usize> {
+    open_files_soft(&text(Path::new("/proc/self/limits"))?)
+}
+
+/// The soft limit of `/proc/self/limits`, which may be a number or `unlimited`.
+fn open_files_soft(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the kernel's answers, not files that a disk could lose")]
@@ -75,6 +86,20 @@ mod tests {
             ("MemTotal: lots\n", None),
         ] {
             assert_eq!(machine_bytes(meminfo), want, "{meminfo:?}");
+        }
+    }
+
+    #[test]
+    fn the_soft_limit_on_open_files_is_the_first_number() {
+        for (limits, want) in [
+            (
+                "Max processes  7  8  processes\nMax open files            1024                 4096       files\n",
+                Some(1024),
+            ),
+            ("Max open files            unlimited            unlimited            files\n", None),
+            ("", None),
+        ] {
+            assert_eq!(open_files_soft(limits), want, "{limits:?}");
         }
     }
 

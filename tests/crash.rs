@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use support::daemon::Daemon;
 use support::http::Client;
 use support::load::{Fleet, START_MS, STEP_MS};
-use support::{eventually, seed};
+use support::{eventually, number, seed};
 
 /// Small segments, so that a generation has several.
 const SETTINGS: [(&str, &str); 2] = [("wal.segment_bytes", "64KiB"), ("merge.fan_in", "2")];
@@ -289,7 +289,7 @@ fn held_for_a_while_it_counts_what_was_sent_again_once() {
         });
         eventually("some are answered", || (tries.load(Ordering::Relaxed) > 10).then_some(()));
         signal(Signal::STOP);
-        std::thread::sleep(Duration::from_secs(2)); // longer than the agents wait for an answer
+        std::thread::sleep(Duration::from_secs(number("SEALINE_STOP_SECONDS", 2))); // longer than the agents wait for an answer
         signal(Signal::CONT);
         for writer in writers {
             writer.join().expect("the writer does not panic");

@@ -53,7 +53,7 @@ fn ten_thousand_idle_connections_leave_room_for_the_others() {
     let data = tempfile::tempdir().expect("a folder for the test");
     let daemon = Daemon::start(data.path(), &[("http.max_connections", "11000"), ("http.header_timeout", "60s")]);
     serves(&daemon, "before");
-    let count = IDLE.min(files_max().saturating_sub(300));
+    let count = IDLE.min((files_max() / 4 * 3).saturating_sub(300)); // the daemon keeps a quarter for itself
     println!("{count} connections");
     let (before, _) = daemon.memory_bytes();
     // From several sides: a listener takes only so many at a time, and a client that comes too early waits a second.

@@ -27,8 +27,11 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 /// After a failed accept (too many open files, mostly) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections beyond the limit that are being told so; beyond these, they are just closed.
-const REFUSALS_MAX: usize = 64;
+/// Connections beyond the limit that are being told so, as a part of the limit; beyond these, they are just closed.
+const REFUSALS_PART: usize = 8;
+
+/// The least and the most that those may be.
+const REFUSALS: (usize, usize) = (4, 64);
 
 /// How long a refused client has to take its answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -92,6 +95,7 @@ impl Server {
     /// Serves until `shutdown` turns true (or its sender is gone). Then no connection is accepted, requests under way
     /// are finished, and what is not after `drain_timeout` is cut off.
     pub async fn serve(self, api: Arc<Api>, limits: ServerLimits, mut shutdown: watch::Receiver<bool>) {
+        let refusals_max = (limits.connections_max / REFUSALS_PART).clamp(REFUSALS.0, REFUSALS.1);
         let mut connections = JoinSet::new();
         let mut refusals = JoinSet::new();
         let stopped = shutdown.clone();
@@ -109,7 +113,7 @@ impl Server {
                     Ok((socket, _)) => {
                         api.observer.connection_refused();
                         // Where a handshake is expected, no words come before it.
-                        if self.tls.is_none() && refusals.len() < REFUSALS_MAX {
+                        if self.tls.is_none() && refusals.len() < refusals_max {
                             refusals.spawn(timeout(REFUSAL_TIMEOUT, refuse(socket)));
                         }
                     }

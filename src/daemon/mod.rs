@@ -20,7 +20,7 @@ pub use reload::{ReloadError, Reloaded};
 
 use crate::api::{Api, BindError, Server, ServerLimits};
 use crate::clock::SystemClock;
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, Tcp};
 use crate::inlet::{Intake, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::machine;
 use crate::schedule::Schedule;
@@ -45,6 +45,9 @@ const HEADER_BYTES_MAX: usize = 64 << 10;
 
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
+
+/// Open files that connections leave to the rest of the daemon, at least.
+const FILES_RESERVED: usize = 32;
 
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -152,8 +155,12 @@ async fn start(
         tracing::info!(address = %udp.local_addr(), "taking lines by UDP");
         parts.start("udp", |stop| until_stopped(stop, move || udp.stop()));
     }
+    let mut room = machine::open_files().map_or(usize::MAX, room_for_connections);
     if let Some(address) = config.tcp.listen.0 {
-        let tcp = TcpInlet::bind(address, &config.tcp, intake.clone()).await?;
+        let connections = within("tcp.max_connections", config.tcp.max_connections, room / 4);
+        room -= connections;
+        let settings = Tcp { max_connections: connections, ..config.tcp.clone() };
+        let tcp = TcpInlet::bind(address, &settings, intake.clone()).await?;
         tracing::info!(address = %tcp.local_addr().unwrap_or(address), "taking lines by TCP");
         parts.start("tcp", |stop| tcp.serve(stop));
     }
@@ -176,7 +183,7 @@ async fn start(
     parts.start("reload", |stop| reloader.serve(hangup, requests, stop));
 
     let limits = ServerLimits {
-        connections_max: config.http.max_connections,
+        connections_max: within("http.max_connections", config.http.max_connections, room),
         header_timeout: config.http.header_timeout,
         idle_timeout: config.http.idle_timeout,
         drain_timeout: config.http.drain_timeout,
@@ -189,6 +196,25 @@ async fn start(
     parts.start("running-queries", |stop| left_running.keep(asked, stop));
     parts.start("api", move |stop| server.serve(api, limits, stop));
     Ok(())
+}
+
+/// How many connections fit beside what the log and the chunk files need of the files that may be open: where clients
+/// take them all, no segment can be begun, and every write is refused.
+fn room_for_connections(open_files: usize) -> usize {
+    open_files.saturating_sub((open_files / 4).max(FILES_RESERVED)).max(1)
+}
+
+/// As many connections as a setting says, or as there is room for.
+fn within(setting: &'static str, wanted: usize, room: usize) -> usize {
+    if wanted > room {
+        tracing::warn!(
+            setting,
+            wanted,
+            room,
+            "the limit on open files leaves room for fewer connections: raise it (ulimit -n, LimitNOFILE)"
+        );
+    }
+    wanted.min(room)
 }
 
 /// The API in front of the daemon.

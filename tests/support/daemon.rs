@@ -1,13 +1,16 @@
 //! The real binary on free ports, with a data folder that outlives it, so that it can be killed and started again.
 
 use super::http::Client;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sealine");
 
 /// A running daemon. Dropping it kills it.
 pub struct Daemon {
@@ -36,23 +39,32 @@ impl Daemon {
     /// [`Self::start`], with a configuration file.
     pub fn start_with(file: &Path, data: &Path) -> Daemon {
         let file = file.to_str().expect("paths of tests are text");
-        let started = Daemon::launch(data, &["--config", file], &[]);
+        let started = Daemon::run(Command::new(BINARY), data, &["--config", file], &[]);
         started.unwrap_or_else(|ended| panic!("the daemon did not start: {ended:#?}"))
     }
 
     /// [`Self::start`], where it may not.
     pub fn try_start(data: &Path, settings: &[(&str, &str)]) -> Result<Daemon, NotStarted> {
-        Daemon::launch(data, &[], settings)
+        Daemon::run(Command::new(BINARY), data, &[], settings)
     }
 
-    fn launch(data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Daemon, NotStarted> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sealine"));
-        command.args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data-dir"]).arg(data);
-        command.args(arguments).env_clear();
-        for (key, value) in settings {
-            command.env(format!("SEALINE__{}", key.to_ascii_uppercase().replace('.', "__")), value);
-        }
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
+    /// [`Self::start`] from a shell that does something before, such as `ulimit -n 64`.
+    pub fn start_after(before: &str, data: &Path, settings: &[(&str, &str)]) -> Daemon {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\""), BINARY]);
+        Daemon::run(shell, data, &[], settings).unwrap_or_else(|ended| panic!("the daemon did not start: {ended:#?}"))
+    }
+
+    /// Starts a daemon and kills it so much later, wherever it is by then.
+    pub fn start_and_kill(data: &Path, settings: &[(&str, &str)], after: Duration) {
+        let mut child = spawn(Command::new(BINARY), data, &[], settings);
+        std::thread::sleep(after); // not to wait for something: the moment is what this is about
+        child.kill().expect("the daemon is our child");
+        child.wait().expect("the daemon is our child");
+    }
+
+    fn run(command: Command, data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Daemon, NotStarted> {
+        let mut child = spawn(command, data, arguments, settings);
         let mut stderr = BufReader::new(child.stderr.take().expect("standard error is a pipe"));
         let mut log = Vec::new();
         while !log.last().is_some_and(|line: &String| line.contains(" ready ")) {
@@ -116,14 +128,22 @@ impl Daemon {
         move |signal| kill_process(pid, signal).expect("the daemon is there")
     }
 
+    /// From now on no file of it may grow beyond this; `None` takes the limit away. For one that ignores SIGXFSZ, which
+    /// is what `trap '' XFSZ` is for: then a write beyond it fails, as on a full disk.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).expect("the daemon is ours");
+    }
+
     /// Waits until it has ended by itself.
     pub fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("the daemon is our child")
     }
 
-    /// `kill -9`, and nothing else.
-    pub fn kill(mut self) {
+    /// `kill -9`, and nothing else. Returns its log.
+    pub fn kill(mut self) -> Vec<String> {
         self.end();
+        self.log()
     }
 
     /// SIGTERM; the daemon has to end in order.
@@ -144,6 +164,17 @@ impl Daemon {
         (kib("VmRSS:") << 10, kib("VmHWM:") << 10)
     }
 
+    /// The processor time that it has taken, of all its threads.
+    #[expect(clippy::disallowed_methods, reason = "/proc is the kernel's answer, not a file")]
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("the daemon runs");
+        let (_, fields) = stat.rsplit_once(") ").expect("the kernel tells the name in parentheses");
+        let ticks = |at: usize| -> u64 {
+            fields.split(' ').nth(at).and_then(|field| field.parse().ok()).expect("the kernel tells numbers")
+        };
+        Duration::from_millis((ticks(11) + ticks(12)) * 10) // user and system, in hundredths of a second
+    }
+
     fn end(&mut self) {
         let _ = self.child.kill(); // an error says that it has ended already
         let _ = self.child.wait();
@@ -160,6 +191,15 @@ impl Drop for Daemon {
             println!("the daemon's log:\n{}", self.log().concat());
         }
     }
+}
+
+fn spawn(mut command: Command, data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Child {
+    command.args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data-dir"]).arg(data);
+    command.args(arguments).env_clear();
+    for (key, value) in settings {
+        command.env(format!("SEALINE__{}", key.to_ascii_uppercase().replace('.', "__")), value);
+    }
+    command.stderr(Stdio::piped()).spawn().expect("the binary runs")
 }
 
 fn read_on(stderr: BufReader<ChildStderr>, log: &Mutex<Vec<String>>) {

@@ -47,6 +47,14 @@ impl Client {
         Client { stream: BufReader::new(stream) }
     }
 
+    /// [`Self::connect`], where nobody may take it within `time`.
+    pub fn try_connect(address: SocketAddr, time: Duration) -> io::Result<Client> {
+        let stream = TcpStream::connect_timeout(&address, time)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_nodelay(true)?;
+        Ok(Client { stream: BufReader::new(stream) })
+    }
+
     /// From now on an answer that takes longer is an error.
     pub fn give_up_after(&mut self, time: Duration) {
         self.stream.get_mut().set_read_timeout(Some(time)).expect("a time-out can be set");

@@ -4,8 +4,10 @@
 pub mod daemon;
 pub mod disk;
 pub mod http;
+pub mod ledger;
 pub mod library;
 pub mod load;
+pub mod telegraf;
 
 use std::time::{Duration, Instant};
 
@@ -34,4 +36,10 @@ pub fn seed() -> u64 {
     let seed = given.map_or_else(rand::random, |text| text.parse().expect("SEALINE_TEST_SEED is a number"));
     println!("SEALINE_TEST_SEED={seed}");
     seed
+}
+
+/// A number that the environment may set, such as the rounds of a story.
+pub fn number(name: &str, default: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, want a number")))
 }
