@@ -16,7 +16,6 @@ use crate::api::{self, Api, BindError, Server, ServerLimits};
 use crate::clock::{SystemClock, wall_ms};
 use crate::config::Config;
 use crate::inlet::{Intake, TcpError, TcpInlet, UdpError, UdpInlet};
-use crate::machine;
 use crate::promql::{self, Engine};
 use crate::schedule::Schedule;
 use crate::store::{Store, StoreError};
@@ -34,6 +33,9 @@ const HEADER_BYTES_MAX: usize = 64 << 10;
 
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
+
+/// A query may hold this much, however little memory there is.
+const QUERY_MEMORY_LEAST: u64 = 1 << 20;
 
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +111,6 @@ async fn serve(config: Config, telemetry: Telemetry) -> Result<(), DaemonError> 
 async fn start(config: Arc<Config>, telemetry: &Telemetry, parts: &mut Parts) -> Result<(), DaemonError> {
     let clock = SystemClock::shared();
     let started_ms = clock.now_ms();
-    let memory_bytes = config.memory.limit.of(machine::memory_bytes());
 
     let store = {
         let (clock, config, telemetry) = (clock.clone(), config.clone(), telemetry.clone());
@@ -117,8 +118,7 @@ async fn start(config: Arc<Config>, telemetry: &Telemetry, parts: &mut Parts) ->
         tokio::task::spawn_blocking(open).await.map_err(|_| DaemonError::Panicked { name: "store" })??
     };
 
-    let schedule =
-        Schedule::start(store.clone(), clock.clone(), &config, memory_bytes).map_err(DaemonError::Runtime)?;
+    let schedule = Schedule::start(store.clone(), clock.clone(), &config).map_err(DaemonError::Runtime)?;
     parts.start("schedule", |stop| until_stopped(stop, move || schedule.stop()));
 
     let intake = Intake::new(store.clone(), telemetry.clone(), &config.http);
@@ -164,14 +164,15 @@ fn api(config: &Arc<Config>, telemetry: &Telemetry, store: &Arc<Store>, started_
             samples_max: query.max_samples,
             series_max: query.max_series as u64,
             bytes_max: match query.max_memory {
-                0 => machine::memory_bytes() / 4 / concurrency as u64,
+                0 => (store.pools().limit() / 4 / concurrency as u64).max(QUERY_MEMORY_LEAST),
                 bytes => bytes,
             },
             subquery_steps_max: query.max_subquery_points as u64,
             ..promql::Limits::default()
         },
         ..promql::Options::default()
-    });
+    })
+    .with_pools(store.pools().clone());
     let daemon =
         Daemon { store: store.clone(), engine, config: config.clone(), telemetry: telemetry.clone(), started_ms };
     let metrics = {

@@ -3,6 +3,7 @@
 use super::error::{Heaviest, QueryError};
 use super::limits::{Cancel, Limits};
 use crate::clock;
+use crate::pools::{Pool, Pools};
 use crate::series::{METRIC_NAME, MatchOp, Matcher};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(super) struct Budget {
     samples: AtomicU64,
     held: Arc<AtomicU64>,
     held_most: AtomicU64,
+    /// Where what all queries hold is counted.
+    pools: Arc<Pools>,
     usages: Mutex<Vec<Arc<Usage>>>,
 }
 
@@ -38,6 +41,7 @@ pub(super) struct Usage {
 pub(super) struct Hold {
     bytes: u64,
     held: Arc<AtomicU64>,
+    pools: Arc<Pools>,
 }
 
 impl Hold {
@@ -51,12 +55,13 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.pools.add(Pool::Queries, -(self.bytes as i64));
     }
 }
 
 impl Budget {
     /// Opens the account now.
-    pub fn new(limits: Limits, deadline: Option<Instant>, cancel: Cancel) -> Self {
+    pub fn new(limits: Limits, deadline: Option<Instant>, cancel: Cancel, pools: Arc<Pools>) -> Self {
         Budget {
             limits,
             started: clock::instant(),
@@ -66,6 +71,7 @@ impl Budget {
             samples: AtomicU64::new(0),
             held: Arc::new(AtomicU64::new(0)),
             held_most: AtomicU64::new(0),
+            pools,
             usages: Mutex::new(Vec::new()),
         }
     }
@@ -104,7 +110,7 @@ impl Budget {
 
     /// Accounts for bytes that are held until what is returned is dropped.
     pub fn hold(&self, bytes: usize) -> Result<Hold, QueryError> {
-        let mut hold = Hold { bytes: 0, held: Arc::clone(&self.held) };
+        let mut hold = Hold { bytes: 0, held: Arc::clone(&self.held), pools: Arc::clone(&self.pools) };
         self.grow(&mut hold, bytes)?;
         Ok(hold)
     }
@@ -114,7 +120,9 @@ impl Budget {
         let bytes = bytes as u64;
         let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
         hold.bytes += bytes;
+        self.pools.add(Pool::Queries, bytes as i64);
         self.held_most.fetch_max(held, Ordering::Relaxed);
+        self.pools.admit_query(held)?;
         self.within(held, self.limits.bytes_max, "bytes of memory", "query.max_memory")
     }
 
