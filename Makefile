@@ -5,9 +5,10 @@ DATA    ?= data
 SECONDS_EACH ?= 20
 RANDOM_QUERIES ?= 20000
 SEEDS   ?= 20000
+SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted fuzz doc ci clean check-tools
+.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted overload flood fuzz doc ci clean check-tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +38,12 @@ simulate: check-tools ## Tell SEEDS (20000) random histories of crashes, power c
 
 simulate-planted: check-tools ## Show that the simulation finds bugs that were planted on purpose
 	cargo test --locked --features planted-bugs --test simulation planted -- --nocapture
+
+overload: check-tools ## Send three times what can be taken, and a mixed load against 256 MiB, for SECONDS (300) each
+	SEALINE_OVERLOAD_SECONDS="$(SECONDS)" cargo test --locked --release --test overload -- --nocapture --test-threads 1
+
+flood: check-tools ## Send ten million new series to a daemon that has its one million, and start it again
+	SEALINE_FLOOD_MAX=1000000 SEALINE_FLOOD_SERIES=10000000 cargo test --locked --release --test flood -- --nocapture
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
 	.ci/fuzz "$(SECONDS_EACH)"
