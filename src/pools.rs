@@ -77,9 +77,7 @@ impl Step {
 
 /// Nothing more can be held now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{held} bytes of memory are in use for {what}, as many as there may be with a memory.limit of {limit}: try again"
-)]
+#[error("memory is short: {what} hold {held} bytes of a memory.limit of {limit}; try again later")]
 pub struct Full {
     /// What it is that holds too much.
     pub what: &'static str,
@@ -146,13 +144,13 @@ impl Pools {
 
     /// Whether a write may hold `more` bytes while it is under way. One by itself always may, however large.
     pub fn admit_write(&self, more: u64) -> Result<(), Full> {
-        self.admit(Step::Writes, "all there is")?;
+        self.admit(Step::Writes, "all pools")?;
         let full = |what, held| Err(Full { what, held, limit: self.limit });
         let (chunks, buffers) = (self.bytes(Pool::Chunks), self.bytes(Pool::Buffers));
         if chunks >= self.limit / CHUNKS_PART {
             full("samples that wait to be sealed", chunks)
         } else if buffers > 0 && buffers.saturating_add(more) > self.limit / BUFFERS_PART {
-            full("writes that are under way", buffers)
+            full("writes under way", buffers)
         } else {
             Ok(())
         }
@@ -160,7 +158,7 @@ impl Pools {
 
     /// Whether a query may hold `bytes` in all.
     pub fn admit_query(&self, bytes: u64) -> Result<(), Full> {
-        if bytes <= SMALL_QUERY_BYTES { Ok(()) } else { self.admit(Step::Queries, "all there is") }
+        if bytes <= SMALL_QUERY_BYTES { Ok(()) } else { self.admit(Step::Queries, "all pools") }
     }
 
     /// Whether the index may have another series.
@@ -242,8 +240,7 @@ mod tests {
         let full = pools.admit_write(51).unwrap_err();
         assert_eq!(
             full.to_string(),
-            "200 bytes of memory are in use for writes that are under way, as many as there may be with a \
-             memory.limit of 1000: try again"
+            "memory is short: writes under way hold 200 bytes of a memory.limit of 1000; try again later"
         );
         pools.set(Pool::Chunks, 500);
         assert_eq!(pools.admit_write(0).unwrap_err().what, "samples that wait to be sealed");

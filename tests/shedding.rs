@@ -104,7 +104,7 @@ fn heavy_queries_are_refused_before_writes_are_and_small_ones_are_not() {
     };
     let (heavy, small) = ("sort(m_v)", "sum(m_v{host=\"h1\"})");
     for (percent, refuses_queries, refuses_writes) in
-        [(0, false, false), (79, false, false), (85, true, false), (95, true, true)]
+        [(0, false, false), (60, false, false), (85, true, false), (95, true, true)]
     {
         fill(&store, percent);
         match ask(heavy) {
