@@ -6,6 +6,8 @@
 //!
 //! `SEALINE_OVERLOAD_SECONDS` makes it longer: `make overload`.
 
+#![expect(clippy::disallowed_methods, reason = "a test waits in real time for a real process")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -75,7 +77,6 @@ fn send(client: &mut Client, sender: usize, first: usize, tally: &Tally, stop: &
     number
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test waits in real time for a real process")]
 fn pause(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
