@@ -19,6 +19,7 @@ pub mod lineproto;
 mod machine;
 pub mod memory;
 pub mod planted;
+pub mod pools;
 pub mod promql;
 pub mod schedule;
 pub mod series;

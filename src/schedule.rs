@@ -3,6 +3,7 @@
 
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::pools::Step;
 use crate::store::Store;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait after a failure before trying again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
+/// Where memory is short, chunks are sealed from this part of `seal.memory_bytes` on.
+const EARLY_PART: u64 = 4;
+
 /// What a decision to seal is taken on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unsealed {
@@ -30,6 +34,8 @@ pub struct Unsealed {
     pub wal_bytes: u64,
     /// Time since the last seal.
     pub age: Duration,
+    /// Whether the daemon's memory as a whole is short.
+    pub short: bool,
 }
 
 /// When to seal; conf/sealine.toml explains each.
@@ -60,7 +66,9 @@ pub fn seal_due(unsealed: &Unsealed, limits: &SealLimits) -> Option<SealReason> 
     if unsealed.samples == 0 && unsealed.wal_bytes < limits.wal_bytes {
         return None;
     }
-    if unsealed.chunk_bytes >= limits.chunk_bytes {
+    // Where memory is short a seal helps, unless there is next to nothing to seal.
+    let worth_it = unsealed.short && unsealed.chunk_bytes >= limits.chunk_bytes / EARLY_PART;
+    if unsealed.chunk_bytes >= limits.chunk_bytes || worth_it {
         Some(SealReason::Memory)
     } else if unsealed.wal_bytes >= limits.wal_bytes {
         Some(SealReason::Log)
@@ -109,8 +117,9 @@ impl Bell {
 }
 
 impl Schedule {
-    /// Starts the threads. `memory_bytes` is what the daemon may use in all.
-    pub fn start(store: Arc<Store>, clock: SharedClock, config: &Config, memory_bytes: u64) -> std::io::Result<Self> {
+    /// Starts the threads.
+    pub fn start(store: Arc<Store>, clock: SharedClock, config: &Config) -> std::io::Result<Self> {
+        let memory_bytes = store.pools().limit();
         let limits = SealLimits {
             interval: config.seal.interval,
             wal_bytes: config.seal.wal_bytes,
@@ -121,6 +130,10 @@ impl Schedule {
         schedule.spawn("seal", {
             let (store, clock) = (store.clone(), clock.clone());
             move |bell| seal_when_due(&store, &clock, &limits, bell)
+        })?;
+        schedule.spawn("shed", {
+            let store = store.clone();
+            move |bell| shed_all_along(&store, bell)
         })?;
         schedule.spawn("maintain", move |bell| maintain_when_due(&store, &clock, bell))?;
         Ok(schedule)
@@ -157,7 +170,8 @@ fn seal_when_due(store: &Store, clock: &SharedClock, limits: &SealLimits, bell: 
     while !bell.stopped() {
         let (samples, chunk_bytes) = store.unsealed();
         let wal_bytes = store.wal_stats().bytes;
-        let unsealed = Unsealed { samples, chunk_bytes, wal_bytes, age: store.since_seal() };
+        let short = store.pools().is_due(Step::Seal);
+        let unsealed = Unsealed { samples, chunk_bytes, wal_bytes, age: store.since_seal(), short };
         if clock.monotonic() >= not_before
             && let Some(reason) = seal_due(&unsealed, limits)
         {
@@ -170,6 +184,13 @@ fn seal_when_due(store: &Store, clock: &SharedClock, limits: &SealLimits, bell: 
                 }
             }
         }
+        bell.sleep();
+    }
+}
+
+fn shed_all_along(store: &Store, bell: &Bell) {
+    while !bell.stopped() {
+        store.shed();
         bell.sleep();
     }
 }
@@ -208,12 +229,14 @@ mod tests {
     #[test]
     fn a_seal_is_due_by_age_log_or_memory_and_never_without_samples() {
         let limits = SealLimits { interval: Duration::from_secs(60), wal_bytes: 1000, chunk_bytes: 500 };
-        let all = Unsealed { samples: 1, chunk_bytes: 499, wal_bytes: 999, age: Duration::from_secs(59) };
+        let all = Unsealed { samples: 1, chunk_bytes: 499, wal_bytes: 999, age: Duration::from_secs(59), short: false };
         for (name, unsealed, want) in [
             ("nothing yet", all, None),
             ("old", Unsealed { age: Duration::from_secs(60), ..all }, Some(SealReason::Age)),
             ("long log", Unsealed { wal_bytes: 1000, ..all }, Some(SealReason::Log)),
             ("much memory", Unsealed { chunk_bytes: 500, ..all }, Some(SealReason::Memory)),
+            ("short of memory", Unsealed { short: true, chunk_bytes: 125, ..all }, Some(SealReason::Memory)),
+            ("short, but not by this", Unsealed { short: true, chunk_bytes: 124, ..all }, None),
             ("old, but empty", Unsealed { samples: 0, age: Duration::from_secs(999), ..all }, None),
         ] {
             assert_eq!(seal_due(&unsealed, &limits), want, "{name}");

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["memory", "disk", "wal"],
     &["codec", "lineproto", "tls"],
     &["series", "config", "telemetry"],
-    &["clock", "vfs", "machine", "units", "planted"],
+    &["clock", "vfs", "machine", "units", "planted", "pools"],
 ];
 
 /// Arrows that are drawn although the layers would not have them, with the names that they are drawn for.
@@ -28,9 +28,9 @@ const DRAWN: &[(&str, &str, &[&str])] = &[
 
 /// Modules that may use less than the layers below them: what each one may use.
 const NARROW: &[(&str, &[&str])] = &[
-    ("lineproto", &[]),                        // bytes to lines, for any program
-    ("series", &[]),                           // the words that all others share
-    ("promql", &["series", "clock", "units"]), // sees samples through its own trait
+    ("lineproto", &[]),                                 // bytes to lines, for any program
+    ("series", &[]),                                    // the words that all others share
+    ("promql", &["series", "clock", "units", "pools"]), // sees samples through its own trait
 ];
 
 /// One use of a module by another.
@@ -237,7 +237,7 @@ fn what_points_elsewhere_is_told() {
         (
             "promql/plan/mod.rs",
             "use crate::config::Config;",
-            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"units\"], but not `config`",
+            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"units\", \"pools\"], but not `config`",
         ),
         (
             "main.rs",

@@ -50,6 +50,11 @@ impl LineWriter {
         self.samples += values.len();
     }
 
+    /// Bytes that it takes in memory.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The body so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -180,6 +180,7 @@ fn query_error(error: QueryError, cancel: &Cancel) -> ApiError {
         QueryError::Execution(_) | QueryError::TooMuch { .. } => ErrorKind::Execution,
         QueryError::Timeout { .. } => ErrorKind::Timeout,
         QueryError::Canceled => ErrorKind::Canceled,
+        QueryError::Full(_) => ErrorKind::Unavailable,
         QueryError::Storage(error) => return source_error(error, cancel),
     };
     ApiError::new(kind, error.to_string())

@@ -137,7 +137,6 @@ async fn start(
     // Before the log is replayed, which may take its time.
     let tls = &config.http.tls;
     let certified = if tls.is_on() { Some(Certified::open(tls, telemetry)?) } else { None };
-    let memory_bytes = config.memory.limit.of(machine::memory_bytes());
 
     let store = {
         let (clock, config, telemetry) = (clock.clone(), config.clone(), telemetry.clone());
@@ -145,8 +144,7 @@ async fn start(
         tokio::task::spawn_blocking(open).await.map_err(|_| DaemonError::Panicked { name: "store" })??
     };
 
-    let schedule =
-        Schedule::start(store.clone(), clock.clone(), &config, memory_bytes).map_err(DaemonError::Runtime)?;
+    let schedule = Schedule::start(store.clone(), clock.clone(), &config).map_err(DaemonError::Runtime)?;
     parts.start("schedule", |stop| until_stopped(stop, move || schedule.stop()));
 
     let intake = Intake::new(store.clone(), telemetry.clone(), &config.http);
@@ -170,8 +168,8 @@ async fn start(
     tracing::info!(address = %server.local_addr(), tls = certified.is_some(), "serving HTTP");
     let (reloads, requests) = Requests::channel();
     let daemon = Arc::new(Daemon {
+        engine: ArcSwap::from_pointee(options::engine(&config, store.pools())),
         store,
-        engine: ArcSwap::from_pointee(options::engine(&config)),
         config: ArcSwap::new(config.clone()),
         reloads,
         telemetry: telemetry.clone(),

@@ -3,12 +3,16 @@
 use crate::api;
 use crate::clock::wall_ms;
 use crate::config::Config;
-use crate::machine;
+use crate::pools::Pools;
 use crate::promql::{self, Engine};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The engine, as `[query]` has it.
-pub(super) fn engine(config: &Config) -> Engine {
+/// A query may hold this much, however little memory there is.
+const QUERY_MEMORY_LEAST: u64 = 1 << 20;
+
+/// The engine, as `[query]` has it; what its queries hold is counted in `pools`.
+pub(super) fn engine(config: &Config, pools: &Arc<Pools>) -> Engine {
     let query = &config.query;
     let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     Engine::new(promql::Options {
@@ -19,7 +23,7 @@ pub(super) fn engine(config: &Config) -> Engine {
             samples_max: query.max_samples,
             series_max: query.max_series as u64,
             bytes_max: match query.max_memory {
-                0 => machine::memory_bytes() / 4 / or_cores(query.concurrency, 2) as u64,
+                0 => (pools.limit() / 4 / or_cores(query.concurrency, 2) as u64).max(QUERY_MEMORY_LEAST),
                 bytes => bytes,
             },
             subquery_steps_max: query.max_subquery_points as u64,
@@ -27,6 +31,7 @@ pub(super) fn engine(config: &Config) -> Engine {
         },
         ..promql::Options::default()
     })
+    .with_pools(pools.clone())
 }
 
 /// The API's options, as `[query]`, `[http]` and the tokens have them.

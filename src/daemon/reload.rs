@@ -152,7 +152,7 @@ impl Reloadable {
         }
         log.set(filter);
         daemon.store.limit_cardinality(&config);
-        daemon.engine.store(Arc::new(options::engine(&config)));
+        daemon.engine.store(Arc::new(options::engine(&config, daemon.store.pools())));
         api.set_options(options::api(&config));
         daemon.telemetry.config.loaded(config.hash(), wall_ms());
         daemon.config.store(Arc::new(config));

@@ -23,6 +23,10 @@ pub struct ChunkFile {
     /// The trailer, once it was asked for: a file that is only counted is not held open.
     info: OnceLock<FileInfo>,
     loaded: Mutex<Option<Arc<Loaded>>>,
+    /// Whether it was asked for something since [`Self::was_used`] was.
+    used: AtomicBool,
+    /// Set when its path may soon lead to nothing, or to another file: then it stays loaded.
+    held_open: AtomicBool,
     /// The file up to the end of its chunks, while it is young.
     resident: RwLock<Option<Arc<Vec<u8>>>>,
     /// Set when another file holds all of this one: then it is unlinked with its last reader.
@@ -82,8 +86,8 @@ impl FileSelection {
 impl ChunkFile {
     /// A file that was found in its partition's folder.
     pub fn found(vfs: SharedVfs, path: PathBuf, name: FileName, bytes: u64) -> Self {
-        let (info, loaded, resident, superseded) = Default::default();
-        ChunkFile { vfs, path, name, bytes, info, loaded, resident, superseded }
+        let (info, loaded, used, held_open, resident, superseded) = Default::default();
+        ChunkFile { vfs, path, name, bytes, info, loaded, used, held_open, resident, superseded }
     }
 
     /// A file that has just been written.
@@ -126,9 +130,30 @@ impl ChunkFile {
         Ok(*self.info.get_or_init(|| info))
     }
 
-    /// Opens the file, so that queries which hold it can read on when its name is gone.
-    pub(super) fn open_for_readers(&self) {
-        let _ = self.load(); // where it cannot be opened, it cannot be read either
+    /// Opens the file and keeps it open, so that queries which hold it can read on when its name is gone, or another's.
+    pub fn hold_open(&self) {
+        let mut loaded = self.loaded.lock();
+        self.held_open.store(true, Ordering::Relaxed); // under the lock, as whoever closes it looks
+        let _ = self.load_into(&mut loaded); // where it cannot be opened, it cannot be read either
+    }
+
+    /// Its name stays after all.
+    pub fn may_close(&self) {
+        self.held_open.store(false, Ordering::Relaxed);
+    }
+
+    /// Closes the file and lets go of its index; whoever needs it next loads it again. Returns the bytes that went.
+    pub fn unload(&self) -> u64 {
+        let mut loaded = self.loaded.lock();
+        if self.held_open.load(Ordering::Relaxed) {
+            return 0;
+        }
+        loaded.take().map_or(0, |loaded| loaded.index.heap_bytes() as u64)
+    }
+
+    /// Whether anything was read of it since this was asked last.
+    pub fn was_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
     }
 
     /// Runs `with` on the index.
@@ -308,10 +333,14 @@ impl ChunkFile {
         FileInfo::decode(&self.path, &trailer, self.bytes)
     }
 
-    /// Opens the file and reads trailer and index, the first time.
+    /// Opens the file and reads trailer and index, where that is not done.
     fn load(&self) -> Result<Arc<Loaded>, DiskError> {
-        let mut loaded = self.loaded.lock();
-        if let Some(loaded) = &*loaded {
+        self.used.store(true, Ordering::Relaxed);
+        self.load_into(&mut self.loaded.lock())
+    }
+
+    fn load_into(&self, loaded: &mut Option<Arc<Loaded>>) -> Result<Arc<Loaded>, DiskError> {
+        if let Some(loaded) = loaded {
             return Ok(loaded.clone());
         }
         let file = self.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
@@ -324,9 +353,7 @@ impl ChunkFile {
             return Err(damaged("the checksum of the index does not match"));
         }
         let index = FileIndex::new(index).ok_or_else(|| damaged("the index is not in the form of version 1"))?;
-        let ready = Arc::new(Loaded { file, info, index });
-        *loaded = Some(ready.clone());
-        Ok(ready)
+        Ok(loaded.insert(Arc::new(Loaded { file, info, index })).clone())
     }
 }
 

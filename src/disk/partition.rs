@@ -238,7 +238,7 @@ impl Partitions {
         }
         let (mut bytes, mut first_error) = (0, None);
         for file in std::mem::take(&mut *partition.files.write()) {
-            file.open_for_readers();
+            file.hold_open();
             match self.vfs.remove_file(file.path()) {
                 Ok(()) => bytes += file.bytes(),
                 // The others go all the same; this one is found again at the next start.
@@ -265,6 +265,7 @@ impl Partitions {
         if !partition.withdraw(file, what) {
             return Ok(None);
         }
+        file.hold_open();
         let name = format!("{}.{}.{}", escape(&partition.database), day_name(partition.day), file.name());
         let to = quarantine.join(name);
         self.vfs.create_dir_all(quarantine).map_err(DiskError::file("create folder", quarantine))?;

@@ -3,6 +3,7 @@
 
 use super::Intake;
 use crate::lineproto::{Precision, Splitter};
+use crate::pools::{Full, Lease, Pool};
 use crate::store::{BadDatabase, Refusal, Report, Stage};
 use crate::telemetry::Protocol;
 use crate::wal::WalError;
@@ -14,6 +15,9 @@ use std::io::{self, Write};
 
 /// Lines are parsed when this many bytes have come together: enough that a block costs one lock and few calls.
 const BLOCK_BYTES: usize = 128 << 10;
+
+/// A batch takes at most as much memory as its lines are long; gzip makes lines this much shorter at most times.
+const GZIP_RATIO: u64 = 8;
 
 /// A refused body is read on, unseen, to this many times what a body may have.
 const REFUSED_FACTOR_MAX: u64 = 4;
@@ -74,6 +78,9 @@ pub enum BodyError {
     /// No database can have this name.
     #[error(transparent)]
     Database(#[from] BadDatabase),
+    /// There is no memory for it now.
+    #[error("not stored: {0}")]
+    Full(#[from] Full),
     /// The log did not take it.
     #[error("not stored: {0}")]
     Unavailable(#[from] WalError),
@@ -93,8 +100,17 @@ impl Intake {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let pools = self.store.pools();
+        let mut stage = self.store.stage(database, precision)?;
+        // Said before a line is parsed, and beside how long the body is, so that what is refused costs next to nothing.
+        let expected = self.expected_bytes(coding, body.size_hint().exact());
+        let mut refused = pools.admit_write(expected).err().map(BodyError::from);
+        if refused.is_none() {
+            stage.expect(expected as usize);
+        }
         let lines = LineSink {
-            stage: self.store.stage(database, precision)?,
+            stage,
+            lease: pools.lease(Pool::Buffers),
             splitter: Splitter::new(&self.store.limits()),
             buffer: Vec::new(),
             decoded: 0,
@@ -104,7 +120,7 @@ impl Intake {
             Coding::Plain => Decoder::Plain(Box::new(lines)),
             Coding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(lines))),
         };
-        let (mut received, mut refused) = (0, None);
+        let mut received = 0;
         let limits = self.limits;
         let slow = |_| BodyError::Slow(limits.time_max.as_secs());
         let deadline = tokio::time::Instant::now() + limits.time_max;
@@ -139,11 +155,23 @@ impl Intake {
         let Report { lines, refused, first, .. } = report;
         Ok(Written { lines, refused, first })
     }
+
+    /// About how much memory a body of `length` bytes will take, where its length is known.
+    fn expected_bytes(&self, coding: Coding, length: Option<u64>) -> u64 {
+        let decoded = match (coding, length) {
+            (Coding::Plain, Some(length)) => length,
+            (Coding::Gzip, Some(length)) => length.saturating_mul(GZIP_RATIO),
+            (_, None) => BLOCK_BYTES as u64,
+        };
+        decoded.min(self.limits.decoded_bytes_max)
+    }
 }
 
 /// Where decoded bytes go: cut into blocks of whole lines, and staged.
 struct LineSink {
     stage: Stage,
+    /// The memory of `buffer`.
+    lease: Lease,
     splitter: Splitter,
     buffer: Vec<u8>,
     decoded: u64,
@@ -151,11 +179,14 @@ struct LineSink {
 }
 
 impl LineSink {
-    fn parse(&mut self, last: bool) {
+    /// Takes the whole lines of the buffer. Says whether the batch holds more than was expected of it.
+    fn parse(&mut self, last: bool) -> bool {
+        self.lease.set(self.buffer.capacity());
         let split = self.splitter.split(&self.buffer, last);
-        self.stage.add(split.lines, split.number);
+        let more = self.stage.add(split.lines, split.number);
         let rest = split.rest.len();
         self.buffer.drain(..self.buffer.len() - rest);
+        more
     }
 
     fn finish(mut self) -> (crate::store::Batch, Report) {
@@ -171,8 +202,11 @@ impl Write for LineSink {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
         self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BLOCK_BYTES {
-            self.parse(false);
+        if self.buffer.len() >= BLOCK_BYTES
+            && self.parse(false)
+            && let Err(full) = self.lease.pools().admit_write(0)
+        {
+            return Err(io::Error::other(full));
         }
         Ok(bytes.len())
     }
@@ -205,7 +239,10 @@ impl Decoder {
             io::ErrorKind::FileTooLarge => {
                 BodyError::TooLarge { limit, what: "decompressed", setting: "http.max_body_bytes" }
             }
-            _ => BodyError::Coding(error),
+            _ => match error.downcast::<Full>() {
+                Ok(full) => BodyError::Full(full),
+                Err(error) => BodyError::Coding(error),
+            },
         }
     }
 

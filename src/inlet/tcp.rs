@@ -4,6 +4,7 @@
 use super::Intake;
 use crate::config::Tcp;
 use crate::lineproto::{Precision, Splitter};
+use crate::pools::Pool;
 use crate::store::check_database;
 use crate::telemetry::Protocol;
 use std::io;
@@ -19,6 +20,9 @@ const READ_BYTES: usize = 64 << 10;
 
 /// How long to wait when a connection cannot be taken, so that a lack of file descriptors does not become a spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection is left alone while there is no memory for more: its agent's writes block meanwhile.
+const FULL_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the inlet could not start.
 #[derive(Debug, thiserror::Error)]
@@ -98,14 +102,19 @@ async fn read_lines(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut splitter = Splitter::new(&intake.store.limits());
-    let mut buffer: Vec<u8> = Vec::with_capacity(READ_BYTES);
+    let pools = intake.store.pools();
+    let (mut buffer, mut lease): (Vec<u8>, _) = (Vec::with_capacity(READ_BYTES), pools.lease(Pool::Buffers));
     loop {
+        while pools.admit_write(0).is_err() && !*stop.borrow() {
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
         buffer.reserve(READ_BYTES);
         let read = tokio::select! {
             read = stream.read_buf(&mut buffer) => read.unwrap_or(0),
             _ = stop.wait_for(|stop| *stop) => 0,
         };
         intake.telemetry.inlet(Protocol::Tcp).bytes.inc_by(read as u64);
+        lease.set(buffer.capacity());
         let last = read == 0;
         let Ok(mut stage) = intake.store.stage(database, precision) else { return }; // its name was checked at the start
         let split = splitter.split(&buffer, last);

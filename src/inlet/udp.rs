@@ -5,6 +5,7 @@
 use super::Intake;
 use crate::config::Udp;
 use crate::lineproto::Precision;
+use crate::pools::{Lease, Pool};
 use crate::store::check_database;
 use crate::telemetry::{Protocol, Telemetry};
 use nix::errno::Errno;
@@ -80,8 +81,9 @@ impl UdpInlet {
         };
         {
             let (shared, stop, telemetry) = (shared.clone(), stop.clone(), intake.telemetry.clone());
-            let queue_bytes = config.queue_bytes as usize;
-            let receive = move || receive(&socket, &shared, queue_bytes, &stop, &telemetry);
+            let queue_bytes = config.queue_bytes.min(intake.store.pools().limit() / 8) as usize;
+            let lease = intake.store.pools().lease(Pool::Buffers);
+            let receive = move || receive(&socket, &shared, queue_bytes, lease, &stop, &telemetry);
             threads.push(spawn("udp-receive", Box::new(receive))?);
         }
         let (database, precision) = (config.database.clone(), config.precision);
@@ -128,6 +130,7 @@ fn receive(
     socket: &UdpSocket,
     shared: &(Mutex<Queue>, Condvar),
     queue_bytes: usize,
+    mut lease: Lease,
     stop: &AtomicBool,
     telemetry: &Telemetry,
 ) {
@@ -171,6 +174,7 @@ fn receive(
             let end = queue.waiting.bytes.len();
             queue.waiting.ends.push(end);
         }
+        lease.set(queue.waiting.bytes.capacity());
         drop(queue);
         wake.notify_one();
     }
@@ -215,9 +219,12 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
 
 fn append(intake: &Intake, stage: crate::store::Stage) {
     let (batch, report) = stage.finish();
-    let stored = intake.store.append_blocking(batch);
+    let stored = match intake.store.pools().admit_write(0) {
+        Ok(()) => intake.store.append_blocking(batch).map_err(|error| error.to_string()),
+        Err(full) => Err(full.to_string()),
+    };
     if let Err(error) = &stored {
-        tracing::warn!(%error, lines = report.lines, "lines that came by UDP are lost");
+        tracing::warn!(error, lines = report.lines, "lines that came by UDP are lost");
     }
     intake.count(Protocol::Udp, &report, stored.is_ok());
 }

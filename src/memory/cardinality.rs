@@ -2,6 +2,7 @@
 //!
 //! Only what is new is held against the limits: rows that are there go on, and a replay makes whatever the log has.
 
+use crate::pools::{Pool, Pools};
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use std::sync::Arc;
@@ -40,12 +41,13 @@ impl Default for CardinalityLimits {
 pub struct Cardinality {
     limits: ArcSwap<CardinalityLimits>,
     series: AtomicU64,
+    pools: Arc<Pools>,
 }
 
 impl Cardinality {
-    /// Nothing yet.
-    pub fn new(limits: CardinalityLimits) -> Self {
-        Cardinality { limits: ArcSwap::from_pointee(limits), series: AtomicU64::new(0) }
+    /// Nothing yet; what indexes take is told to `pools`.
+    pub fn new(limits: CardinalityLimits, pools: Arc<Pools>) -> Self {
+        Cardinality { limits: ArcSwap::from_pointee(limits), series: AtomicU64::new(0), pools }
     }
 
     /// What may not be passed.
@@ -96,6 +98,11 @@ impl Counts {
         }
     }
 
+    /// The index grew by so many bytes, or shrank.
+    pub fn add_bytes(&self, bytes: i64) {
+        self.cardinality.pools.add(Pool::Index, bytes);
+    }
+
     /// Whether a measurement may have `more` series; the narrowest limit that it meets, where it may not. Kept strings
     /// are of no measurement (""), and what has none is not held against the limit on one.
     pub fn room<'a>(&self, measurement: &'a str, more: u64) -> Result<(), Exceeded<'a>> {
@@ -111,6 +118,9 @@ impl Counts {
         if !fits(self.cardinality.series(), limits.series_max) {
             return Err(Exceeded::Total { measurement, max: limits.series_max });
         }
+        if more > 0 && !self.cardinality.pools.admit_series() {
+            return Err(Exceeded::Memory { measurement, limit: self.cardinality.pools.limit() });
+        }
         Ok(())
     }
 }
@@ -125,6 +135,17 @@ pub enum Exceeded<'a> {
         measurement: &'a str,
         /// The limit.
         max: u64,
+    },
+    /// That on the memory of all series.
+    #[error(
+        "a new series of measurement `{measurement}` would take the index beyond half of the {limit} bytes of \
+         memory.limit"
+    )]
+    Memory {
+        /// The line's.
+        measurement: &'a str,
+        /// The limit.
+        limit: u64,
     },
     /// That on a database's series.
     #[error(
@@ -170,6 +191,7 @@ impl Exceeded<'_> {
     pub fn reason(&self) -> &'static str {
         match self {
             Exceeded::Total { .. } => "too_many_series",
+            Exceeded::Memory { .. } => "index_memory",
             Exceeded::Database { .. } => "too_many_database_series",
             Exceeded::Measurement { .. } => "too_many_measurement_series",
             Exceeded::TagValues { .. } => "too_many_tag_values",

@@ -3,6 +3,7 @@
 use super::cardinality::{Cardinality, CardinalityLimits};
 use super::index::Index;
 use super::row::Growth;
+use crate::pools::{Pool, Pools};
 use crate::series::Naming;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub struct Held {
     bytes: AtomicI64,
     chunks: AtomicI64,
     newest: Newest,
+    pools: Arc<Pools>,
 }
 
 /// A time in milliseconds; `i64::MIN` for none.
@@ -41,6 +43,11 @@ impl Default for Newest {
 }
 
 impl Held {
+    /// Nothing yet; bytes are told to `pools` as well.
+    fn new(pools: Arc<Pools>) -> Self {
+        Held { pools, ..Held::default() }
+    }
+
     /// Notes the time of a sample that came.
     pub fn saw(&self, time: i64) {
         self.newest.0.fetch_max(time, Ordering::Relaxed);
@@ -55,6 +62,7 @@ impl Held {
     pub fn add(&self, samples: i64, grown: Growth) {
         self.samples.fetch_add(samples, Ordering::Relaxed);
         self.bytes.fetch_add(grown.bytes as i64, Ordering::Relaxed);
+        self.pools.add(Pool::Chunks, grown.bytes as i64);
         self.chunks.fetch_add(grown.chunks as i64, Ordering::Relaxed);
     }
 
@@ -79,13 +87,18 @@ pub struct Databases {
     by_name: RwLock<BTreeMap<Arc<str>, Arc<Database>>>,
     naming: Box<dyn Fn(&str) -> Naming + Send + Sync>,
     cardinality: Arc<Cardinality>,
+    pools: Arc<Pools>,
 }
 
 impl Databases {
-    /// No database yet; `naming` says how series of one are to be named.
-    pub fn new(naming: impl Fn(&str) -> Naming + Send + Sync + 'static, limits: CardinalityLimits) -> Self {
-        let cardinality = Arc::new(Cardinality::new(limits));
-        Databases { by_name: RwLock::default(), naming: Box::new(naming), cardinality }
+    /// No database yet; `naming` says how series of one are to be named, `pools` are told what memory they take.
+    pub fn new(
+        naming: impl Fn(&str) -> Naming + Send + Sync + 'static,
+        limits: CardinalityLimits,
+        pools: Arc<Pools>,
+    ) -> Self {
+        let cardinality = Arc::new(Cardinality::new(limits, pools.clone()));
+        Databases { by_name: RwLock::default(), naming: Box::new(naming), cardinality, pools }
     }
 
     /// What all of them have, and may have.
@@ -119,7 +132,7 @@ impl Databases {
                 name: name.into(),
                 naming: (self.naming)(name),
                 index: RwLock::new(Index::new(self.cardinality.clone())),
-                held: Held::default(),
+                held: Held::new(self.pools.clone()),
             })
         };
         by_name.entry(name.into()).or_insert_with(create).clone()

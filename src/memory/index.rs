@@ -18,6 +18,13 @@ use xxhash_rust::xxh3::xxh3_128;
 /// by its labels each time.
 const SPELLINGS_MAX: u8 = 8;
 
+/// Bytes of a row without its labels: itself, its place in the list, and the hashes that find it, with the room that
+/// tables keep free.
+const ROW_BYTES: usize = size_of::<Row>() + 2 * size_of::<Slot>() + 4 * size_of::<(KeyHash, u32)>();
+
+/// Bytes of a label's value without its text: its place in a table, and the list of its rows.
+const VALUE_BYTES: usize = 2 * size_of::<(Box<str>, RoaringBitmap)>() + 64;
+
 /// The rows of one database.
 #[derive(Default)]
 pub struct Index {
@@ -86,6 +93,11 @@ pub struct Selected {
     pub field: u16,
 }
 
+/// About how many bytes a row takes in the index.
+fn row_bytes(labels: &Labels) -> usize {
+    ROW_BYTES + labels.as_bytes().len()
+}
+
 /// The hash of a key as a client writes it.
 pub fn hash_key(raw: &[u8]) -> (u64, u64) {
     let hash = xxh3_128(raw);
@@ -139,6 +151,7 @@ impl Index {
 
     fn insert(&mut self, new: &NewRow<'_>) -> u32 {
         let id = self.free.pop().unwrap_or(self.rows.len() as u32);
+        let mut bytes = row_bytes(new.labels);
         for (name, value) in new.labels {
             let values = match self.labels.get_mut(name) {
                 Some(values) => values,
@@ -146,13 +159,17 @@ impl Index {
             };
             match values.get_mut(value) {
                 Some(rows) => rows.insert(id),
-                None => values.entry(value.into()).or_default().insert(id),
+                None => {
+                    bytes += VALUE_BYTES + value.len();
+                    values.entry(value.into()).or_default().insert(id)
+                }
             };
         }
         let schema = self.schema(new.measurement, new.fields.to_vec());
         let made = &mut self.schemas[schema as usize];
         made.rows.insert(id);
         self.counts.add(&made.measurement, made.counted());
+        self.counts.add_bytes(bytes as i64);
         let row = Arc::new(Row::new(id, new.labels.clone()));
         let slot = Some(Slot { row, schema, spellings: 0 });
         match self.rows.get_mut(id as usize) {
@@ -254,17 +271,19 @@ impl Index {
 
     /// Forgets those of these rows that hold no sample and that nobody else holds. Returns how many went.
     pub fn forget(&mut self, rows: &[u32]) -> usize {
-        let mut gone = RoaringBitmap::new();
+        let (mut gone, mut bytes) = (RoaringBitmap::new(), 0);
         for &id in rows {
             let Some(place) = self.rows.get_mut(id as usize) else { continue };
             // A request that is under way holds the row it found, and finds it only under this lock.
             let Some(slot) = place.take_if(|s| Arc::strong_count(&s.row) == 1 && s.row.is_empty()) else { continue };
+            bytes += row_bytes(&slot.row.labels);
             for (name, value) in &slot.row.labels {
                 let Some(values) = self.labels.get_mut(name) else { continue };
                 if let Some(carry) = values.get_mut(value) {
                     carry.remove(id);
                     if carry.is_empty() {
                         values.remove(value);
+                        bytes += VALUE_BYTES + value.len();
                     }
                 }
                 if values.is_empty() {
@@ -280,6 +299,7 @@ impl Index {
         if !gone.is_empty() {
             self.known.retain(|(_, id)| !gone.contains(*id));
         }
+        self.counts.add_bytes(-(bytes as i64));
         gone.len() as usize
     }
 

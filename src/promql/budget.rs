@@ -3,6 +3,7 @@
 use super::error::{Heaviest, QueryError};
 use super::limits::{Cancel, Limits};
 use crate::clock;
+use crate::pools::{Lease, Pool, Pools};
 use crate::series::{METRIC_NAME, MatchOp, Matcher};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use std::time::Instant;
 
 /// Selectors are cut to this many characters where a message names them.
 const SELECTOR_CHARS_MAX: usize = 200;
+
+/// About what a source holds for each series that a selector finds.
+const SELECTED_BYTES: usize = 128;
 
 /// Written by every worker, read by every worker; the counts stand alone, so relaxed ordering is enough.
 pub(super) struct Budget {
@@ -22,6 +26,8 @@ pub(super) struct Budget {
     samples: AtomicU64,
     held: Arc<AtomicU64>,
     held_most: AtomicU64,
+    /// Where what all queries hold is counted.
+    pools: Arc<Pools>,
     usages: Mutex<Vec<Arc<Usage>>>,
 }
 
@@ -31,6 +37,8 @@ pub(super) struct Usage {
     selector: String,
     series: u64,
     samples: AtomicU64,
+    /// What it takes to know which series they are. Counted for the daemon, not for the query.
+    _lease: Lease,
 }
 
 /// Bytes that a part of the query holds; they are given back when it is dropped.
@@ -38,6 +46,7 @@ pub(super) struct Usage {
 pub(super) struct Hold {
     bytes: u64,
     held: Arc<AtomicU64>,
+    pools: Arc<Pools>,
 }
 
 impl Hold {
@@ -51,12 +60,13 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         self.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.pools.add(Pool::Queries, -(self.bytes as i64));
     }
 }
 
 impl Budget {
     /// Opens the account now.
-    pub fn new(limits: Limits, deadline: Option<Instant>, cancel: Cancel) -> Self {
+    pub fn new(limits: Limits, deadline: Option<Instant>, cancel: Cancel, pools: Arc<Pools>) -> Self {
         Budget {
             limits,
             started: clock::instant(),
@@ -66,6 +76,7 @@ impl Budget {
             samples: AtomicU64::new(0),
             held: Arc::new(AtomicU64::new(0)),
             held_most: AtomicU64::new(0),
+            pools,
             usages: Mutex::new(Vec::new()),
         }
     }
@@ -88,7 +99,10 @@ impl Budget {
     pub fn open(&self, matchers: &[Matcher], series: usize) -> Result<Arc<Usage>, QueryError> {
         let series = series as u64;
         self.series.fetch_add(series, Ordering::Relaxed);
-        let usage = Arc::new(Usage { selector: written(matchers), series, samples: AtomicU64::new(0) });
+        let mut lease = self.pools.lease(Pool::Queries);
+        lease.set(series as usize * SELECTED_BYTES);
+        let (selector, samples) = (written(matchers), AtomicU64::new(0));
+        let usage = Arc::new(Usage { selector, series, samples, _lease: lease });
         self.usages.lock().push(Arc::clone(&usage));
         self.within(series, self.limits.series_max, "series in one selector", "query.max_series")?;
         Ok(usage)
@@ -104,7 +118,7 @@ impl Budget {
 
     /// Accounts for bytes that are held until what is returned is dropped.
     pub fn hold(&self, bytes: usize) -> Result<Hold, QueryError> {
-        let mut hold = Hold { bytes: 0, held: Arc::clone(&self.held) };
+        let mut hold = Hold { bytes: 0, held: Arc::clone(&self.held), pools: Arc::clone(&self.pools) };
         self.grow(&mut hold, bytes)?;
         Ok(hold)
     }
@@ -114,7 +128,9 @@ impl Budget {
         let bytes = bytes as u64;
         let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
         hold.bytes += bytes;
+        self.pools.add(Pool::Queries, bytes as i64);
         self.held_most.fetch_max(held, Ordering::Relaxed);
+        self.pools.admit_query(held)?;
         self.within(held, self.limits.bytes_max, "bytes of memory", "query.max_memory")
     }
 

@@ -11,8 +11,10 @@ use super::source::{Samples, Source};
 use super::syntax::{Query, pretty};
 use super::value::{Answer, Point, QueryStats, Request, Series, TimeRange, Value};
 use crate::clock;
+use crate::pools::Pools;
 use crate::series::Labels;
 use hashbrown::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// A query that may nest deeper than this is evaluated on a thread of its own.
 const LEVELS_HERE_MAX: usize = 64;
@@ -40,16 +42,23 @@ impl Default for Options {
     }
 }
 
-/// Evaluates PromQL over any [`Source`]. Holds nothing but its options: one engine serves all queries at once.
+/// Evaluates PromQL over any [`Source`]. Holds nothing but its options and an account of memory: one engine serves all
+/// queries at once.
 #[derive(Debug, Clone, Default)]
 pub struct Engine {
     options: Options,
+    pools: Arc<Pools>,
 }
 
 impl Engine {
     /// An engine with these options.
     pub fn new(options: Options) -> Self {
-        Engine { options }
+        Engine { options, pools: Arc::default() }
+    }
+
+    /// Has what queries hold counted in these pools, and refused where they are full.
+    pub fn with_pools(self, pools: Arc<Pools>) -> Self {
+        Engine { pools, ..self }
     }
 
     /// Checks that `text` is a query that this engine can evaluate, without evaluating it.
@@ -95,7 +104,8 @@ impl Engine {
         if !(1..=TIME_MAX).contains(&lookback_ms) {
             return Err(QueryError::BadData(format!("the lookback is {lookback_ms}ms, it must be at least 1ms")));
         }
-        let budget = Budget::new(self.options.limits.clone(), request.deadline, request.cancel.clone());
+        let (limits, pools) = (self.options.limits.clone(), self.pools.clone());
+        let budget = Budget::new(limits, request.deadline, request.cancel.clone(), pools);
         budget.plan_steps(grid.count)?;
         let plan = plan::build(query, request.range, self.options.subquery_step_ms)?;
         let tally = request.count_steps.then(|| Tally::new(grid));

@@ -1,6 +1,7 @@
 //! Why a query was not answered, in the classes that the Prometheus HTTP API knows.
 
 use super::source::SourceError;
+use crate::pools::Full;
 use std::fmt;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub enum QueryError {
         /// What it was needed for.
         heaviest: Heaviest,
     },
+    /// All of the daemon's memory is in use.
+    #[error("the query was refused: {0}")]
+    Full(#[from] Full),
     /// The deadline passed.
     #[error(
         "the query timed out: it was given up after {:.3}s{heaviest}; narrow its selectors or its time range, or \
@@ -68,6 +72,7 @@ impl QueryError {
             QueryError::Execution(_) | QueryError::TooMuch { .. } => "execution",
             QueryError::Timeout { .. } => "timeout",
             QueryError::Canceled => "canceled",
+            QueryError::Full(_) => "unavailable",
             QueryError::Storage(_) => "internal",
         }
     }
@@ -77,7 +82,7 @@ impl QueryError {
         match self {
             QueryError::BadData(_) => 400,
             QueryError::Execution(_) | QueryError::TooMuch { .. } => 422,
-            QueryError::Timeout { .. } | QueryError::Canceled => 503,
+            QueryError::Timeout { .. } | QueryError::Canceled | QueryError::Full(_) => 503,
             QueryError::Storage(_) => 500,
         }
     }

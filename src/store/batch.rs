@@ -7,6 +7,7 @@
 use crate::codec::lines::{LineReader, LineWriter};
 use crate::codec::varint::{self, Cursor};
 use crate::memory::{Database, Databases, Field, Growth, NewRow, Row};
+use crate::pools::Lease;
 use crate::series::Labels;
 use crate::wal::{Dictionary, Entry};
 use hashbrown::HashMap;
@@ -19,6 +20,10 @@ pub struct Batch {
     pub(super) database: Arc<Database>,
     pub(super) rows: Vec<BatchRow>,
     pub(super) lines: LineWriter,
+    /// The memory that it holds; given back once it is applied.
+    lease: Lease,
+    /// Bytes that it is expected to come to.
+    expected: usize,
 }
 
 /// The row of one line.
@@ -30,8 +35,21 @@ pub(super) struct BatchRow {
 
 impl Batch {
     /// No line yet.
-    pub(super) fn new(database: Arc<Database>) -> Self {
-        Batch { database, rows: Vec::new(), lines: LineWriter::default() }
+    pub(super) fn new(database: Arc<Database>, lease: Lease) -> Self {
+        Batch { database, rows: Vec::new(), lines: LineWriter::default(), lease, expected: 0 }
+    }
+
+    /// Tells its pool what it is going to hold, so that others do not count on it; 0 for what it holds.
+    pub(super) fn expect(&mut self, bytes: usize) {
+        self.expected = bytes;
+        self.account();
+    }
+
+    /// Tells its pool what it holds by now. Says whether that is more than was expected.
+    pub(super) fn account(&mut self) -> bool {
+        let held = self.lines.capacity() + self.rows.capacity() * size_of::<BatchRow>();
+        self.lease.set(held.max(self.expected));
+        held > self.expected
     }
 
     /// Adds a line of a row.

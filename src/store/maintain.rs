@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError};
 use crate::disk::{ChunkFile, Partition, merge, plan_merge};
+use crate::pools::Step;
 use crate::series::{PARTITION_MS, partition_of};
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub struct Maintained {
 impl Store {
     /// Whether a file whose newest sample is this old is held in memory.
     pub(super) fn is_resident(&self, database: &str, newest: i64) -> bool {
-        newest > self.memory_horizon(database)
+        newest > self.memory_horizon(database) && !self.pools.is_due(Step::Seal)
     }
 
     /// Samples before this time are read from disk.
@@ -157,14 +158,16 @@ impl Store {
         keep_on: &dyn Fn() -> bool,
     ) -> Result<bool, StoreError> {
         let resident = files.iter().any(|file| file.is_resident());
+        // A file that is archived by itself gives its name to another before that is published.
+        files.iter().for_each(|file| file.hold_open());
         let merged = merge(&self.vfs, &partition.dir, files, resident, archived, keep_on);
-        match merged.inspect_err(|_| self.telemetry.disk.merge_failures.inc())? {
-            Some(file) => {
-                partition.publish(Arc::new(file));
-                Ok(true)
-            }
-            None => Ok(false),
+        if let Ok(Some(file)) = merged {
+            partition.publish(Arc::new(file));
+            return Ok(true);
         }
+        files.iter().for_each(|file| file.may_close());
+        merged.inspect_err(|_| self.telemetry.disk.merge_failures.inc())?;
+        Ok(false)
     }
 
     /// Brings young files into memory and lets go of old ones.
@@ -178,7 +181,9 @@ impl Store {
                     Err(error) if error.is_damage() => false,
                     Err(error) => return Err(error.into()),
                 };
-            if young != file.is_resident() {
+            // Where memory is short, what was let go of stays away; below, there is room to bring it back.
+            let short = young && self.pools.is_due(Step::Seal);
+            if young != file.is_resident() && !short {
                 match file.set_resident(young) {
                     Err(error) if !error.is_damage() => return Err(error.into()),
                     _ => {}

@@ -9,6 +9,7 @@ mod labels;
 mod maintain;
 mod seal;
 mod select;
+mod shed;
 mod stage;
 mod status;
 
@@ -25,6 +26,7 @@ use crate::disk::{DiskError, Partitions};
 use crate::lineproto::{Limits, Precision};
 use crate::machine;
 use crate::memory::{CardinalityLimits, Database, Databases};
+use crate::pools::{Pool, Pools};
 use crate::series::Naming;
 use crate::telemetry::{RequestRejection, Telemetry};
 use crate::vfs::{SharedVfs, create_dir_durable};
@@ -35,8 +37,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of staged requests that may wait for the log.
-const WAL_QUEUE_BYTES: usize = 64 << 20;
+/// Bytes of staged requests that may wait for the log, where memory is plenty; else an eighth of `memory.limit`.
+const WAL_QUEUE_BYTES: u64 = 64 << 20;
 
 /// Bytes of `memory.limit` for each series that there may be, where `cardinality.max_series` is 0: twice what
 /// one takes that has a tag set of ten tags to itself (0.96 KiB, its first sample included; 0.19 KiB where ten share it).
@@ -115,6 +117,7 @@ pub struct Store {
     time: TimeOfDay,
     config: Arc<Config>,
     telemetry: Telemetry,
+    pools: Arc<Pools>,
     databases: Arc<Databases>,
     partitions: Partitions,
     quarantine: PathBuf,
@@ -158,10 +161,11 @@ impl Store {
         }
         let lock = lock(root.join("lock"))?;
         let partitions = Partitions::open(vfs.clone(), &db_dir)?;
+        let pools = Arc::new(Pools::new(config.memory.limit.of(machine::memory_bytes())));
         let databases = {
             let config = config.clone();
-            let limits = cardinality(&config);
-            Arc::new(Databases::new(move |name| naming(&config, name), limits))
+            let limits = cardinality(&config, pools.limit());
+            Arc::new(Databases::new(move |name| naming(&config, name), limits, pools.clone()))
         };
         for database in partitions.databases() {
             databases.get_or_create(&database); // counts as one from the start
@@ -216,7 +220,7 @@ impl Store {
                 WalSync::Never => SyncPolicy::Never,
             },
             segment_bytes: config.wal.segment_bytes,
-            queue_bytes_max: WAL_QUEUE_BYTES,
+            queue_bytes_max: WAL_QUEUE_BYTES.min(pools.limit() / 8) as usize,
             bytes_max: config.wal.max_bytes,
             telemetry: telemetry.clone(),
         };
@@ -228,6 +232,7 @@ impl Store {
             clock,
             config,
             telemetry,
+            pools,
             databases,
             partitions,
             quarantine,
@@ -256,7 +261,7 @@ impl Store {
             earliest: self.disk_horizon(name),
             errors_listed_max: ingest.max_errors_listed,
         };
-        Ok(Stage::new(database, terms))
+        Ok(Stage::new(database, terms, self.pools.lease(Pool::Buffers)))
     }
 
     /// The database that a client wants to write to; made where there is none, as far as there may be more.
@@ -269,6 +274,11 @@ impl Store {
             self.telemetry.http.rejected(RequestRejection::TooManyDatabases).inc();
             BadDatabase::TooMany { name: name.to_string(), max: self.databases.cardinality().limits().databases_max }
         })
+    }
+
+    /// The account of memory: what the store and its users hold.
+    pub fn pools(&self) -> &Arc<Pools> {
+        &self.pools
     }
 
     /// The sizes that lines must keep to: for whoever cuts bodies into lines.
@@ -303,7 +313,7 @@ impl Store {
 
     /// Holds new series and databases against what `config` says from now on.
     pub fn limit_cardinality(&self, config: &Config) {
-        self.databases.cardinality().set_limits(cardinality(config));
+        self.databases.cardinality().set_limits(cardinality(config, self.pools.limit()));
     }
 
     /// What a query reads from; `databases` narrows it to these.
@@ -327,13 +337,13 @@ fn apply(event: Event<Batch>) {
     }
 }
 
-/// What `[cardinality]` says, with what follows from `memory.limit`.
-fn cardinality(config: &Config) -> CardinalityLimits {
+/// What `[cardinality]` says, with what follows from `memory.limit`, in bytes.
+fn cardinality(config: &Config, memory_limit: u64) -> CardinalityLimits {
     let limit = |setting: u64| if setting == 0 { u64::MAX } else { setting };
     let cardinality = &config.cardinality;
     CardinalityLimits {
         series_max: match cardinality.max_series {
-            0 => config.memory.limit.of(machine::memory_bytes()) / MEMORY_BYTES_PER_SERIES,
+            0 => memory_limit / MEMORY_BYTES_PER_SERIES,
             series => series,
         },
         database_series_max: limit(cardinality.max_series_per_database),

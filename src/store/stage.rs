@@ -7,6 +7,7 @@ use super::batch::{Batch, BatchRow};
 use crate::codec::lines::FIELDS_MAX;
 use crate::lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
 use crate::memory::{Database, Exceeded, Field, Index, KeyHash, NewRow, hash_key};
+use crate::pools::Lease;
 use crate::series::{Labels, METRIC_NAME};
 use parking_lot::RwLockWriteGuard;
 use std::collections::BTreeMap;
@@ -93,13 +94,18 @@ impl From<Fault> for Refused {
 
 impl Stage {
     /// An empty batch for `database`.
-    pub(super) fn new(database: Arc<Database>, terms: Terms) -> Self {
-        let batch = Batch::new(database.clone());
+    pub(super) fn new(database: Arc<Database>, terms: Terms, lease: Lease) -> Self {
+        let batch = Batch::new(database.clone(), lease);
         Stage { database, terms, batch, report: Report::default(), values: Vec::new() }
     }
 
-    /// Takes whole lines; `number` is that of the first.
-    pub fn add(&mut self, block: &[u8], number: u64) {
+    /// Has room kept for a batch of so many bytes.
+    pub fn expect(&mut self, bytes: usize) {
+        self.batch.expect(bytes);
+    }
+
+    /// Takes whole lines; `number` is that of the first. Says whether the batch holds more than was expected of it.
+    pub fn add(&mut self, block: &[u8], number: u64) -> bool {
         let database = self.database.clone();
         let limits = self.terms.limits;
         let mut lines = Lines::new(block, &limits).numbered_from(number);
@@ -122,6 +128,7 @@ impl Stage {
                 self.refuse(number, refused);
             }
         }
+        self.batch.account()
     }
 
     /// Takes a sample of a series that is named by its labels, as sources that do not speak line protocol have them.
@@ -160,6 +167,7 @@ impl Stage {
     /// What was taken and what was not.
     pub fn finish(mut self) -> (Batch, Report) {
         self.report.samples = self.batch.samples() as u64;
+        self.batch.expect(0);
         (self.batch, self.report)
     }
 

@@ -1,6 +1,7 @@
 //! Figures about what is kept, for operators, `/metrics` and `status/tsdb`.
 
 use super::{BadDatabase, Store};
+use crate::pools::Pool;
 use crate::telemetry::Tier;
 use crate::wal::WalStats;
 use serde::Serialize;
@@ -115,6 +116,11 @@ impl Store {
         disk.series.set(sum(&|d| d.disk.series));
         disk.chunks.set(sum(&|d| d.disk.chunks));
         disk.bytes.set(sum(&|d| d.disk.bytes));
+        self.count_files();
+        for pool in Pool::ALL {
+            self.telemetry.memory.pool(pool).set(self.pools.bytes(pool) as i64);
+        }
+        self.telemetry.memory.limit.set(i64::try_from(self.pools.limit()).unwrap_or(i64::MAX));
         self.telemetry.tier(Tier::Resident).bytes.set(sum(&|d| d.resident_bytes));
         let wal = self.wal_stats();
         self.telemetry.wal.disk_bytes.set(wal.bytes as i64);

@@ -3,6 +3,7 @@
 
 use super::labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Tier};
 use super::register::Register;
+use crate::pools::Pool;
 use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
 use std::array::from_fn;
 
@@ -264,6 +265,34 @@ impl TierMetrics {
             chunks: chunks.with_label_values(&[tier.as_str()]),
             bytes: bytes.with_label_values(&[tier.as_str()]),
         })
+    }
+}
+
+/// The account of memory.
+pub struct MemoryMetrics {
+    /// `memory.limit` in bytes.
+    pub limit: IntGauge,
+    /// Indexes of chunk files and chunks of young ones that were let go of.
+    pub files_dropped: IntCounter,
+    pools: [IntGauge; Pool::ALL.len()],
+}
+
+impl MemoryMetrics {
+    pub(super) fn new(register: &Register) -> Self {
+        let pools = register.gauges("sealine_memory_bytes", "Memory that is accounted for, by pool.", &["pool"]);
+        MemoryMetrics {
+            limit: register.gauge("sealine_memory_limit_bytes", "What all pools may hold together: memory.limit."),
+            files_dropped: register.counter(
+                "sealine_memory_files_dropped_total",
+                "Times that a chunk file's index or chunks were let go of since memory was short.",
+            ),
+            pools: Pool::ALL.map(|pool| pools.with_label_values(&[pool.as_str()])),
+        }
+    }
+
+    /// Bytes of a pool.
+    pub fn pool(&self, pool: Pool) -> &IntGauge {
+        &self.pools[pool as usize]
     }
 }
 

@@ -14,8 +14,8 @@ mod register;
 mod tests;
 
 pub use groups::{
-    ConfigMetrics, DiskMetrics, HttpMetrics, InletMetrics, QueryMetrics, SealMetrics, TcpMetrics, TierMetrics,
-    TlsMetrics, UdpMetrics, WalMetrics,
+    ConfigMetrics, DiskMetrics, HttpMetrics, InletMetrics, MemoryMetrics, QueryMetrics, SealMetrics, TcpMetrics,
+    TierMetrics, TlsMetrics, UdpMetrics, WalMetrics,
 };
 pub use labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Tier};
 
@@ -49,6 +49,8 @@ pub struct Metrics {
     pub wal: WalMetrics,
     /// What is held, by tier: see [`Metrics::tier`].
     tiers: [TierMetrics; Tier::ALL.len()],
+    /// The account of memory.
+    pub memory: MemoryMetrics,
     /// Sealing.
     pub seal: SealMetrics,
     /// Merging, archiving, expiry and damage.
@@ -72,11 +74,26 @@ impl Telemetry {
         let udp = UdpMetrics::new(&register);
         let tcp = TcpMetrics::new(&register);
         let wal = WalMetrics::new(&register);
+        let memory = MemoryMetrics::new(&register);
         let seal = SealMetrics::new(&register);
         let disk = DiskMetrics::new(&register);
         let query = QueryMetrics::new(&register);
         let (inlets, tiers) = (InletMetrics::all(&register), TierMetrics::all(&register));
-        Telemetry(Arc::new(Metrics { registry, config, inlets, http, tls, udp, tcp, wal, tiers, seal, disk, query }))
+        Telemetry(Arc::new(Metrics {
+            registry,
+            config,
+            inlets,
+            http,
+            tls,
+            udp,
+            tcp,
+            wal,
+            tiers,
+            memory,
+            seal,
+            disk,
+            query,
+        }))
     }
 
     /// All metrics in the Prometheus text format, version 0.0.4.

@@ -13,7 +13,7 @@ impl Index {
         // Far from a limit, which is where an index mostly is, it needs no exact figure.
         let at_most = rows.iter().map(|row| row.fields.len().max(1) as u64).sum();
         if self.counts.room(first.measurement, at_most).is_err() {
-            let more = rows.iter().map(|row| self.growth(row)).sum();
+            let more: u64 = rows.iter().map(|row| self.growth(row)).sum();
             if more > 0 {
                 self.counts.room(first.measurement, more)?;
             }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn index(limits: CardinalityLimits) -> Index {
-        Index::new(Arc::new(Cardinality::new(limits)))
+        Index::new(Arc::new(Cardinality::new(limits, Arc::default())))
     }
 
     /// Admits and makes a row, or says why not.
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_is_forgotten_makes_room_in_its_database_and_in_total() {
         let limits = CardinalityLimits { series_max: 2, measurement_series_max: 2, ..CardinalityLimits::default() };
-        let all = Arc::new(Cardinality::new(limits));
+        let all = Arc::new(Cardinality::new(limits, Arc::default()));
         let (mut one, mut two) = (Index::new(all.clone()), Index::new(all.clone()));
         let id = make(&mut one, "cpu", "a", &["user", "idle"]).unwrap();
         assert!(make(&mut two, "cpu", "a", &["user"]).is_err(), "the limit is over all databases");
