@@ -176,6 +176,8 @@ mod tests {
         old.http.listen = listen("0.0.0.0:8086");
         // The last token goes, and the address with it; but the address stays until a restart.
         let error = old.reload(&Config::default()).unwrap_err().to_string();
-        assert!(error.starts_with("some of the new configuration needs a restart, and the rest cannot go without: http.listen: got 0.0.0.0:8086"), "{error}");
+        let want = "some of the new configuration needs a restart, and the rest cannot go without: \
+                    http.listen: got 0.0.0.0:8086";
+        assert!(error.starts_with(want), "{error}");
     }
 }

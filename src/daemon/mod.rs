@@ -1,9 +1,9 @@
 //! The running daemon: opens what everything needs, starts the parts, waits for a signal, stops the parts in reverse.
 //!
-//! Order:   store (replay included) -> schedule -> inlets -> reload -> API; the reverse on the way out, so that nothing is asked
-//! of a part that is gone, and what was accepted is stored.
-//! Signals: the first SIGTERM or SIGINT begins the shutdown, the second ends the process at once with 128 + signal; SIGHUP
-//! reads the configuration again.
+//! Order:   store (replay included) -> schedule -> inlets -> reload -> API; the reverse on the way out, so that nothing
+//! is asked of a part that is gone, and what was accepted is stored.
+//! Signals: the first SIGTERM or SIGINT begins the shutdown, the second ends the process at once with 128 + signal;
+//! SIGHUP reads the configuration again.
 
 mod backend;
 mod certificate;
