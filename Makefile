@@ -9,7 +9,7 @@ ROUNDS  ?= 200
 LOG_MIB ?= 256
 
 .DEFAULT_GOAL := help
-.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted kill fuzz doc ci clean check-tools
+.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted kill latency fuzz doc ci clean check-tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ simulate-planted: check-tools ## Show that the simulation finds bugs that were p
 kill: check-tools ## Kill the daemon ROUNDS (200) times under load, once with LOG_MIB (256) of log; hold it for 30 s
 	SEALINE_KILL_ROUNDS="$(ROUNDS)" SEALINE_KILL_LOG_MIB="$(LOG_MIB)" cargo test --locked --test kills -- --nocapture --test-threads=1
 	SEALINE_STOP_SECONDS=30 cargo test --locked --test crash held_for_a_while -- --nocapture
+
+latency: check-tools ## Measure writes beside slow and idle connections, and beside heavy queries, with a release build
+	cargo test --locked --release --test latency -- --ignored --nocapture
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
 	.ci/fuzz "$(SECONDS_EACH)"
