@@ -7,7 +7,7 @@ RANDOM_QUERIES ?= 20000
 SEEDS   ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted fuzz doc ci clean check-tools
+.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted corrupt fuzz doc ci clean check-tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ simulate: check-tools ## Tell SEEDS (20000) random histories of crashes, power c
 
 simulate-planted: check-tools ## Show that the simulation finds bugs that were planted on purpose
 	cargo test --locked --features planted-bugs --test simulation planted -- --nocapture
+
+corrupt: check-tools ## Flip every bit of headers, footers and indexes, cut files at every length, and ask the store
+	SEALINE_CORRUPT_ALL=1 cargo test --locked --release --test corruption -- --nocapture
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
 	.ci/fuzz "$(SECONDS_EACH)"

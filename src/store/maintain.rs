@@ -1,7 +1,7 @@
 //! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
 
 use super::{Store, StoreError};
-use crate::disk::{ChunkFile, Partition, merge, plan_merge};
+use crate::disk::{ChunkFile, DiskError, Partition, merge, plan_merge};
 use crate::series::{PARTITION_MS, partition_of};
 use std::sync::Arc;
 
@@ -95,7 +95,8 @@ impl Store {
         Ok(done)
     }
 
-    /// Merges neighbours of a partition for as long as there are enough of one size.
+    /// Merges neighbours of a partition for as long as there are enough of one size. A file that has turned out to be
+    /// damaged stays as it is, between its neighbours.
     fn merge_tiers(
         &self,
         partition: &Arc<Partition>,
@@ -104,9 +105,12 @@ impl Store {
     ) -> Result<(), StoreError> {
         loop {
             let files = partition.files();
-            let sizes: Vec<u64> = files.iter().map(|file| file.bytes()).collect();
-            let Some(range) = plan_merge(&sizes, self.config.merge.fan_in) else { return Ok(()) };
-            if !self.merge_files(partition, &files[range], false, keep_on)? {
+            let run = files.split(|file| file.is_damaged()).find_map(|run| {
+                let sizes: Vec<u64> = run.iter().map(|file| file.bytes()).collect();
+                plan_merge(&sizes, self.config.merge.fan_in).map(|range| &run[range])
+            });
+            let Some(run) = run else { return Ok(()) };
+            if !self.merge_files(partition, run, false, keep_on)? {
                 return Ok(());
             }
             self.telemetry.disk.merges.inc();
@@ -122,6 +126,9 @@ impl Store {
             return Ok(false);
         }
         let files = partition.files();
+        if files.iter().any(|file| file.is_damaged()) {
+            return Ok(false);
+        }
         let (mut archived, mut late) = (0, 0);
         for file in &files {
             match file.info() {
@@ -158,7 +165,13 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let resident = files.iter().any(|file| file.is_resident());
         let merged = merge(&self.vfs, &partition.dir, files, resident, archived, keep_on);
-        match merged.inspect_err(|_| self.telemetry.disk.merge_failures.inc())? {
+        let failed = |error: &DiskError| {
+            self.telemetry.disk.merge_failures.inc();
+            for file in files.iter().filter(|file| error.damaged_file() == Some(file.path())) {
+                file.mark_damaged();
+            }
+        };
+        match merged.inspect_err(failed)? {
             Some(file) => {
                 partition.publish(Arc::new(file));
                 Ok(true)
