@@ -10,11 +10,7 @@ LOG_MIB ?= 256
 SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted kill overload flood fuzz doc ci clean check-tools
-=======
-.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted kill latency fuzz doc ci clean check-tools
->>>>>>> kills
+.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted kill overload flood corrupt latency fuzz doc ci clean check-tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,16 +45,17 @@ kill: check-tools ## Kill the daemon ROUNDS (200) times under load, once with LO
 	SEALINE_KILL_ROUNDS="$(ROUNDS)" SEALINE_KILL_LOG_MIB="$(LOG_MIB)" cargo test --locked --test kills -- --nocapture --test-threads=1
 	SEALINE_STOP_SECONDS=30 cargo test --locked --test crash held_for_a_while -- --nocapture
 
-<<<<<<< HEAD
 overload: check-tools ## Send three times what can be taken, and a mixed load against 256 MiB, for SECONDS (300) each
 	SEALINE_OVERLOAD_SECONDS="$(SECONDS)" cargo test --locked --release --test overload -- --nocapture --test-threads 1
 
 flood: check-tools ## Send ten million new series to a daemon that has its one million, and start it again
 	SEALINE_FLOOD_MAX=1000000 SEALINE_FLOOD_SERIES=10000000 cargo test --locked --release --test flood -- --nocapture
-=======
+
 latency: check-tools ## Measure writes beside slow and idle connections, and beside heavy queries, with a release build
 	cargo test --locked --release --test latency -- --ignored --nocapture
->>>>>>> kills
+
+corrupt: check-tools ## Flip every bit of headers, footers and indexes, cut files at every length, and ask the store
+	SEALINE_CORRUPT_ALL=1 cargo test --locked --release --test corruption -- --nocapture
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
 	.ci/fuzz "$(SECONDS_EACH)"

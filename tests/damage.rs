@@ -101,8 +101,20 @@ fn a_file_with_a_damaged_index_is_set_aside_and_the_rest_is_answered() {
     let daemon = Daemon::start(data.path(), &[]);
     let mut client = daemon.client();
     client.admin("/admin/archive?force=1");
-    assert_eq!(counts(&mut client, &["older", "newer", "both"]), (vec![10, 10, 10], vec![]));
+    let (found, warnings) = counts(&mut client, &["older", "newer", "both"]);
+    assert_eq!(found, [10, 10, 10]);
+    let [warning] = &warnings[..] else { panic!("after a restart the file is still missing: {warnings:?}") };
+    for part in ["data is missing from this answer", &file_name, &*kept[0].to_string_lossy()] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    let next_day = ((MIDNIGHT_MS + DAY_MS) / 1000 + 3600).to_string();
+    let answer = client.ask("/api/v1/query", &[("query", "newer"), ("time", &next_day)]);
+    assert_eq!(answer.get("warnings"), None, "the day after is whole");
     assert_eq!(files(&data.path().join("quarantine")), kept, "what was set aside stays there");
+    daemon.stop();
+    fs::remove_file(&kept[0]).expect("somebody has looked at it");
+    let daemon = Daemon::start(data.path(), &[]);
+    assert_eq!(counts(&mut daemon.client(), &["older", "newer", "both"]), (vec![10, 10, 10], vec![]));
 }
 
 #[test]

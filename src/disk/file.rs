@@ -31,6 +31,8 @@ pub struct ChunkFile {
     resident: RwLock<Option<Arc<Vec<u8>>>>,
     /// Set when another file holds all of this one: then it is unlinked with its last reader.
     superseded: AtomicBool,
+    /// Set when a merge has met damage in it: the next one would as well.
+    damaged: AtomicBool,
 }
 
 /// What is kept of a file once it has been asked for something.
@@ -86,8 +88,8 @@ impl FileSelection {
 impl ChunkFile {
     /// A file that was found in its partition's folder.
     pub fn found(vfs: SharedVfs, path: PathBuf, name: FileName, bytes: u64) -> Self {
-        let (info, loaded, used, held_open, resident, superseded) = Default::default();
-        ChunkFile { vfs, path, name, bytes, info, loaded, used, held_open, resident, superseded }
+        let (info, loaded, used, held_open, resident, superseded, damaged) = Default::default();
+        ChunkFile { vfs, path, name, bytes, info, loaded, used, held_open, resident, superseded, damaged }
     }
 
     /// A file that has just been written.
@@ -188,6 +190,16 @@ impl ChunkFile {
     /// Whether its chunks are held in memory.
     pub fn is_resident(&self) -> bool {
         self.resident.read().is_some()
+    }
+
+    /// Keeps the file out of merges from now on: a part of it is damaged.
+    pub fn mark_damaged(&self) {
+        self.damaged.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a merge has met damage in it.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// Has the file unlinked when nobody reads it any more.

@@ -64,6 +64,14 @@ impl DiskError {
         matches!(self, DiskError::Damaged { .. })
     }
 
+    /// The file that is damaged.
+    pub fn damaged_file(&self) -> Option<&Path> {
+        match self {
+            DiskError::Damaged { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskError {
         let path = path.to_path_buf();
         move |source| DiskError::File { what, path, source }

@@ -70,7 +70,7 @@ pub struct Partition {
     /// Its folder.
     pub dir: PathBuf,
     files: RwLock<Vec<Arc<ChunkFile>>>,
-    /// A sentence for each file that was set aside since the start: what answers over this day have to do without.
+    /// A sentence for each file that was set aside: what answers over this day have to do without.
     lost: RwLock<Vec<String>>,
 }
 
@@ -126,8 +126,8 @@ pub struct Partitions {
 
 impl Partitions {
     /// Finds the partitions below `root` by listing folders: no file is opened. Removes what a crash left half done,
-    /// and files that another one contains.
-    pub fn open(vfs: SharedVfs, root: &Path) -> Result<Partitions, DiskError> {
+    /// and files that another one contains. Files in `quarantine` are missing from the partitions that they came from.
+    pub fn open(vfs: SharedVfs, root: &Path, quarantine: &Path) -> Result<Partitions, DiskError> {
         let partitions = Partitions { vfs, root: root.to_path_buf(), by_day: RwLock::default() };
         // A process that was killed may have left names that only the kernel has. What is found counts from here on, so
         // it must not go with the next power cut.
@@ -151,7 +151,25 @@ impl Partitions {
                 partitions.insert(&name, number, dir, files);
             }
         }
+        partitions.miss_what_is_in(quarantine)?;
         Ok(partitions)
+    }
+
+    /// Notes for each file that an earlier run has set aside, and that is still there, what is missing.
+    fn miss_what_is_in(&self, quarantine: &Path) -> Result<(), DiskError> {
+        let set_aside = self.vfs.list(quarantine).map_err(DiskError::file("list folder", quarantine))?;
+        for entry in set_aside.iter().filter(|entry| !entry.is_dir) {
+            let Some((database, day, name)) = parse_set_aside(&entry.name) else { continue };
+            for partition in self.between(&database, day, day) {
+                let place = quarantine.join(&entry.name);
+                partition.lost.write().push(format!(
+                    "data is missing from this answer: chunk file {name} of {} was damaged and lies in {}",
+                    partition.dir.display(),
+                    place.display()
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn open_partition(&self, dir: &Path, entries: Vec<crate::vfs::Entry>) -> Result<Vec<Arc<ChunkFile>>, DiskError> {
@@ -266,8 +284,7 @@ impl Partitions {
             return Ok(None);
         }
         file.hold_open();
-        let name = format!("{}.{}.{}", escape(&partition.database), day_name(partition.day), file.name());
-        let to = quarantine.join(name);
+        let to = quarantine.join(set_aside_name(&partition.database, partition.day, file.name()));
         self.vfs.create_dir_all(quarantine).map_err(DiskError::file("create folder", quarantine))?;
         self.vfs.rename(file.path(), &to).map_err(DiskError::file("move to quarantine", file.path()))?;
         for dir in [quarantine, &partition.dir] {
@@ -275,6 +292,18 @@ impl Partitions {
         }
         Ok(Some(to))
     }
+}
+
+/// What a file is called in quarantine: it tells where it came from.
+fn set_aside_name(database: &str, day: i64, name: FileName) -> String {
+    format!("{}.{}.{name}", escape(database), day_name(day))
+}
+
+/// Database, day and name of a file that was set aside; `None` for what else may lie there.
+fn parse_set_aside(name: &str) -> Option<(String, i64, FileName)> {
+    let (database, rest) = name.split_once('.')?; // an escaped name has no dot
+    let (day, file) = rest.split_once('.')?;
+    Some((unescape(database)?, parse_day(day)?, FileName::parse(file)?))
 }
 
 /// A database's name as a folder's: letters, digits, `-` and `_` stay, every other byte is `%` and two hex digits.

@@ -139,7 +139,7 @@ fn every_flipped_bit_is_an_error_or_changes_nothing() {
 fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
     let dir = tempfile::tempdir().unwrap();
     let vfs = DiskVfs::shared();
-    let partitions = Partitions::open(vfs.clone(), dir.path()).unwrap();
+    let partitions = Partitions::open(vfs.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
     let partition = partitions.get_or_create("tele/graf", DAY).unwrap();
     for generation in 1..=3 {
         let name = FileName { first: generation, last: generation };
@@ -149,7 +149,7 @@ fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
     let merged = merge(&vfs, &partition.dir, &before, false, false, &|| true).unwrap().unwrap();
     // As a crash leaves it: the parts are still there, and so is an unfinished file.
     fs::write(partition.dir.join("0000000009-0000000009.chunks.tmp"), b"half").unwrap();
-    let found = Partitions::open(vfs.clone(), dir.path()).unwrap();
+    let found = Partitions::open(vfs.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
     let files = found.between("tele/graf", DAY, DAY)[0].files();
     assert_eq!(files.iter().map(|f| f.name()).collect::<Vec<_>>(), [FileName { first: 1, last: 3 }]);
     assert_eq!(fs::read_dir(&partition.dir).unwrap().count(), 1);
@@ -163,7 +163,7 @@ fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
 fn a_file_that_is_rewritten_by_itself_stays() {
     let dir = tempfile::tempdir().unwrap();
     let vfs = DiskVfs::shared();
-    let partitions = Partitions::open(vfs.clone(), dir.path()).unwrap();
+    let partitions = Partitions::open(vfs.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
     let partition = partitions.get_or_create("telegraf", DAY).unwrap();
     let want = content(2, 100, 0);
     partition.publish(Arc::new(write(&vfs, &partition.dir, FileName { first: 1, last: 1 }, &want)));
@@ -172,7 +172,7 @@ fn a_file_that_is_rewritten_by_itself_stays() {
     partition.publish(Arc::new(archived));
     assert_eq!(read(&before[0], &[]), want, "a query that holds the older file reads on");
     drop(before);
-    let found = Partitions::open(vfs.clone(), dir.path()).unwrap();
+    let found = Partitions::open(vfs.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
     let files = found.between("telegraf", DAY, DAY)[0].files();
     assert_eq!(read(&files[0], &[]), want);
     assert!(files[0].info().unwrap().archived);

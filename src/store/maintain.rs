@@ -1,7 +1,7 @@
 //! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
 
 use super::{Store, StoreError};
-use crate::disk::{ChunkFile, Partition, merge, plan_merge};
+use crate::disk::{ChunkFile, DiskError, Partition, merge, plan_merge};
 use crate::pools::Step;
 use crate::series::{PARTITION_MS, partition_of};
 use std::sync::Arc;
@@ -96,7 +96,8 @@ impl Store {
         Ok(done)
     }
 
-    /// Merges neighbours of a partition for as long as there are enough of one size.
+    /// Merges neighbours of a partition for as long as there are enough of one size. A file that has turned out to be
+    /// damaged stays as it is, between its neighbours.
     fn merge_tiers(
         &self,
         partition: &Arc<Partition>,
@@ -105,9 +106,12 @@ impl Store {
     ) -> Result<(), StoreError> {
         loop {
             let files = partition.files();
-            let sizes: Vec<u64> = files.iter().map(|file| file.bytes()).collect();
-            let Some(range) = plan_merge(&sizes, self.config.merge.fan_in) else { return Ok(()) };
-            if !self.merge_files(partition, &files[range], false, keep_on)? {
+            let run = files.split(|file| file.is_damaged()).find_map(|run| {
+                let sizes: Vec<u64> = run.iter().map(|file| file.bytes()).collect();
+                plan_merge(&sizes, self.config.merge.fan_in).map(|range| &run[range])
+            });
+            let Some(run) = run else { return Ok(()) };
+            if !self.merge_files(partition, run, false, keep_on)? {
                 return Ok(());
             }
             self.telemetry.disk.merges.inc();
@@ -123,6 +127,9 @@ impl Store {
             return Ok(false);
         }
         let files = partition.files();
+        if files.iter().any(|file| file.is_damaged()) {
+            return Ok(false);
+        }
         let (mut archived, mut late) = (0, 0);
         for file in &files {
             match file.info() {
@@ -161,12 +168,18 @@ impl Store {
         // A file that is archived by itself gives its name to another before that is published.
         files.iter().for_each(|file| file.hold_open());
         let merged = merge(&self.vfs, &partition.dir, files, resident, archived, keep_on);
+        let failed = |error: &DiskError| {
+            self.telemetry.disk.merge_failures.inc();
+            for file in files.iter().filter(|file| error.damaged_file() == Some(file.path())) {
+                file.mark_damaged();
+            }
+        };
         if let Ok(Some(file)) = merged {
             partition.publish(Arc::new(file));
             return Ok(true);
         }
         files.iter().for_each(|file| file.may_close());
-        merged.inspect_err(|_| self.telemetry.disk.merge_failures.inc())?;
+        merged.inspect_err(failed)?;
         Ok(false)
     }
 

@@ -160,7 +160,7 @@ impl Store {
             create_dir_durable(&*vfs, &root, dir).map_err(|source| StoreError::Folder { path: dir.clone(), source })?;
         }
         let lock = lock(root.join("lock"))?;
-        let partitions = Partitions::open(vfs.clone(), &db_dir)?;
+        let partitions = Partitions::open(vfs.clone(), &db_dir, &quarantine)?;
         let pools = Arc::new(Pools::new(config.memory.limit.of(machine::memory_bytes())));
         let databases = {
             let config = config.clone();
@@ -183,6 +183,7 @@ impl Store {
                 "a stretch of the log cannot be read and was passed over; a copy of the segment is in quarantine"
             );
         }
+        telemetry.wal.missing_segments.inc_by(replayed.missing_segments);
         if replayed.torn_records > 0 {
             tracing::warn!(
                 records = replayed.torn_records, bytes = replayed.torn_bytes, quarantine = %quarantine.display(),

@@ -226,6 +226,8 @@ pub struct WalMetrics {
     pub unsynced_age: Gauge,
     /// Bytes of all segments on disk.
     pub disk_bytes: IntGauge,
+    /// Segments that the start missed between others.
+    pub missing_segments: IntCounter,
 }
 
 impl WalMetrics {
@@ -240,6 +242,8 @@ impl WalMetrics {
                 "How long the oldest byte of the log has waited to be durable.",
             ),
             disk_bytes: register.gauge("sealine_wal_disk_bytes", "Size of the log on disk."),
+            missing_segments: register
+                .counter("sealine_wal_missing_segments_total", "Segments of the log that the start missed."),
         }
     }
 }

@@ -48,6 +48,7 @@ const METRICS: &[(&str, &str)] = &[
     ("sealine_wal_disk_bytes", "gauge"),
     ("sealine_wal_fsync_duration_seconds", "histogram"),
     ("sealine_wal_fsync_failures_total", "counter"),
+    ("sealine_wal_missing_segments_total", "counter"),
     ("sealine_wal_unsynced_age_seconds", "gauge"),
     ("sealine_wal_unsynced_bytes", "gauge"),
     ("sealine_wal_written_bytes_total", "counter"),

@@ -34,6 +34,8 @@ pub struct Replayed {
     pub torn_bytes: u64,
     /// Sound records among them: they stood behind a hole in what was not synced.
     pub torn_records: u64,
+    /// Segments that are not there though later ones of their generation are.
+    pub missing_segments: u64,
     /// Stretches that could not be read, with sound records behind them.
     pub damages: Vec<Damage>,
 }
@@ -88,6 +90,14 @@ pub fn replay(
         replayed.last_generation = Some(name.generation);
     }
     vfs.sync_dir(dir).map_err(file_error("sync", dir))?;
+    for pair in all.windows(2).map(|pair| [pair[0].0, pair[1].0]) {
+        let expected = if pair[0].generation == pair[1].generation { pair[0].sequence + 1 } else { 0 };
+        if pair[1].sequence > expected {
+            let segment = SegmentName { generation: pair[1].generation, sequence: expected };
+            tracing::error!(%segment, before = %pair[1], "the log has a gap: what these segments held is lost");
+            replayed.missing_segments += u64::from(pair[1].sequence - expected);
+        }
+    }
     for (at, (name, bytes)) in all.iter().enumerate() {
         let path = dir.join(name.to_string());
         replayed.last_generation = replayed.last_generation.max(Some(name.generation));

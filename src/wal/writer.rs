@@ -18,6 +18,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// A log that cannot be written says so this often at most: a full disk must not fill another with messages.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
 /// Groups that may wait to be applied. When full the log's thread waits, and requests queue up behind it.
 const GROUPS_WAITING_MAX: usize = 4;
 
@@ -198,6 +201,7 @@ impl<E: Entry> Wal<E> {
             durable: next_lsn - 1,
             last_sync: Duration::ZERO,
             failed: false,
+            complained: None,
             events,
             group: Vec::new(),
             entries: Vec::new(),
@@ -313,6 +317,8 @@ struct Writer<E> {
     durable: u64,
     last_sync: Duration,
     failed: bool,
+    /// When it was last said that a group could not be written.
+    complained: Option<Duration>,
     events: mpsc::SyncSender<Event<E>>,
     /// Records that are encoded but not written, and their entries.
     group: Vec<u8>,
@@ -419,7 +425,7 @@ impl<E: Entry> Writer<E> {
                     let _ = self.events.send(Event::Apply { generation, entries });
                 }
                 Err(error) => {
-                    tracing::error!(%error, cause = %error_cause(&error), "writes are refused: the log failed");
+                    self.complain(&error);
                     for (_, tell) in self.entries.drain(..) {
                         let _ = tell.send(Err(error.clone()));
                     }
@@ -432,6 +438,14 @@ impl<E: Entry> Writer<E> {
             && let Err(error) = self.sync()
         {
             tracing::error!(%error, cause = %error_cause(&error), "the log failed");
+        }
+    }
+
+    fn complain(&mut self, error: &WalError) {
+        let now = self.clock.monotonic();
+        if self.complained.is_none_or(|last| now.saturating_sub(last) >= COMPLAIN_EVERY) {
+            self.complained = Some(now);
+            tracing::error!(%error, cause = %error_cause(error), "writes are refused: the log failed");
         }
     }
 
