@@ -91,7 +91,7 @@ pub fn replay(
     }
     vfs.sync_dir(dir).map_err(file_error("sync", dir))?;
     for pair in all.windows(2).map(|pair| [pair[0].0, pair[1].0]) {
-        let expected = if pair[0].generation == pair[1].generation { pair[0].sequence + 1 } else { 0 };
+        let expected = if pair[0].generation == pair[1].generation { pair[0].sequence.saturating_add(1) } else { 0 };
         if pair[1].sequence > expected {
             let segment = SegmentName { generation: pair[1].generation, sequence: expected };
             tracing::error!(%segment, before = %pair[1], "the log has a gap: what these segments held is lost");
