@@ -185,8 +185,11 @@ fn damage_to_a_chunk_file_costs_what_it_touches_and_is_told() {
     }
 }
 
+/// What a request wrote: a series, a time and a value.
+type Written = (String, (i64, f64));
+
 /// The log of some requests, each of one line: its segment, the bytes, what each request wrote, and where its record is.
-fn log(data: &Path, rng: &mut StdRng) -> (PathBuf, Vec<u8>, Vec<(String, (i64, f64))>, Vec<Range<usize>>) {
+fn log(data: &Path, rng: &mut StdRng) -> (PathBuf, Vec<u8>, Vec<Written>, Vec<Range<usize>>) {
     let store = store_with(data);
     let mut requests = Vec::new();
     for number in 0..40 {
@@ -209,7 +212,7 @@ fn log(data: &Path, rng: &mut StdRng) -> (PathBuf, Vec<u8>, Vec<(String, (i64, f
 }
 
 /// The content that requests come to.
-fn content<'a>(requests: impl IntoIterator<Item = &'a (String, (i64, f64))>) -> Content {
+fn content<'a>(requests: impl IntoIterator<Item = &'a Written>) -> Content {
     let mut content = Content::new();
     for (series, sample) in requests {
         content.entry(series.clone()).or_default().push(*sample);
