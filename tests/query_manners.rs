@@ -8,6 +8,7 @@
 mod support;
 
 use serde_json::Value;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use support::daemon::Daemon;
 use support::eventually;
@@ -23,11 +24,11 @@ const SAMPLES: i64 = 720;
 /// How long a query goes on that nobody stops.
 const UNATTENDED: Duration = Duration::from_secs(60);
 
-/// Takes many seconds: each of 11,000 steps sorts an hour of each series.
-const LONG: &str = "quantile_over_time(0.9, load[1h])";
+/// Takes many seconds: each of 11,000 steps sorts an hour of each series, and that again and again.
+static LONG: LazyLock<String> = LazyLock::new(|| ["quantile_over_time(0.9, load[1h])"; 20].join(" + "));
 
 /// The same of one series, so that there is no next series to stop at.
-const LONG_OF_ONE: &str = "quantile_over_time(0.9, long[5h])";
+static LONG_OF_ONE: LazyLock<String> = LazyLock::new(|| ["quantile_over_time(0.9, long[5h])"; 20].join(" + "));
 
 struct Story {
     daemon: Daemon,
@@ -110,7 +111,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 #[test]
 fn a_query_that_gets_no_turn_is_told_so_with_the_settings() {
     let story = Story::start(&[("query.concurrency", "1"), ("query.queue_timeout", "300ms")]);
-    let _hog = story.begin(LONG);
+    let _hog = story.begin(&LONG);
     story.until_running();
     let (answer, took) = timed(|| ask(&mut story.client(), "1", &[]));
     let want = "query timed out in query queue: none of the 1 places (query.concurrency) came free within 0.3s \
@@ -130,7 +131,7 @@ fn a_query_that_gets_no_turn_is_told_so_with_the_settings() {
 #[test]
 fn a_client_that_leaves_frees_its_place_within_a_second() {
     let story = Story::start(&[("query.concurrency", "1"), ("query.queue_timeout", "2m"), ("query.timeout", "1m")]);
-    for (name, query) in [("many series", LONG), ("one series", LONG_OF_ONE)] {
+    for (name, query) in [("many series", &**LONG), ("one series", &**LONG_OF_ONE)] {
         let hog = story.begin(query);
         let running = story.until_running();
         assert_eq!(
@@ -152,9 +153,9 @@ fn a_client_that_leaves_frees_its_place_within_a_second() {
 fn a_query_gets_no_more_time_than_the_request_or_the_setting_gives() {
     let story = Story::start(&[("query.timeout", "400ms")]);
     for (query, timeout, limit) in [
-        (LONG, "100ms", "(the limit was 0.1s, by the parameter timeout)"),
-        (LONG_OF_ONE, "1h", "(the limit was 0.4s, by query.timeout)"),
-        (LONG_OF_ONE, "0.2", "(the limit was 0.2s, by the parameter timeout)"),
+        (&**LONG, "100ms", "(the limit was 0.1s, by the parameter timeout)"),
+        (&**LONG_OF_ONE, "1h", "(the limit was 0.4s, by query.timeout)"),
+        (&**LONG_OF_ONE, "0.2", "(the limit was 0.2s, by the parameter timeout)"),
     ] {
         let parameters = [&range(query)[..], &[("timeout", timeout.to_string())]].concat();
         let answer = story.client().get(&target("/api/v1/query_range", &parameters));
@@ -297,10 +298,10 @@ fn a_slow_query_is_logged_with_who_asked() {
     assert!(before >= 1.0);
 
     // One that is given up is logged as well.
-    let parameters = [&range(LONG)[..], &[("timeout", "50ms".to_string())]].concat();
+    let parameters = [&range(&LONG)[..], &[("timeout", "50ms".to_string())]].concat();
     assert_eq!(client.get(&target("/api/v1/query_range", &parameters)).status, 503);
     let line = eventually("it is logged", || logged("outcome=\"timeout\""));
-    assert!(line.contains(LONG) && line.contains(" step=\"1\"") && !line.contains("samples="), "{line}");
+    assert!(line.contains(&**LONG) && line.contains(" step=\"1\"") && !line.contains("samples="), "{line}");
     assert!(client.metric("sealine_slow_queries_total") > before);
 }
 
@@ -333,7 +334,7 @@ fn a_start_tells_which_queries_the_last_end_has_cut_off() {
         log.iter().filter(|line| line.contains("was running when the daemon ended")).cloned().collect()
     };
     let story = Story { daemon, _data };
-    let _waits = story.begin(LONG);
+    let _waits = story.begin(&LONG_OF_ONE);
     let file = story._data.path().join("running_queries");
     eventually("the query is on file", || file.exists().then_some(()));
     let Story { daemon, _data } = story;

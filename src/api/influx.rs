@@ -3,7 +3,7 @@
 
 use super::auth::Grant;
 use super::backend::Readiness;
-use super::drain::drain;
+use super::drain::{CLIENT_BYTES_MAX, STRANGER_BYTES_MAX, drain};
 use super::error::ApiError;
 use super::params::Params;
 use super::reply::Reply;
@@ -116,16 +116,20 @@ async fn write(call: Call, target: WriteTarget) -> Reply {
     };
     if let Err(refusal) = call.grant.write(&target.database) {
         let error = ApiError::from(refusal);
-        drain(&call.head, call.body).await;
+        drain(&call.head, call.body, STRANGER_BYTES_MAX).await;
         return refuse(error.kind.status(), &error.message);
     }
     let precision = match target.precision.as_deref().unwrap_or("ns").parse::<Precision>() {
         Ok(precision) => precision,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => {
+            drain(&call.head, call.body, CLIENT_BYTES_MAX).await;
+            return refuse(StatusCode::BAD_REQUEST, &error.to_string());
+        }
     };
     let encoding = call.head.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
     let encoding = String::from_utf8_lossy(encoding);
     let Some(coding) = Coding::parse(&encoding) else {
+        drain(&call.head, call.body, CLIENT_BYTES_MAX).await;
         let what = format!("Content-Encoding {encoding:?} is not spoken here: send gzip, or the body as it is");
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &what);
     };

@@ -1,7 +1,7 @@
 //! The one table of routes, and the way from a request to its handler and back.
 
 use super::auth::{Need, Refusal};
-use super::drain::drain;
+use super::drain::{STRANGER_BYTES_MAX, drain};
 use super::error::{ApiError, ErrorKind};
 use super::reply::{Reply, accepts_gzip};
 use super::{Api, Call, admin, influx, labels, query, status};
@@ -175,7 +175,7 @@ async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, he
         let need = if route.path == METRICS && rules.options.open_metrics { Need::Nothing } else { route.need };
         match rules.tokens.admit(need, peer.ip(), &head) {
             Err(refusal) => {
-                drain(&head, body).await;
+                drain(&head, body, STRANGER_BYTES_MAX).await;
                 refuse(route.family, refusal)
             }
             Ok(_) if !route.methods.take(&head.method) => wrong_method(route, &head.method),
