@@ -20,7 +20,7 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait after a failure before trying again.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Where memory is short, chunks are sealed from this part of `seal.memory_bytes` on.
+/// Where memory or the disk is short, a seal is due from this part of `seal.memory_bytes` or `seal.wal_bytes` on.
 const EARLY_PART: u64 = 4;
 
 /// What a decision to seal is taken on.
@@ -35,7 +35,9 @@ pub struct Unsealed {
     /// Time since the last seal.
     pub age: Duration,
     /// Whether the daemon's memory as a whole is short.
-    pub short: bool,
+    pub memory_short: bool,
+    /// Whether the disk is.
+    pub disk_short: bool,
 }
 
 /// When to seal; conf/sealine.toml explains each.
@@ -66,11 +68,11 @@ pub fn seal_due(unsealed: &Unsealed, limits: &SealLimits) -> Option<SealReason> 
     if unsealed.samples == 0 && unsealed.wal_bytes < limits.wal_bytes {
         return None;
     }
-    // Where memory is short a seal helps, unless there is next to nothing to seal.
-    let worth_it = unsealed.short && unsealed.chunk_bytes >= limits.chunk_bytes / EARLY_PART;
-    if unsealed.chunk_bytes >= limits.chunk_bytes || worth_it {
+    // Where something is short a seal helps, unless there is next to nothing to seal.
+    let at = |limit: u64, short: bool| if short { limit / EARLY_PART } else { limit };
+    if unsealed.chunk_bytes >= at(limits.chunk_bytes, unsealed.memory_short) {
         Some(SealReason::Memory)
-    } else if unsealed.wal_bytes >= limits.wal_bytes {
+    } else if unsealed.wal_bytes >= at(limits.wal_bytes, unsealed.disk_short) {
         Some(SealReason::Log)
     } else if unsealed.age >= limits.interval {
         Some(SealReason::Age)
@@ -170,8 +172,8 @@ fn seal_when_due(store: &Store, clock: &SharedClock, limits: &SealLimits, bell: 
     while !bell.stopped() {
         let (samples, chunk_bytes) = store.unsealed();
         let wal_bytes = store.wal_stats().bytes;
-        let short = store.pools().is_due(Step::Seal);
-        let unsealed = Unsealed { samples, chunk_bytes, wal_bytes, age: store.since_seal(), short };
+        let (memory_short, disk_short) = (store.pools().is_due(Step::Seal), store.is_disk_short());
+        let unsealed = Unsealed { samples, chunk_bytes, wal_bytes, age: store.since_seal(), memory_short, disk_short };
         if clock.monotonic() >= not_before
             && let Some(reason) = seal_due(&unsealed, limits)
         {
@@ -190,6 +192,7 @@ fn seal_when_due(store: &Store, clock: &SharedClock, limits: &SealLimits, bell: 
 
 fn shed_all_along(store: &Store, bell: &Bell) {
     while !bell.stopped() {
+        store.look_at_disk();
         store.shed();
         bell.sleep();
     }
@@ -229,14 +232,17 @@ mod tests {
     #[test]
     fn a_seal_is_due_by_age_log_or_memory_and_never_without_samples() {
         let limits = SealLimits { interval: Duration::from_secs(60), wal_bytes: 1000, chunk_bytes: 500 };
-        let all = Unsealed { samples: 1, chunk_bytes: 499, wal_bytes: 999, age: Duration::from_secs(59), short: false };
+        let age = Duration::from_secs(59);
+        let all = Unsealed { samples: 1, chunk_bytes: 499, wal_bytes: 999, age, ..Unsealed::default() };
         for (name, unsealed, want) in [
             ("nothing yet", all, None),
             ("old", Unsealed { age: Duration::from_secs(60), ..all }, Some(SealReason::Age)),
             ("long log", Unsealed { wal_bytes: 1000, ..all }, Some(SealReason::Log)),
             ("much memory", Unsealed { chunk_bytes: 500, ..all }, Some(SealReason::Memory)),
-            ("short of memory", Unsealed { short: true, chunk_bytes: 125, ..all }, Some(SealReason::Memory)),
-            ("short, but not by this", Unsealed { short: true, chunk_bytes: 124, ..all }, None),
+            ("short of memory", Unsealed { memory_short: true, chunk_bytes: 125, ..all }, Some(SealReason::Memory)),
+            ("short, but not by this", Unsealed { memory_short: true, chunk_bytes: 124, ..all }, None),
+            ("short of space", Unsealed { disk_short: true, wal_bytes: 250, ..all }, Some(SealReason::Log)),
+            ("short of space, but not by this", Unsealed { disk_short: true, wal_bytes: 249, ..all }, None),
             ("old, but empty", Unsealed { samples: 0, age: Duration::from_secs(999), ..all }, None),
         ] {
             assert_eq!(seal_due(&unsealed, &limits), want, "{name}");

@@ -29,6 +29,8 @@ pub trait Vfs: Send + Sync {
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
     /// Makes names created, changed and removed in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Bytes that may still be written to the file system of a folder.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 }
 
 /// An open file.
@@ -133,6 +135,11 @@ impl Vfs for DiskVfs {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         fs::File::open(dir)?.sync_all()
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let disk = nix::sys::statvfs::statvfs(dir)?;
+        Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
     }
 }
 

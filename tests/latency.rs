@@ -18,8 +18,9 @@ const IDLE: usize = 2_000;
 const SLOW: usize = 500;
 const ASKING: usize = 4;
 
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("http.max_connections", "5000"),
+    ("http.max_connections_per_ip", "0"),
     ("http.header_timeout", "1h"),
     ("http.idle_timeout", "1h"),
     ("query.timeout", "10m"),

@@ -137,8 +137,8 @@ fn rounds() -> usize {
     given.map_or(ROUNDS, |text| text.parse().expect("SEALINE_FULL_DISK_ROUNDS is a number"))
 }
 
-/// Writes until a write is refused, and looks at the refusal.
-fn write_until_full(acknowledged: &mut Acknowledged, client: &mut Client) {
+/// Writes until a write is refused, and looks at the refusal, which names `why`.
+fn write_until_refused(acknowledged: &mut Acknowledged, client: &mut Client, why: &str) {
     let refusal = loop {
         let answer = acknowledged.write(client);
         if answer.status != 204 {
@@ -150,7 +150,7 @@ fn write_until_full(acknowledged: &mut Acknowledged, client: &mut Client) {
     let wait: u64 = refusal.headers["retry-after"].parse().expect("seconds");
     assert!((1..=60).contains(&wait), "{refusal:?}");
     let error = refusal.json()["error"].as_str().expect("the body says why").to_string();
-    assert!(error.contains("log segment"), "{error}");
+    assert!(error.contains(why), "{error}");
 }
 
 /// Writes until one is acknowledged again; it must not take long.
@@ -166,7 +166,7 @@ fn resumes(acknowledged: &mut Acknowledged, client: &mut Client, since: Instant)
 fn full_to_the_last_byte_it_refuses_answers_expires_and_goes_on() {
     on_a_small_disk("full_to_the_last_byte_it_refuses_answers_expires_and_goes_on", |disk| {
         let (data, ballast) = (disk.join("data"), Ballast(disk.join("ballast")));
-        let settings = [("wal.segment_bytes", "1MiB"), ("wal.sync", "always")];
+        let settings = [("wal.segment_bytes", "1MiB"), ("disk.min_free_bytes", "0")];
         let mut daemon = Daemon::start(&data, &settings);
         let (mut client, mut acknowledged) = (daemon.client(), Acknowledged::default());
         // Something that will be old enough to go.
@@ -175,7 +175,7 @@ fn full_to_the_last_byte_it_refuses_answers_expires_and_goes_on() {
         let mut memory = Vec::new();
         for round in 0..rounds() {
             ballast.fill(ROUND_BYTES);
-            write_until_full(&mut acknowledged, &mut client);
+            write_until_refused(&mut acknowledged, &mut client, "log segment");
             ballast.fill(0);
             for _ in 0..20 {
                 assert_eq!(acknowledged.write(&mut client).status, 503);
@@ -230,5 +230,24 @@ fn full_to_the_last_byte_it_refuses_answers_expires_and_goes_on() {
         let daemon = Daemon::start(&data, &settings);
         acknowledged.check("after a restart", &mut daemon.client());
         daemon.stop();
+    });
+}
+
+#[test]
+fn with_space_kept_free_a_seal_finds_some() {
+    on_a_small_disk("with_space_kept_free_a_seal_finds_some", |disk| {
+        let (data, ballast) = (disk.join("data"), Ballast(disk.join("ballast")));
+        let daemon = Daemon::start(&data, &[("wal.segment_bytes", "1MiB"), ("disk.min_free_bytes", "8MiB")]);
+        let (mut client, mut acknowledged) = (daemon.client(), Acknowledged::default());
+        ballast.fill(10 << 20);
+        write_until_refused(&mut acknowledged, &mut client, "disk.min_free_bytes");
+        acknowledged.check("refused", &mut client);
+        client.admin("/admin/seal");
+        acknowledged.check("sealed on a disk that is nearly full", &mut client);
+        ballast.remove();
+        let took = resumes(&mut acknowledged, &mut client, Instant::now());
+        println!("round with space kept free: resumed in {took:?}");
+        daemon.kill();
+        acknowledged.check("after a restart", &mut Daemon::start(&data, &[]).client());
     });
 }

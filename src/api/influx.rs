@@ -184,7 +184,7 @@ fn not_written(error: &BodyError) -> Reply {
         BodyError::Unavailable(WalError::RecordTooLarge { .. }) => refuse(StatusCode::PAYLOAD_TOO_LARGE, &what),
         BodyError::Coding(_) | BodyError::Cut(_) | BodyError::Database(_) => refuse(StatusCode::BAD_REQUEST, &what),
         BodyError::Slow(_) => refuse(StatusCode::REQUEST_TIMEOUT, &what),
-        BodyError::Unavailable(_) | BodyError::Full(_) => unavailable(&what),
+        BodyError::Unavailable(_) | BodyError::NotNow(_) => unavailable(&what),
     }
 }
 

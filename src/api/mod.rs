@@ -21,6 +21,7 @@ mod labels;
 mod observe;
 mod pace;
 mod params;
+mod places;
 mod query;
 mod reply;
 mod routes;

@@ -4,6 +4,7 @@
 use super::Api;
 use super::handshake::shake;
 use super::pace::{Busy, Paced};
+use super::places::{NoPlace, Place, Places};
 use super::routes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -36,14 +37,13 @@ const REFUSALS: (usize, usize) = (4, 64);
 /// How long a refused client has to take its answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-const REFUSAL: &str =
-    r#"{"status":"error","errorType":"unavailable","error":"as many connections as allowed are open"}"#;
-
 /// What one client may ask of the server.
 #[derive(Debug, Clone)]
 pub struct ServerLimits {
     /// Connections that may be open at once; one more is answered with 503.
     pub connections_max: usize,
+    /// Those of one address, likewise; zero sets no limit.
+    pub connections_per_ip_max: usize,
     /// The longest that the head of a request may take to arrive, and before it a TLS handshake.
     pub header_timeout: Duration,
     /// Bytes that the head of a request may have, its first line included.
@@ -95,6 +95,7 @@ impl Server {
     /// Serves until `shutdown` turns true (or its sender is gone). Then no connection is accepted, requests under way
     /// are finished, and what is not after `drain_timeout` is cut off.
     pub async fn serve(self, api: Arc<Api>, limits: ServerLimits, mut shutdown: watch::Receiver<bool>) {
+        let places = Places::new(limits.connections_max, limits.connections_per_ip_max);
         let refusals_max = (limits.connections_max / REFUSALS_PART).clamp(REFUSALS.0, REFUSALS.1);
         let mut connections = JoinSet::new();
         let mut refusals = JoinSet::new();
@@ -106,17 +107,19 @@ impl Server {
                 Some(ended) = connections.join_next() => tell_of_panic(ended),
                 Some(_) = refusals.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((socket, peer)) if connections.len() < limits.connections_max => {
-                        let (api, limits, tls) = (Arc::clone(&api), limits.clone(), self.tls.clone());
-                        connections.spawn(welcome(api, limits, tls, socket, peer, stopped.clone()));
-                    }
-                    Ok((socket, _)) => {
-                        api.observer.connection_refused();
-                        // Where a handshake is expected, no words come before it.
-                        if self.tls.is_none() && refusals.len() < refusals_max {
-                            refusals.spawn(timeout(REFUSAL_TIMEOUT, refuse(socket)));
+                    Ok((socket, peer)) => match places.take(peer.ip()) {
+                        Ok(place) => {
+                            let (api, limits, tls) = (Arc::clone(&api), limits.clone(), self.tls.clone());
+                            connections.spawn(welcome(api, limits, tls, socket, peer, place, stopped.clone()));
                         }
-                    }
+                        Err(why) => {
+                            api.observer.connection_refused();
+                            // Where a handshake is expected, no words come before it.
+                            if self.tls.is_none() && refusals.len() < refusals_max {
+                                refusals.spawn(timeout(REFUSAL_TIMEOUT, refuse(socket, why)));
+                            }
+                        }
+                    },
                     Err(error) => {
                         tracing::warn!("cannot accept a connection at {}: {error}", self.address);
                         sleep(ACCEPT_PAUSE).await;
@@ -146,13 +149,14 @@ fn tell_of_panic(ended: Result<(), tokio::task::JoinError>) {
 
 /// Says that there are too many connections, and waits until the client has read it: closing at once would throw
 /// away the answer together with the request that nobody reads.
-async fn refuse(mut socket: TcpStream) -> io::Result<()> {
-    let length = REFUSAL.len();
+async fn refuse(mut socket: TcpStream, why: NoPlace) -> io::Result<()> {
+    let body = format!(r#"{{"status":"error","errorType":"unavailable","error":"{why}"}}"#);
+    let length = body.len();
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
          retry-after: 1\r\nconnection: close\r\n\r\n"
     );
-    socket.write_all((head + REFUSAL).as_bytes()).await?;
+    socket.write_all((head + &body).as_bytes()).await?;
     socket.shutdown().await?;
     let mut sink = [0; 1024];
     while socket.read(&mut sink).await? > 0 {}
@@ -166,6 +170,7 @@ async fn welcome(
     tls: Option<TlsAcceptor>,
     socket: TcpStream,
     peer: SocketAddr,
+    _place: Place,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let _open = Open::new(&api);

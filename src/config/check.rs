@@ -62,6 +62,7 @@ impl Found {
             }
         }
         self.unless(query.max_samples >= 1, "query.max_samples", || "got 0, want at least 1".to_string());
+        self.within("http.max_connections_per_ip", http.max_connections_per_ip, 0, 1_000_000, usize::to_string);
         self.within("ingest.max_errors_listed", ingest.max_errors_listed, 0, 10_000, usize::to_string);
         self.within("query.concurrency", query.concurrency, 0, 10_000, usize::to_string);
         self.within("query.threads", query.threads, 0, 1_024, usize::to_string);

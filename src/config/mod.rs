@@ -105,6 +105,9 @@ pub struct Http {
     /// Connections beyond this many are answered with 503 and closed.
     #[serde(with = "count")]
     pub max_connections: usize,
+    /// The same for those of one address; 0 sets no limit.
+    #[serde(with = "count")]
+    pub max_connections_per_ip: usize,
     /// What `Access-Control-Allow-Origin` says; empty sends no such header.
     pub cors_origin: String,
     /// Whether it may listen beyond this machine without tokens.
@@ -198,6 +201,9 @@ pub struct Ingest {
     /// How far a time may lie ahead of the server's clock; 0 checks nothing.
     #[serde(with = "duration")]
     pub max_future: Duration,
+    /// Samples a second of all writes together, beyond which they are refused with 503; 0 sets no limit.
+    #[serde(with = "count")]
+    pub max_samples_per_second: u64,
     /// How many bad lines an answer names; it counts them all. 0 names none.
     #[serde(with = "count")]
     pub max_errors_listed: usize,
@@ -298,6 +304,9 @@ pub struct Disk {
     /// With more than this in chunk files, the oldest days go first; 0 sets no bound.
     #[serde(with = "size")]
     pub max_bytes: u64,
+    /// With less than this free, writes are refused with 503; 0 sets no bound.
+    #[serde(with = "size")]
+    pub min_free_bytes: u64,
 }
 
 /// `[memory]`
@@ -406,6 +415,7 @@ impl Default for Config {
                 idle_timeout: MINUTE,
                 drain_timeout: Duration::from_secs(7),
                 max_connections: 1024,
+                max_connections_per_ip: 512,
                 cors_origin: "*".to_string(),
                 open: false,
                 open_metrics: false,
@@ -434,6 +444,7 @@ impl Default for Config {
                 max_name_bytes: 256,
                 max_value_bytes: 4 * KIB,
                 max_future: 10 * MINUTE,
+                max_samples_per_second: 0,
                 max_errors_listed: 10,
             },
             cardinality: Cardinality {
@@ -454,7 +465,7 @@ impl Default for Config {
             seal: Seal { interval: 30 * MINUTE, wal_bytes: GIB, memory_bytes: 0 },
             merge: Merge { enabled: true, fan_in: 8 },
             retention: Retention { memory: 120 * MINUTE, disk: Duration::ZERO },
-            disk: Disk { max_bytes: 0 },
+            disk: Disk { max_bytes: 0, min_free_bytes: 256 * MIB },
             memory: Memory { limit: MemoryLimit::Percent(60) },
             query: Query {
                 lookback: 5 * MINUTE,

@@ -182,6 +182,7 @@ async fn start(
 
     let limits = ServerLimits {
         connections_max: within("http.max_connections", config.http.max_connections, room),
+        connections_per_ip_max: config.http.max_connections_per_ip,
         header_timeout: config.http.header_timeout,
         idle_timeout: config.http.idle_timeout,
         drain_timeout: config.http.drain_timeout,

@@ -4,7 +4,7 @@
 use super::Intake;
 use crate::lineproto::{Precision, Splitter};
 use crate::pools::{Full, Lease, Pool};
-use crate::store::{BadDatabase, Refusal, Report, Stage};
+use crate::store::{BadDatabase, NotNow, Refusal, Report, Stage};
 use crate::telemetry::Protocol;
 use crate::wal::WalError;
 use bytes::Bytes;
@@ -78,9 +78,9 @@ pub enum BodyError {
     /// No database can have this name.
     #[error(transparent)]
     Database(#[from] BadDatabase),
-    /// There is no memory for it now.
+    /// It cannot be taken now.
     #[error("not stored: {0}")]
-    Full(#[from] Full),
+    NotNow(#[from] NotNow),
     /// The log did not take it.
     #[error("not stored: {0}")]
     Unavailable(#[from] WalError),
@@ -104,7 +104,7 @@ impl Intake {
         let mut stage = self.store.stage(database, precision)?;
         // Said before a line is parsed, and beside how long the body is, so that what is refused costs next to nothing.
         let expected = self.expected_bytes(coding, body.size_hint().exact());
-        let mut refused = pools.admit_write(expected).err().map(BodyError::from);
+        let mut refused = self.store.admit_write(expected).err().map(BodyError::from);
         if refused.is_none() {
             stage.expect(expected as usize);
         }
@@ -144,6 +144,9 @@ impl Intake {
             }
         }
         if let Some(error) = refused {
+            if let BodyError::NotNow(why) = &error {
+                self.telemetry.inlet(Protocol::Http).refused(why.shortage()).inc();
+            }
             return Err(error);
         }
         let lines = decoder.finish()?;
@@ -240,7 +243,7 @@ impl Decoder {
                 BodyError::TooLarge { limit, what: "decompressed", setting: "http.max_body_bytes" }
             }
             _ => match error.downcast::<Full>() {
-                Ok(full) => BodyError::Full(full),
+                Ok(full) => BodyError::NotNow(full.into()),
                 Err(error) => BodyError::Coding(error),
             },
         }

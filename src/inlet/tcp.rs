@@ -105,7 +105,7 @@ async fn read_lines(
     let pools = intake.store.pools();
     let (mut buffer, mut lease): (Vec<u8>, _) = (Vec::with_capacity(READ_BYTES), pools.lease(Pool::Buffers));
     loop {
-        while pools.admit_write(0).is_err() && !*stop.borrow() {
+        while intake.store.admit_write(0).is_err() && !*stop.borrow() {
             tokio::time::sleep(FULL_PAUSE).await;
         }
         buffer.reserve(READ_BYTES);

@@ -219,9 +219,12 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
 
 fn append(intake: &Intake, stage: crate::store::Stage) {
     let (batch, report) = stage.finish();
-    let stored = match intake.store.pools().admit_write(0) {
+    let stored = match intake.store.admit_write(0) {
         Ok(()) => intake.store.append_blocking(batch).map_err(|error| error.to_string()),
-        Err(full) => Err(full.to_string()),
+        Err(why) => {
+            intake.telemetry.inlet(Protocol::Udp).refused(why.shortage()).inc();
+            Err(why.to_string())
+        }
     };
     if let Err(error) = &stored {
         tracing::warn!(error, lines = report.lines, "lines that came by UDP are lost");

@@ -4,6 +4,7 @@
 //! A seal:   ends a generation, writes its chunks to chunk files, then deletes its log.
 //! A query:  sees files and memory through one [`Reader`], which never shows the border between them.
 
+mod admission;
 mod batch;
 mod labels;
 mod maintain;
@@ -13,6 +14,7 @@ mod shed;
 mod stage;
 mod status;
 
+pub use admission::NotNow;
 pub use batch::{Batch, dump_record};
 pub use labels::Question;
 pub use maintain::Maintained;
@@ -31,6 +33,7 @@ use crate::series::Naming;
 use crate::telemetry::{RequestRejection, Telemetry};
 use crate::vfs::{SharedVfs, create_dir_durable};
 use crate::wal::{self, Event, ReplayError, SyncPolicy, Wal, WalError};
+use admission::{Rate, Space};
 use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
@@ -118,6 +121,8 @@ pub struct Store {
     config: Arc<Config>,
     telemetry: Telemetry,
     pools: Arc<Pools>,
+    space: Space,
+    rate: Rate,
     databases: Arc<Databases>,
     partitions: Partitions,
     quarantine: PathBuf,
@@ -227,9 +232,11 @@ impl Store {
         };
         let wal = Wal::start(vfs.clone(), clock.clone(), options, generation, replayed.next_lsn, apply)?;
         let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
-        Ok(Arc::new(Store {
+        let store = Arc::new(Store {
             vfs,
             time: TimeOfDay::new(clock.clone()),
+            space: Space::new(config.disk.min_free_bytes),
+            rate: Rate::new(config.ingest.max_samples_per_second, clock.monotonic()),
             clock,
             config,
             telemetry,
@@ -242,7 +249,9 @@ impl Store {
             sealing: Mutex::new(sealing),
             maintaining: Mutex::new(()),
             _lock: lock,
-        }))
+        });
+        store.look_at_disk();
+        Ok(store)
     }
 
     /// Starts a batch of lines for a database, which is made if it is not there. Databases that the configuration names
@@ -301,6 +310,7 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
+        self.count_towards_rate(batch.samples());
         self.wal.append(batch).await.unwrap_or(Err(WalError::Closed))
     }
 
@@ -309,6 +319,7 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
+        self.count_towards_rate(batch.samples());
         self.wal.append(batch).blocking_recv().unwrap_or(Err(WalError::Closed))
     }
 

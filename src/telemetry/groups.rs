@@ -1,7 +1,7 @@
 //! The metrics, a struct a part of the daemon. The help texts are the documentation for users; they say what is
 //! counted, the doc comments here add what a caller must know.
 
-use super::labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Tier};
+use super::labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Shortage, Tier};
 use super::register::Register;
 use crate::pools::Pool;
 use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
@@ -21,6 +21,7 @@ pub struct InletMetrics {
     pub integers_rounded: IntCounter,
     protocol: &'static str,
     rejected: IntCounterVec,
+    refused: [IntCounter; Shortage::ALL.len()],
 }
 
 impl InletMetrics {
@@ -40,6 +41,11 @@ impl InletMetrics {
             "Lines that were not stored, by reason.",
             &["protocol", "reason"],
         );
+        let refused = register.counters(
+            "sealine_refused_writes_total",
+            "Bodies, and batches of datagrams, that were refused for now, by what is short.",
+            &["protocol", "reason"],
+        );
         Protocol::ALL.map(|protocol| {
             let protocol = protocol.as_str();
             // Shows that nothing was rejected yet; the other reasons appear with their first line.
@@ -52,6 +58,7 @@ impl InletMetrics {
                 integers_rounded: integers.with_label_values(&[protocol]),
                 protocol,
                 rejected: rejected.clone(),
+                refused: Shortage::ALL.map(|short| refused.with_label_values(&[protocol, short.as_str()])),
             }
         })
     }
@@ -60,6 +67,11 @@ impl InletMetrics {
     /// that the store adds. Looks the reason up: call it once a batch.
     pub fn rejected(&self, reason: &'static str, lines: u64) {
         self.rejected.with_label_values(&[self.protocol, reason]).inc_by(lines);
+    }
+
+    /// Writes that were refused for now, since this is short.
+    pub fn refused(&self, short: Shortage) -> &IntCounter {
+        &self.refused[short as usize]
     }
 }
 
@@ -332,6 +344,8 @@ pub struct DiskMetrics {
     pub expiries: IntCounter,
     /// Files put aside since they are damaged.
     pub quarantined: IntCounter,
+    /// Bytes free where the data is.
+    pub free_bytes: IntGauge,
 }
 
 impl DiskMetrics {
@@ -343,6 +357,7 @@ impl DiskMetrics {
                 .counter("sealine_merge_failures_total", "Merges and archives that failed; their files were kept."),
             expiries: register.counter("sealine_partitions_expired_total", "Partitions dropped by retention or size."),
             quarantined: register.counter("sealine_files_quarantined_total", "Damaged files put aside."),
+            free_bytes: register.gauge("sealine_disk_free_bytes", "Space left on the disk that has the data."),
         }
     }
 }

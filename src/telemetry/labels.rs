@@ -68,6 +68,18 @@ label! {
 }
 
 label! {
+    /// What is short where a write is refused for now.
+    Shortage {
+        /// `memory.limit`
+        Memory => "memory",
+        /// `disk.min_free_bytes`
+        Disk => "disk",
+        /// `ingest.max_samples_per_second`
+        Rate => "rate",
+    }
+}
+
+label! {
     /// Why a connection had no TLS handshake.
     HandshakeFailure {
         /// `http.header_timeout`

@@ -17,7 +17,7 @@ pub use groups::{
     ConfigMetrics, DiskMetrics, HttpMetrics, InletMetrics, MemoryMetrics, QueryMetrics, SealMetrics, TcpMetrics,
     TierMetrics, TlsMetrics, UdpMetrics, WalMetrics,
 };
-pub use labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Tier};
+pub use labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Shortage, Tier};
 
 use prometheus::{Registry, TextEncoder};
 use register::Register;

@@ -97,6 +97,9 @@ impl Vfs for FaultyDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.disk.sync_dir(dir)
     }
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.disk.free_bytes(dir)
+    }
 }
 
 struct FaultyFile {

@@ -67,6 +67,7 @@ fn options() -> Options {
 fn limits() -> ServerLimits {
     ServerLimits {
         connections_max: 64,
+        connections_per_ip_max: 0,
         header_timeout: Duration::from_secs(5),
         header_bytes_max: 16 << 10,
         headers_max: 64,

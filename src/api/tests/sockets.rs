@@ -269,11 +269,27 @@ async fn connections_beyond_the_limit_are_told_and_counted() {
     let mut third = stand.client().await;
     let answer = third.get("/-/ready").await;
     assert_eq!((answer.status, answer.header("connection")), (503, "close"));
-    assert!(answer.text().ends_with(r#""error":"as many connections as allowed are open"}"#), "{}", answer.text());
+    let want = r#""error":"as many connections are open as http.max_connections allows: 2"}"#;
+    assert!(answer.text().ends_with(want), "{}", answer.text());
     assert_eq!(third.closed().await, 0);
     assert_eq!(stand.recorder.refused.load(Ordering::SeqCst), 1);
     drop(first);
     until("there is room again", || stand.recorder.open.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(stand.client().await.get("/-/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn one_address_cannot_have_all_connections() {
+    let stand = Stand::with(options(), ServerLimits { connections_per_ip_max: 1, ..limits() }).await;
+    let mut first = stand.client().await;
+    assert_eq!(first.get("/-/ready").await.status, 200);
+    let answer = stand.client().await.get("/-/ready").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert!(answer.text().contains("http.max_connections_per_ip allows: 1"), "{}", answer.text());
+    assert_eq!(stand.recorder.refused.load(Ordering::SeqCst), 1);
+    assert_eq!(first.get("/-/ready").await.status, 200, "who is there stays");
+    drop(first);
+    until("there is room again", || stand.recorder.open.load(Ordering::SeqCst) == 0).await;
     assert_eq!(stand.client().await.get("/-/ready").await.status, 200);
 }
 
