@@ -37,6 +37,7 @@ use observed::Observed;
 use reload::{Reloadable, Reloader, Requests};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -93,6 +94,10 @@ pub enum DaemonError {
     },
 }
 
+/// A thread that may block stays for so long after its last work. Where the system gives no new threads, those that
+/// stayed answer: a query that waits for a thread would wait in vain.
+const THREADS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Runs the daemon until a signal stops it. Call it once a process: it sets up the process's log. `config` is what was
 /// read from `origin`, where a reload reads it again.
 pub fn run(config: Config, origin: Origin) -> Result<(), DaemonError> {
@@ -101,6 +106,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("sealine")
+        .thread_keep_alive(THREADS_STAY)
         .build()
         .map_err(DaemonError::Runtime)?;
     runtime.block_on(serve(config, origin, log, telemetry))

@@ -135,6 +135,11 @@ impl Daemon {
         prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).expect("the daemon is ours");
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until it has ended by itself.
     pub fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("the daemon is our child")
