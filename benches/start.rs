@@ -9,10 +9,11 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::daemon::Daemon;
+use support::http::Client;
 
 /// Lengths of log that are measured where no others are asked for, in MiB.
 const LOGS_MIB: [u64; 3] = [64, 256, 1024];
@@ -30,11 +31,8 @@ const DATABASES: usize = 10;
 const DAYS: usize = 100;
 const SEALS: usize = 10;
 
-/// Lines of one body.
-const LINES: usize = 5000;
-
-/// Bodies are sent over so many connections.
-const SENDERS: usize = 2;
+/// Lines of one body: a part of the hosts, and of the series.
+const LINES: usize = 2000;
 
 const START_MS: i64 = 1_699_920_000_000;
 const DAY_MS: i64 = 86_400_000;
@@ -58,7 +56,8 @@ fn main() {
     let mut load = Load::new();
     for mib in logs {
         load.until(folder.path(), mib << 20);
-        let what = format!("a log with {} million samples of {} series", load.samples / 1_000_000, HOSTS * FIELDS.len());
+        let what =
+            format!("a log with {} million samples of {} series", load.samples / 1_000_000, HOSTS * FIELDS.len());
         row(&what, folder.path());
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -97,6 +96,8 @@ fn size(folder: &Path) -> u64 {
 /// Hosts whose gauges walk between 0 and 100, by a normal deviate of about 1 a step.
 struct Load {
     hosts: Vec<(String, [f64; FIELDS.len()])>,
+    /// The hosts that come next, and their time.
+    next: usize,
     time: i64,
     random: Random,
     samples: usize,
@@ -110,40 +111,27 @@ impl Load {
             (tags, std::array::from_fn(|_| random.unit() * 100.0))
         };
         let hosts = (0..HOSTS).map(&mut host).collect();
-        Load { hosts, time: START_MS, random, samples: 0 }
+        Load { hosts, next: 0, time: START_MS, random, samples: 0 }
     }
 
     /// Writes on until the log has so many bytes; then the daemon is killed.
     fn until(&mut self, folder: &Path, bytes: u64) {
         let daemon = Daemon::start(folder, &SETTINGS);
         std::thread::scope(|scope| {
-            let senders: Vec<_> = (0..SENDERS)
-                .map(|_| {
-                    let (give, bodies) = std::sync::mpsc::sync_channel::<String>(2);
-                    let mut client = daemon.client();
-                    scope.spawn(move || {
-                        for body in bodies {
-                            let answer = client.post("/write?db=d&precision=ms", &[], body.as_bytes());
-                            assert_eq!(answer.status, 204, "{}", answer.text());
-                        }
-                    });
-                    give
-                })
-                .collect();
-            for sender in senders.iter().cycle() {
-                if size(&folder.join("wal")) >= bytes {
-                    return;
-                }
-                sender.send(self.body()).expect("it takes bodies until we drop this");
+            let mut client = daemon.client();
+            let (give, bodies) = std::sync::mpsc::sync_channel::<String>(2);
+            scope.spawn(move || bodies.into_iter().for_each(|body| write(&mut client, "d", &body)));
+            while size(&folder.join("wal")) < bytes {
+                give.send(self.body()).expect("it takes bodies until there are no more");
             }
         });
         daemon.kill();
     }
 
-    /// One line of each host.
+    /// A line of each of the next hosts.
     fn body(&mut self) -> String {
         let mut body = String::new();
-        for (tags, gauges) in &mut self.hosts {
+        for (tags, gauges) in &mut self.hosts[self.next..self.next + LINES] {
             body.push_str(tags);
             for (at, (gauge, field)) in gauges.iter_mut().zip(FIELDS).enumerate() {
                 *gauge = (*gauge + self.random.normal()).clamp(0.0, 100.0);
@@ -152,10 +140,18 @@ impl Load {
             }
             writeln!(body, " {}", self.time).expect("memory");
         }
-        self.time += 10_000;
-        self.samples += HOSTS * FIELDS.len();
+        self.samples += LINES * FIELDS.len();
+        self.next = (self.next + LINES) % HOSTS;
+        if self.next == 0 {
+            self.time += 10_000;
+        }
         body
     }
+}
+
+fn write(client: &mut Client, database: &str, body: &str) {
+    let answer = client.post(&format!("/write?db={database}&precision=ms"), &[], body.as_bytes());
+    assert_eq!(answer.status, 204, "{}", answer.text());
 }
 
 /// xorshift: the same load in every run.
@@ -185,8 +181,7 @@ fn write_series(folder: &Path) {
         for host in first..first + LINES {
             writeln!(body, "flood,dc=eu,rack=r{},host=h{host} v={host} {START_MS}", host % 100).expect("memory");
         }
-        let answer = client.post("/write?db=d&precision=ms", &[], body.as_bytes());
-        assert_eq!(answer.status, 204, "{}", answer.text());
+        write(&mut client, "d", &body);
     }
     daemon.kill();
 }
@@ -201,11 +196,10 @@ fn write_files(folder: &Path) {
             for day in 0..DAYS as i64 {
                 writeln!(body, "m,host=a v={seal} {}", START_MS - day * DAY_MS + seal as i64).expect("memory");
             }
-            let answer = client.post(&format!("/write?db=d{database}&precision=ms"), &[], body.as_bytes());
-            assert_eq!(answer.status, 204, "{}", answer.text());
+            write(&mut client, &format!("d{database}"), &body);
         }
         let answer = client.post("/admin/seal", &[], b"");
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.status / 100 == 2, "{}", answer.text());
     }
     daemon.kill();
 }

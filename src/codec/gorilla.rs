@@ -45,8 +45,12 @@ impl Chunk {
 /// A chunk that still grows.
 #[derive(Debug)]
 pub struct OpenChunk {
+    /// Words that are full, each from its high end.
     words: Vec<u64>,
-    /// Bits written, in `words` from the high end of each.
+    /// The word that is not full yet. It lies here, so that a run of samples that does not fill it touches no other
+    /// memory: a chunk among many has been out of the cache for long.
+    word: u64,
+    /// Bits written, in `words` and `word`.
     bits: u32,
     count: u32,
     first: i64,
@@ -64,6 +68,7 @@ impl OpenChunk {
     pub fn start(time: i64, value: f64) -> Self {
         let mut chunk = OpenChunk {
             words: Vec::with_capacity(4),
+            word: 0,
             bits: 0,
             count: 1,
             first: time,
@@ -74,7 +79,8 @@ impl OpenChunk {
             trailing: 64,
         };
         let muted = Cell::new(false);
-        let mut encoder = StdEncoder::new(to_tsz(time), Pen::new(&mut chunk.words, &mut chunk.bits, &muted));
+        let mut encoder =
+            StdEncoder::new(to_tsz(time), Pen::new(&mut chunk.words, &mut chunk.word, &mut chunk.bits, &muted));
         encoder.encode(DataPoint::new(to_tsz(time), value));
         drop(encoder);
         chunk
@@ -159,7 +165,7 @@ impl OpenChunk {
         };
         let before = time - self.delta;
         let alone = self.count == 1;
-        let mut encoder = StdEncoder::new(before, Pen::new(&mut self.words, &mut self.bits, muted));
+        let mut encoder = StdEncoder::new(before, Pen::new(&mut self.words, &mut self.word, &mut self.bits, muted));
         encoder.encode(DataPoint::new(before, f64::from_bits(value_bits ^ window)));
         if !alone {
             encoder.encode(DataPoint::new(time, f64::from_bits(value_bits)));
@@ -169,7 +175,8 @@ impl OpenChunk {
 
     /// A finished copy of what has been written so far.
     pub fn to_chunk(&self) -> Chunk {
-        let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        let mut bytes = Vec::with_capacity((self.words.len() + 1) * 8);
+        self.words.iter().chain([&self.word]).for_each(|word| bytes.extend_from_slice(&word.to_be_bytes()));
         bytes.truncate((self.bits as usize).div_ceil(8));
         Chunk { count: self.count as usize, first: self.first, last: self.time, bytes: bytes.into() }
     }
@@ -184,9 +191,11 @@ fn from_tsz(time: u64) -> i64 {
     (time ^ (1 << 63)) as i64
 }
 
-/// Writes bits to the end of `words`, high bits first. The word that is not full yet is held here until the drop.
+/// Writes bits to the end of a chunk, high bits first. What is in the chunk counts again after the drop.
 struct Pen<'a> {
     words: &'a mut Vec<u64>,
+    /// The chunk's, which gets `word` back.
+    rest: &'a mut u64,
     bits: &'a mut u32,
     word: u64,
     /// Bits still free in `word`, 1 to 64.
@@ -196,10 +205,9 @@ struct Pen<'a> {
 }
 
 impl<'a> Pen<'a> {
-    fn new(words: &'a mut Vec<u64>, bits: &'a mut u32, muted: &'a Cell<bool>) -> Self {
-        let used = *bits % 64;
-        let word = if used == 0 { 0 } else { words.pop().unwrap_or(0) };
-        Pen { words, bits, word, free: 64 - used, muted }
+    fn new(words: &'a mut Vec<u64>, rest: &'a mut u64, bits: &'a mut u32, muted: &'a Cell<bool>) -> Self {
+        let (word, free) = (*rest, 64 - *bits % 64);
+        Pen { words, rest, bits, word, free, muted }
     }
 }
 
@@ -240,9 +248,7 @@ impl Write for Pen<'_> {
 impl Drop for Pen<'_> {
     fn drop(&mut self) {
         *self.bits = self.words.len() as u32 * 64 + (64 - self.free);
-        if self.free < 64 {
-            self.words.push(self.word);
-        }
+        *self.rest = self.word;
     }
 }
 

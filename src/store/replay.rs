@@ -59,8 +59,14 @@ pub(super) fn fill<R>(databases: &Databases, cores: usize, read: impl FnOnce(&mu
             (hand, thread.expect("the system has no thread left for the daemon to start with"))
         };
         let (hands, workers): (Vec<_>, Vec<_>) = (0..share).map(start).unzip();
-        let mut records =
-            Records { databases, hands, generation: None, rows: Numbered::default(), next: Stretch::default(), orphans: 0 };
+        let mut records = Records {
+            databases,
+            hands,
+            generation: None,
+            rows: Numbered::default(),
+            next: Stretch::default(),
+            orphans: 0,
+        };
         let outcome = read(&mut records);
         let mut filled = records.end();
         for worker in workers {
@@ -71,11 +77,53 @@ pub(super) fn fill<R>(databases: &Databases, cores: usize, read: impl FnOnce(&mu
 }
 
 /// A row as a generation's log has defined it so far.
+#[derive(Clone)]
 struct LoggedRow {
     database: Arc<Database>,
     row: Arc<Row>,
-    /// The row's field numbers now, by those it has in the log.
-    fields: Vec<u16>,
+    fields: Fields,
+}
+
+/// The numbers that the fields of a row have now, by those they have in the log.
+#[derive(Clone)]
+enum Fields {
+    /// The same: so many.
+    Same(usize),
+    /// Others, where some of its fields came from another dictionary.
+    Other(Arc<[u16]>),
+}
+
+impl Fields {
+    /// How many the log has defined.
+    fn count(&self) -> usize {
+        match self {
+            Fields::Same(count) => *count,
+            Fields::Other(numbers) => numbers.len(),
+        }
+    }
+
+    /// These, and further ones.
+    fn with(&self, more: &[u16]) -> Fields {
+        let known: Vec<u16> = match self {
+            Fields::Same(count) => (0..*count as u16).collect(), // within the 65,535 fields of a row
+            Fields::Other(numbers) => numbers.to_vec(),
+        };
+        let all = [&known, more].concat();
+        match all.iter().enumerate().all(|(at, number)| at == usize::from(*number)) {
+            true => Fields::Same(all.len()),
+            false => Fields::Other(all.into()),
+        }
+    }
+
+    /// Puts the numbers of now in the place of those of the log. Says whether it has defined all of them.
+    #[inline]
+    fn translate(&self, values: &mut [(u16, f64)]) -> bool {
+        let known = values.iter().all(|(field, _)| usize::from(*field) < self.count());
+        if known && let Fields::Other(numbers) = self {
+            values.iter_mut().for_each(|(field, _)| *field = numbers[usize::from(*field)]);
+        }
+        known
+    }
 }
 
 /// Something that the log says, for every worker.
@@ -83,7 +131,7 @@ enum Step {
     /// What follows is of this generation: its rows are numbered from 0 again.
     Generation(u64),
     /// From here on, lines of the row with this number are lines of this row.
-    Row(usize, Arc<LoggedRow>),
+    Row(usize, LoggedRow),
     /// Lines of rows of a database.
     Lines {
         database: Arc<Database>,
@@ -107,7 +155,7 @@ pub(super) struct Records<'a> {
     databases: &'a Databases,
     hands: Vec<SyncSender<Arc<Stretch>>>,
     generation: Option<u64>,
-    rows: Numbered<Arc<LoggedRow>>,
+    rows: Numbered<LoggedRow>,
     /// What is handed over next.
     next: Stretch,
     orphans: u64,
@@ -162,14 +210,12 @@ impl Records<'_> {
         let (row, schema) = index.row(id);
         let added = fields.iter().map(|field| schema.find(&field.raw, 0).map(|(field, _)| field));
         let added: Vec<u16> = added.collect::<Option<_>>()?;
-        let fields = match self.rows.get(number) {
-            _ if from == 0 => added,
-            Some(known) if known.fields.len() == from && Arc::ptr_eq(&known.database, database) => {
-                [&known.fields[..], &added].concat()
-            }
+        let known = match self.rows.get(number) {
+            _ if from == 0 => &Fields::Same(0),
+            Some(known) if known.fields.count() == from && Arc::ptr_eq(&known.database, database) => &known.fields,
             _ => return None,
         };
-        let row = Arc::new(LoggedRow { database: database.clone(), row: row.clone(), fields });
+        let row = LoggedRow { database: database.clone(), row: row.clone(), fields: known.with(&added) };
         self.rows.set(number, row.clone());
         self.next.steps.push(Step::Row(number, row));
         Some(())
@@ -192,7 +238,7 @@ impl Records<'_> {
 /// What a worker knows of a row.
 enum Place {
     /// It is its own.
-    Here(Arc<LoggedRow>),
+    Here(LoggedRow),
     /// It belongs to another one.
     Elsewhere,
 }
@@ -248,13 +294,9 @@ impl Worker {
                 continue;
             };
             let Some(time) = lines.next(&mut self.values) else { break };
-            let known = self.values.iter().all(|(field, _)| usize::from(*field) < row.fields.len());
-            if !known || !Arc::ptr_eq(&row.database, database) {
+            if !Arc::ptr_eq(&row.database, database) || !row.fields.translate(&mut self.values) {
                 orphans += 1;
                 continue;
-            }
-            for (field, _) in &mut self.values {
-                *field = row.fields[usize::from(*field)];
             }
             samples += self.values.len() as u64;
             newest = newest.max(time);

@@ -143,16 +143,24 @@ fn numbers_take_no_more_room_than_what_was_set() {
         assert!(numbered.near.len() <= numbered.set + GAP_MAX + 1);
     }
     numbered.set(GAP_MAX + 10, 7);
-    assert_eq!((numbered.get(GAP_MAX + 10), numbered.get(4), numbered.get(usize::MAX)), (Some(&7), None, Some(&usize::MAX)));
+    assert_eq!(
+        (numbered.get(GAP_MAX + 10), numbered.get(4), numbered.get(usize::MAX)),
+        (Some(&7), None, Some(&usize::MAX))
+    );
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
     let number = prop_oneof![8 => 0usize..6, 1 => Just(usize::MAX >> 2)];
     let fields = proptest::collection::vec(0u8..4, 0..3);
-    let definition = (number.clone(), 0u8..6, 0usize..3, fields)
-        .prop_map(|(number, host, from, fields)| Definition { number, host, from: from.saturating_sub(1), fields });
+    let definition = (number.clone(), 0u8..6, 0usize..3, fields).prop_map(|(number, host, from, fields)| Definition {
+        number,
+        host,
+        from: from.saturating_sub(1),
+        fields,
+    });
     let values = proptest::collection::btree_map(0u16..4, any::<i16>().prop_map(|v| f64::from(v) / 10.0), 0..4);
-    let line = (number, 0i64..100, values).prop_map(|(number, time, values)| (number, time, values.into_iter().collect()));
+    let line =
+        (number, 0i64..100, values).prop_map(|(number, time, values)| (number, time, values.into_iter().collect()));
     let left = prop_oneof![5 => Just(255u8), 1 => any::<u8>()];
     (
         1u64..4,
@@ -161,10 +169,18 @@ fn any_record() -> impl Strategy<Value = Record> {
         proptest::collection::vec(line, 0..20),
         left,
     )
-        .prop_map(|(generation, database, definitions, lines, left)| Record { generation, database, definitions, lines, left })
+        .prop_map(|(generation, database, definitions, lines, left)| Record {
+            generation,
+            database,
+            definitions,
+            lines,
+            left,
+        })
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_number_of_workers_fills_in_the_same(
         mut records in proptest::collection::vec(any_record(), 0..40), ordered in any::<bool>())
