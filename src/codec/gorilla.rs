@@ -73,7 +73,6 @@ impl OpenChunk {
         let muted = Cell::new(false);
         let mut encoder = StdEncoder::new(to_tsz(time), Pen { bits: &mut chunk.bits, muted: &muted });
         encoder.encode(DataPoint::new(to_tsz(time), value));
-        drop(encoder);
         chunk
     }
 
@@ -122,7 +121,6 @@ impl OpenChunk {
                 (leading, trailing) = (xor_leading, xor_trailing);
             }
         }
-        drop(encoder);
         let before_last = if taken > 1 { times[taken - 2] } else { self.time };
         self.time = times[taken - 1];
         self.delta = to_tsz(self.time) - to_tsz(before_last);

@@ -174,7 +174,7 @@ impl Partitions {
     }
 
     fn open_partition(&self, dir: &Path, entries: Vec<crate::vfs::Entry>) -> Result<Vec<Arc<ChunkFile>>, DiskError> {
-        let mut files: Vec<(FileName, u64)> = Vec::new();
+        let mut files = Files::new();
         for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
             let path = dir.join(&entry.name);
             if entry.name.ends_with(".chunks.tmp") {
@@ -292,9 +292,12 @@ impl Partitions {
     }
 }
 
-/// Tells the files of a folder that count, in the order in which they do, from those that another one contains. The
-/// second of each pair is the file's length. In one walk: a folder may have thousands.
-fn sift(mut files: Vec<(FileName, u64)>) -> (Vec<(FileName, u64)>, Vec<(FileName, u64)>) {
+/// Names of files, and their lengths.
+type Files = Vec<(FileName, u64)>;
+
+/// Tells the files of a folder that count, in the order in which they do, from those that another one contains. In one
+/// walk: a folder may have thousands.
+fn sift(mut files: Files) -> (Files, Files) {
     // Last to first, and of those that end together the longest in front: what contains a file comes before it.
     files.sort_unstable_by_key(|(name, _)| (Reverse(name.last), name.first));
     let mut covered_from = None;
