@@ -7,10 +7,11 @@ RANDOM_QUERIES ?= 20000
 SEEDS   ?= 20000
 ROUNDS  ?= 200
 LOG_MIB ?= 256
+START_MIB ?= 64 256 1024
 SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test side-by-side demo bench-peer bench-query simulate simulate-planted kill overload flood corrupt latency fuzz doc ci clean check-tools
+.PHONY: help run test side-by-side demo bench-peer bench-query bench-start simulate simulate-planted kill overload flood corrupt latency fuzz doc ci clean check-tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ bench-peer: check-tools ## Measure ingest, memory, disk and queries beside Victo
 
 bench-query: check-tools ## Measure what queries cost beside one scan of their samples, and the memory they take
 	cargo bench --locked --bench promql
+
+bench-start: check-tools ## Measure how long a start takes, by what it finds: logs of START_MIB (64 256 1024), series, chunk files
+	cargo bench --locked --bench start -- $(START_MIB)
 
 simulate: check-tools ## Tell SEEDS (20000) random histories of crashes, power cuts and failing disks
 	SEEDS="$(SEEDS)" cargo test --locked --release --test simulation -- --nocapture

@@ -45,9 +45,7 @@ impl Chunk {
 /// A chunk that still grows.
 #[derive(Debug)]
 pub struct OpenChunk {
-    words: Vec<u64>,
-    /// Bits written, in `words` from the high end of each.
-    bits: u32,
+    bits: Bits,
     count: u32,
     first: i64,
     // What a `tsz` encoder remembers between two samples.
@@ -63,8 +61,7 @@ impl OpenChunk {
     /// A chunk with its first sample.
     pub fn start(time: i64, value: f64) -> Self {
         let mut chunk = OpenChunk {
-            words: Vec::with_capacity(4),
-            bits: 0,
+            bits: Bits { words: Vec::with_capacity(4), word: 0, free: 64 },
             count: 1,
             first: time,
             time,
@@ -74,9 +71,8 @@ impl OpenChunk {
             trailing: 64,
         };
         let muted = Cell::new(false);
-        let mut encoder = StdEncoder::new(to_tsz(time), Pen::new(&mut chunk.words, &mut chunk.bits, &muted));
+        let mut encoder = StdEncoder::new(to_tsz(time), Pen { bits: &mut chunk.bits, muted: &muted });
         encoder.encode(DataPoint::new(to_tsz(time), value));
-        drop(encoder);
         chunk
     }
 
@@ -97,7 +93,7 @@ impl OpenChunk {
 
     /// Bytes it takes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.words.capacity() * 8
+        self.bits.words.capacity() * 8
     }
 
     /// Appends samples from the front for as long as the chunk can take them; returns how many. Where that is fewer
@@ -109,7 +105,12 @@ impl OpenChunk {
         }
         let (mut before, mut leading, mut trailing) = (self.value_bits, self.leading, self.trailing);
         let muted = Cell::new(true);
-        let mut encoder = self.resume(&muted);
+        let (before_it, same, alone) = self.lesson();
+        let mut encoder = StdEncoder::new(before_it.get_time(), Pen { bits: &mut self.bits, muted: &muted });
+        encoder.encode(before_it);
+        if !alone {
+            encoder.encode(same);
+        }
         muted.set(false);
         for (time, value) in times[..taken].iter().zip(values) {
             encoder.encode(DataPoint::new(to_tsz(*time), *value));
@@ -120,7 +121,6 @@ impl OpenChunk {
                 (leading, trailing) = (xor_leading, xor_trailing);
             }
         }
-        drop(encoder);
         let before_last = if taken > 1 { times[taken - 2] } else { self.time };
         self.time = times[taken - 1];
         self.delta = to_tsz(self.time) - to_tsz(before_last);
@@ -147,30 +147,22 @@ impl OpenChunk {
         times.len().min(room)
     }
 
-    /// An encoder in the state that the last one was left in, writing where it stopped. `muted` must be set until it
-    /// returns: what teaches the encoder its state is not to be written.
-    fn resume<'a>(&'a mut self, muted: &'a Cell<bool>) -> StdEncoder<Pen<'a>> {
-        let (time, value_bits) = (to_tsz(self.time), self.value_bits);
-        // Two samples put an encoder into any state: a first one, `delta` before the last, whose value differs from
-        // the last in just the bits that open the remembered window; then the last sample itself.
+    /// Two samples that put an encoder into the state that the last one was left in: a first one, `delta` before the last,
+    /// whose value differs from the last in just the bits that open the remembered window; then the last sample itself.
+    /// The first will do where there is only one (`true`). They are to be written to nowhere.
+    fn lesson(&self) -> (DataPoint, DataPoint, bool) {
+        let time = to_tsz(self.time);
         let window = match self.leading {
             64 => 0,
             leading => 1 << (63 - leading) | 1 << self.trailing,
         };
-        let before = time - self.delta;
-        let alone = self.count == 1;
-        let mut encoder = StdEncoder::new(before, Pen::new(&mut self.words, &mut self.bits, muted));
-        encoder.encode(DataPoint::new(before, f64::from_bits(value_bits ^ window)));
-        if !alone {
-            encoder.encode(DataPoint::new(time, f64::from_bits(value_bits)));
-        }
-        encoder
+        let first = DataPoint::new(time - self.delta, f64::from_bits(self.value_bits ^ window));
+        (first, DataPoint::new(time, f64::from_bits(self.value_bits)), self.count == 1)
     }
 
     /// A finished copy of what has been written so far.
     pub fn to_chunk(&self) -> Chunk {
-        let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        bytes.truncate((self.bits as usize).div_ceil(8));
+        let bytes = self.bits.to_bytes();
         Chunk { count: self.count as usize, first: self.first, last: self.time, bytes: bytes.into() }
     }
 }
@@ -184,23 +176,49 @@ fn from_tsz(time: u64) -> i64 {
     (time ^ (1 << 63)) as i64
 }
 
-/// Writes bits to the end of `words`, high bits first. The word that is not full yet is held here until the drop.
-struct Pen<'a> {
-    words: &'a mut Vec<u64>,
-    bits: &'a mut u32,
+/// Bits, from the high end of each word.
+#[derive(Debug)]
+struct Bits {
+    /// Words that are full.
+    words: Vec<u64>,
+    /// The word that is not. It lies here, so that a run of samples that does not fill it touches no other memory: of
+    /// the chunks of many series none is in the cache.
     word: u64,
     /// Bits still free in `word`, 1 to 64.
     free: u32,
-    /// While set, writes go nowhere.
-    muted: &'a Cell<bool>,
 }
 
-impl<'a> Pen<'a> {
-    fn new(words: &'a mut Vec<u64>, bits: &'a mut u32, muted: &'a Cell<bool>) -> Self {
-        let used = *bits % 64;
-        let word = if used == 0 { 0 } else { words.pop().unwrap_or(0) };
-        Pen { words, bits, word, free: 64 - used, muted }
+impl Bits {
+    /// Appends the low `num` bits, 1 to 64.
+    #[inline]
+    fn push(&mut self, bits: u64, num: u32) {
+        let bits = bits & (u64::MAX >> (64 - num));
+        if num < self.free {
+            self.free -= num;
+            self.word |= bits << self.free;
+        } else {
+            let over = num - self.free;
+            self.words.push(self.word | bits >> over);
+            self.free = 64 - over;
+            self.word = if over == 0 { 0 } else { bits << self.free };
+        }
     }
+
+    /// The last byte is filled up with zeros.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity((self.words.len() + 1) * 8);
+        self.words.iter().for_each(|word| bytes.extend_from_slice(&word.to_be_bytes()));
+        let used = 64 - self.free as usize;
+        bytes.extend_from_slice(&self.word.to_be_bytes()[..used.div_ceil(8)]);
+        bytes
+    }
+}
+
+/// What an encoder writes with.
+struct Pen<'a> {
+    bits: &'a mut Bits,
+    /// While set, writes go nowhere.
+    muted: &'a Cell<bool>,
 }
 
 impl Write for Pen<'_> {
@@ -216,33 +234,14 @@ impl Write for Pen<'_> {
 
     #[inline]
     fn write_bits(&mut self, bits: u64, num: u32) {
-        if self.muted.get() {
-            return;
-        }
-        let bits = bits & (u64::MAX >> (64 - num)); // num is 1 to 64 in every call tsz makes
-        if num < self.free {
-            self.free -= num;
-            self.word |= bits << self.free;
-        } else {
-            let over = num - self.free;
-            self.words.push(self.word | bits >> over);
-            self.free = 64 - over;
-            self.word = if over == 0 { 0 } else { bits << self.free };
+        if !self.muted.get() {
+            self.bits.push(bits, num); // num is 1 to 64 in every call tsz makes
         }
     }
 
     /// Never called by us: the bits stay where they were written.
     fn close(self) -> Box<[u8]> {
         Box::default()
-    }
-}
-
-impl Drop for Pen<'_> {
-    fn drop(&mut self) {
-        *self.bits = self.words.len() as u32 * 64 + (64 - self.free);
-        if self.free < 64 {
-            self.words.push(self.word);
-        }
     }
 }
 

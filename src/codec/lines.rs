@@ -118,6 +118,17 @@ impl<'a> LineReader<'a> {
     #[inline]
     pub fn next(&mut self, values: &mut Vec<(u16, f64)>) -> Option<i64> {
         values.clear();
+        self.walk(|field, value| values.push((field, value)))
+    }
+
+    /// Passes over the next line. Answers `None` where [`Self::next`] would.
+    #[inline]
+    pub fn skip(&mut self) -> Option<i64> {
+        self.walk(|_, _| {})
+    }
+
+    #[inline]
+    fn walk(&mut self, mut see: impl FnMut(u16, f64)) -> Option<i64> {
         let mut cursor = self.cursor;
         let time = self.last_time.wrapping_add(cursor.read_signed()?);
         let shape = cursor.read()?;
@@ -127,7 +138,7 @@ impl<'a> LineReader<'a> {
         }
         for at in 0..count as u16 {
             let field = if shape & 1 == 1 { u16::try_from(cursor.read()?).ok()? } else { at };
-            values.push((field, read_value(&mut cursor)?));
+            see(field, read_value(&mut cursor)?);
         }
         self.cursor = cursor;
         self.last_time = time;
@@ -142,9 +153,14 @@ mod tests {
 
     type Lines = Vec<(i64, Vec<(u16, u64)>)>;
 
+    /// Reads all lines, beside a reader that passes over them: it must go the same way.
     fn read_all(body: &[u8]) -> Option<Lines> {
         let (mut reader, mut values, mut lines) = (LineReader::new(body), Vec::new(), Vec::new());
-        while let Some(time) = reader.next(&mut values) {
+        let mut skipping = LineReader::new(body);
+        loop {
+            let time = reader.next(&mut values);
+            assert_eq!((skipping.skip(), skipping.cursor.rest()), (time, reader.cursor.rest()));
+            let Some(time) = time else { break };
             lines.push((time, values.iter().map(|(f, v)| (*f, v.to_bits())).collect()));
         }
         reader.is_empty().then_some(lines)

@@ -55,12 +55,17 @@ impl<'a> Cursor<'a> {
     /// The next integer.
     #[inline]
     pub fn read(&mut self) -> Option<u64> {
-        let (&first, rest) = self.rest.split_first()?;
-        if first < 0x80 {
-            self.rest = rest;
-            return Some(u64::from(first));
+        match *self.rest {
+            [first @ ..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Some(u64::from(first))
+            }
+            [first, second @ ..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Some(u64::from(first & 0x7f) | u64::from(second) << 7)
+            }
+            _ => self.read_long(),
         }
-        self.read_long()
     }
 
     fn read_long(&mut self) -> Option<u64> {

@@ -7,6 +7,7 @@ use super::DiskError;
 use super::file::ChunkFile;
 use crate::vfs::{SharedVfs, create_dir_durable};
 use parking_lot::RwLock;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -173,7 +174,7 @@ impl Partitions {
     }
 
     fn open_partition(&self, dir: &Path, entries: Vec<crate::vfs::Entry>) -> Result<Vec<Arc<ChunkFile>>, DiskError> {
-        let mut files: Vec<(FileName, u64)> = Vec::new();
+        let mut files = Files::new();
         for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
             let path = dir.join(&entry.name);
             if entry.name.ends_with(".chunks.tmp") {
@@ -184,18 +185,15 @@ impl Partitions {
                 tracing::warn!(path = %path.display(), "a file among the chunk files is not ours and is left alone");
             }
         }
-        files.sort_by_key(|(name, _)| (name.last, name.first));
-        let all = files.clone();
-        let mut kept = Vec::new();
-        for (name, bytes) in files {
+        let (kept, superseded) = sift(files);
+        for (name, _) in superseded {
             let path = dir.join(name.to_string());
-            if all.iter().any(|(other, _)| *other != name && other.contains(&name)) {
-                self.vfs.remove_file(&path).map_err(DiskError::file("remove superseded file", &path))?;
-            } else {
-                kept.push(Arc::new(ChunkFile::found(self.vfs.clone(), path, name, bytes)));
-            }
+            self.vfs.remove_file(&path).map_err(DiskError::file("remove superseded file", &path))?;
         }
-        Ok(kept)
+        let found = |(name, bytes): (FileName, u64)| {
+            Arc::new(ChunkFile::found(self.vfs.clone(), dir.join(name.to_string()), name, bytes))
+        };
+        Ok(kept.into_iter().map(found).collect())
     }
 
     fn insert(&self, database: &str, day: i64, dir: PathBuf, files: Vec<Arc<ChunkFile>>) -> Arc<Partition> {
@@ -294,6 +292,26 @@ impl Partitions {
     }
 }
 
+/// Names of files, and their lengths.
+type Files = Vec<(FileName, u64)>;
+
+/// Tells the files of a folder that count, in the order in which they do, from those that another one contains. In one
+/// walk: a folder may have thousands.
+fn sift(mut files: Files) -> (Files, Files) {
+    // Last to first, and of those that end together the longest in front: what contains a file comes before it.
+    files.sort_unstable_by_key(|(name, _)| (Reverse(name.last), name.first));
+    let mut covered_from = None;
+    let (mut kept, superseded): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| {
+        let counts = covered_from.is_none_or(|from| name.first < from);
+        if counts {
+            covered_from = Some(name.first);
+        }
+        counts
+    });
+    kept.reverse();
+    (kept, superseded)
+}
+
 /// What a file is called in quarantine: it tells where it came from.
 fn set_aside_name(database: &str, day: i64, name: FileName) -> String {
     format!("{}.{}.{name}", escape(database), day_name(day))
@@ -357,6 +375,25 @@ mod tests {
         for database in ["telegraf", "a/b", "..", "ü%", "", "A.b-c_1"] {
             assert_eq!(unescape(&escape(database)).as_deref(), Some(database));
             assert!(!escape(database).contains(['/', '.']));
+        }
+    }
+
+    #[test]
+    fn files_that_another_one_contains_are_sifted_out() {
+        // Every set of the ranges within 0..=3, the last of which stands for the largest number there is.
+        let number = |at: u64| if at == 3 { u64::MAX } else { at };
+        let ranges: Vec<FileName> = (0..4)
+            .flat_map(|last| (0..=last).map(move |first| FileName { first: number(first), last: number(last) }))
+            .collect();
+        for chosen in 0u32..1 << ranges.len() {
+            let files: Vec<FileName> =
+                ranges.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, name)| *name).collect();
+            let contained = |name: &FileName| files.iter().any(|other| other != name && other.contains(name));
+            let mut want: Vec<FileName> = files.iter().copied().filter(|name| !contained(name)).collect();
+            want.sort_by_key(|name| (name.last, name.first));
+            let (kept, superseded) = sift(files.iter().map(|name| (*name, 7)).collect());
+            assert_eq!(kept.iter().map(|(name, _)| *name).collect::<Vec<_>>(), want, "{files:?}");
+            assert_eq!(superseded.len(), files.len() - want.len());
         }
     }
 }

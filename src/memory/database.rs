@@ -22,8 +22,8 @@ pub struct Database {
     pub held: Held,
 }
 
-/// Counts of what rows of a database hold in memory. Written by the apply thread and by seals, read by whoever
-/// wants to know; nothing is decided on one of them being exact, so access is relaxed.
+/// Counts of what rows of a database hold in memory. Written by the apply thread, by a start and by seals, read by
+/// whoever wants to know; nothing is decided on one of them being exact, so access is relaxed.
 #[derive(Default)]
 pub struct Held {
     samples: AtomicI64,

@@ -1,7 +1,8 @@
 //! The memory tier: rows with their open chunks, and the index that finds them.
 //!
 //! A database has an [`Index`]; its rows hold what was written since the last seal. Only the apply thread writes
-//! samples, in the order of the log; a seal takes finished chunks out; queries copy what they need.
+//! samples, in the order of the log (at a start: those that read it back); a seal takes finished chunks out; queries
+//! copy what they need.
 
 mod cardinality;
 mod database;

@@ -6,11 +6,10 @@
 
 use crate::codec::lines::{LineReader, LineWriter};
 use crate::codec::varint::{self, Cursor};
-use crate::memory::{Database, Databases, Field, Growth, NewRow, Row};
+use crate::memory::{Database, Growth, Row};
 use crate::pools::Lease;
 use crate::series::Labels;
 use crate::wal::{Dictionary, Entry};
-use hashbrown::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -130,106 +129,6 @@ impl Entry for Batch {
             expected = id + 1;
         }
         out.extend_from_slice(self.lines.bytes());
-    }
-}
-
-/// Applies records of a log that is read back: what [`Batch`] wrote, in the order of the log.
-#[derive(Default)]
-pub(super) struct Replay {
-    generation: Option<u64>,
-    /// By a row's number in this generation's log. A log numbers its rows 0, 1, 2 …, but a damaged one may hold any
-    /// number: a map is as large as what was read, whatever that says.
-    rows: HashMap<usize, LoggedRow>,
-    /// Samples taken into memory.
-    pub samples: u64,
-    /// Records, or lines of them, that could not be applied: what defined their rows was lost to damage, or was for
-    /// another database.
-    pub orphans: u64,
-}
-
-struct LoggedRow {
-    database: Arc<Database>,
-    row: Arc<Row>,
-    /// The row's field numbers now, by those it had in the log.
-    fields: Vec<u16>,
-}
-
-impl Replay {
-    /// Applies one record's payload.
-    pub fn record(&mut self, databases: &Databases, generation: u64, payload: &[u8]) {
-        if self.generation != Some(generation) {
-            self.generation = Some(generation);
-            self.rows.clear();
-        }
-        if self.parse(databases, generation, payload).is_none() {
-            self.orphans += 1;
-        }
-    }
-
-    fn parse(&mut self, databases: &Databases, generation: u64, payload: &[u8]) -> Option<()> {
-        let mut cursor = Cursor::new(payload);
-        let database = databases.get_or_create(cursor.read_str()?);
-        for _ in 0..cursor.read()? {
-            self.define(&database, &mut cursor)?;
-        }
-        let mut refs = cursor;
-        let count = cursor.read()?;
-        for _ in 0..count {
-            cursor.read_signed()?;
-        }
-        refs.read()?;
-        let (mut lines, mut values) = (LineReader::new(cursor.rest()), Vec::new());
-        let (mut expected, mut grown, mut samples) = (0i64, Growth::default(), 0);
-        for _ in 0..count {
-            let id = refs.read_signed().and_then(|step| expected.checked_add(step));
-            let (Some(id), Some(time)) = (id, lines.next(&mut values)) else { break };
-            expected = id.saturating_add(1);
-            let row = usize::try_from(id).ok().and_then(|id| self.rows.get(&id));
-            let known = row.filter(|row| {
-                let fields = row.fields.len();
-                Arc::ptr_eq(&row.database, &database) && values.iter().all(|(field, _)| usize::from(*field) < fields)
-            });
-            let Some(row) = known else {
-                self.orphans += 1;
-                continue;
-            };
-            for (field, _) in &mut values {
-                *field = row.fields[usize::from(*field)];
-            }
-            samples += values.len() as u64;
-            database.held.saw(time);
-            grown += row.row.append(generation, time, &values);
-        }
-        database.held.add(samples as i64, grown);
-        self.samples += samples;
-        lines.is_empty().then_some(())
-    }
-
-    /// Reads one definition and finds or makes the row.
-    fn define(&mut self, database: &Arc<Database>, cursor: &mut Cursor<'_>) -> Option<()> {
-        let id = cursor.read_len()?;
-        let (measurement, labels) = (cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
-        let from = cursor.read_len()?;
-        let mut fields = Vec::new();
-        for _ in 0..cursor.read()? {
-            fields.push(Field { raw: cursor.read_bytes()?.into(), metric: cursor.read_str()?.into() });
-        }
-        let mut index = database.index.write();
-        let number = index.define(None, &NewRow::new(measurement, &labels, &fields))?;
-        let (row, schema) = index.row(number);
-        let numbers = fields.iter().map(|field| schema.find(&field.raw, 0).map(|(field, _)| field));
-        let numbers: Vec<u16> = numbers.collect::<Option<_>>()?;
-        match self.rows.get_mut(&id) {
-            Some(known) if from > 0 && known.fields.len() == from && Arc::ptr_eq(&known.database, database) => {
-                known.fields.extend(numbers);
-            }
-            _ if from == 0 => {
-                let known = LoggedRow { database: database.clone(), row: row.clone(), fields: numbers };
-                self.rows.insert(id, known);
-            }
-            _ => return None,
-        }
-        Some(())
     }
 }
 

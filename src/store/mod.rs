@@ -8,6 +8,7 @@ mod admission;
 mod batch;
 mod labels;
 mod maintain;
+mod replay;
 mod seal;
 mod select;
 mod shed;
@@ -176,10 +177,11 @@ impl Store {
             databases.get_or_create(&database); // counts as one from the start
         }
         let started = clock.monotonic();
-        let mut replay = batch::Replay::default();
-        let replayed = wal::replay(&*vfs, &wal_dir, &quarantine, |generation, payload| {
-            replay.record(&databases, generation, payload);
-        })?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (replayed, filled) = replay::fill(&databases, cores, |records| {
+            wal::replay(&*vfs, &wal_dir, &quarantine, |generation, payload| records.take(generation, payload))
+        });
+        let replayed = replayed?;
         for damage in &replayed.damages {
             telemetry.disk.quarantined.inc();
             tracing::error!(
@@ -196,9 +198,9 @@ impl Store {
                  a copy of the segment is in quarantine"
             );
         }
-        if replay.orphans > 0 {
+        if filled.orphans > 0 {
             tracing::error!(
-                orphans = replay.orphans,
+                orphans = filled.orphans,
                 "lines of the log belong to rows whose definition was lost to damage"
             );
         }
@@ -207,7 +209,7 @@ impl Store {
         tracing::info!(
             records = replayed.records,
             bytes = replayed.bytes,
-            samples = replay.samples,
+            samples = filled.samples,
             torn_bytes = replayed.torn_bytes,
             seconds = (clock.monotonic() - started).as_secs_f64(),
             "log replayed"

@@ -8,15 +8,19 @@
 //!
 //! docs/format/wal.md has the bytes.
 
+mod entry;
+mod log;
+mod reader;
 mod record;
 mod replay;
 mod segment;
 mod writer;
 
+pub use entry::{Dictionary, Entry, Event, Receipt};
+pub use log::{Options, SyncPolicy, Wal, WalStats};
 pub use record::{RECORD_BYTES_MAX, RecordHeader};
 pub use replay::{Damage, Replayed, dump, replay};
 pub use segment::{SegmentName, segments};
-pub use writer::{Dictionary, Entry, Event, Options, Receipt, SyncPolicy, Wal, WalStats};
 
 use std::io;
 use std::path::PathBuf;
