@@ -70,6 +70,9 @@ pub enum StoreError {
         /// What the file system said.
         source: io::Error,
     },
+    /// The system gives no threads.
+    #[error("cannot start the threads that read the log: raise the limit on processes (ulimit -u), or free memory")]
+    Threads(#[source] io::Error),
     /// The log cannot be read.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -180,7 +183,8 @@ impl Store {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (replayed, filled) = replay::fill(&databases, cores, |records| {
             wal::replay(&*vfs, &wal_dir, &quarantine, |generation, payload| records.take(generation, payload))
-        });
+        })
+        .map_err(StoreError::Threads)?;
         let replayed = replayed?;
         for damage in &replayed.damages {
             telemetry.disk.quarantined.inc();

@@ -13,6 +13,7 @@ use crate::codec::varint::Cursor;
 use crate::memory::{Database, Databases, Field, Growth, NewRow, Row};
 use crate::series::Labels;
 use hashbrown::HashMap;
+use std::io;
 use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -49,16 +50,24 @@ impl AddAssign for Filled {
 }
 
 /// Runs `read`, which gives all records of the log to what it is called with; when this returns, they are in memory.
-pub(super) fn fill<R>(databases: &Databases, cores: usize, read: impl FnOnce(&mut Records) -> R) -> (R, Filled) {
+///
+/// Errors: the system gives no threads; then nothing was read.
+pub(super) fn fill<R>(
+    databases: &Databases,
+    cores: usize,
+    read: impl FnOnce(&mut Records) -> R,
+) -> io::Result<(R, Filled)> {
     let share = cores.clamp(1, WORKERS_MAX);
     thread::scope(|scope| {
         let start = |number| {
             let (hand, stretches) = sync_channel(STRETCHES_WAITING_MAX);
             let work = move || Worker { number, share, ..Worker::default() }.run(stretches);
             let thread = thread::Builder::new().name(format!("replay-{number}")).spawn_scoped(scope, work);
-            (hand, thread.expect("the system has no thread left for the daemon to start with"))
+            thread.map(|thread| (hand, thread))
         };
-        let (hands, workers): (Vec<_>, Vec<_>) = (0..share).map(start).unzip();
+        // Where one fails, the others end: nobody has stretches for them any more.
+        let started: Vec<_> = (0..share).map(start).collect::<io::Result<_>>()?;
+        let (hands, workers): (Vec<_>, Vec<_>) = started.into_iter().unzip();
         let mut records = Records {
             databases,
             hands,
@@ -72,7 +81,7 @@ pub(super) fn fill<R>(databases: &Databases, cores: usize, read: impl FnOnce(&mu
         for worker in workers {
             filled += worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
-        (outcome, filled)
+        Ok((outcome, filled))
     })
 }
 

@@ -88,7 +88,8 @@ fn filled(records: &[Record], cores: usize) -> (Filled, Held) {
     let databases = databases();
     let ((), filled) = fill(&databases, cores, |into| {
         records.iter().for_each(|record| into.take(record.generation, &record.payload()));
-    });
+    })
+    .expect("there are threads");
     (filled, held(&databases))
 }
 
