@@ -1,5 +1,5 @@
 """Bytes a sample of the whole data folder, sealed and archived; how fast an archive is, what it takes, and what it
-costs writes.
+costs writes. One connection sends, so that the samples of a series come in order, as those of an agent do.
 
 `cpu`: a day (POINTS = 8640) of HOSTS (500); `cpu-float` and `host`: of FLOAT_HOSTS (100) and AGENTS (50);
 `cloudwatch`: the recorded series of shared/data/nab."""
@@ -48,7 +48,7 @@ def cloudwatch(work):
 def ours(work, lines):
     """Bytes a sample sealed and archived; the archive's seconds and peak memory."""
     with Sealine(work, MERGE__ENABLED="false") as server:
-        send(server, lines)
+        send(server, lines, conns=1)
         server.seal()
         got = {"sealed": server.disk_bytes() / lines.samples, "before": server.rss_mib()}
         got["peak"], got["archive_s"] = server.peak_mib(server.archive)
@@ -58,7 +58,7 @@ def ours(work, lines):
 
 def theirs(work, lines):
     with Peer(work) as server:
-        send(server, lines)
+        send(server, lines, conns=1)
         server.rest()
         server.stop()
         got = {"written": server.disk_bytes() / lines.samples}
@@ -72,7 +72,7 @@ def theirs(work, lines):
 def writes_beside_archive(work, lines, more):
     """Milliseconds of requests of 5000 lines without an archive, and beside one."""
     with Sealine(work, MERGE__ENABLED="false") as server:
-        send(server, lines)
+        send(server, lines, conns=1)
         server.seal()
         with Writers(server, more.paths(), pause_s=0.05) as writers:
             writers.wait_for(40)

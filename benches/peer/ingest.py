@@ -2,7 +2,7 @@
 
 `cpu`: 4000 hosts (HOSTS) with ten gauges each, 360 points (POINTS). `host`: what agents of 200 hosts (AGENTS) send,
 720 points (AGENT_POINTS), gzip. Requests of 5000 lines over two connections. CPU time is the server's own until it is
-at rest, and once more with a seal and the archive that follows it."""
+at rest, and once more with a seal and an archive."""
 
 from load import STEP_S, Lines, Writers, send
 from servers import Beside, Peer, Sealine
@@ -18,6 +18,7 @@ def ingest(server, lines):
     got["ms"] = [report[key] for key in ("p50_ms", "p99_ms", "max_ms")]
     if isinstance(server, Sealine):
         server.seal()
+        server.archive()
         got["cpu_sealed"] = lines.samples / max(server.rest() - before, 0.01)
     return got
 

@@ -52,7 +52,7 @@ def main(work):
     say("Sealine")
     with Sealine(work, MERGE__ENABLED="false") as server:
         for part in range(SEALS):
-            send(server, lines, lines.files * part // SEALS, lines.files * (part + 1) // SEALS)
+            send(server, lines, lines.files * part // SEALS, lines.files * (part + 1) // SEALS, conns=1)
             server.seal()
         got["sealed"] = time_all(server.url, asked)
         server.archive()
