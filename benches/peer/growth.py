@@ -115,6 +115,7 @@ def main(work):
     def write(file, *of):
         with open(os.path.join(folder, f"{file}.svg"), "w", encoding="utf-8") as out:
             out.write(plot(*of))
+        print(f"![{of[0]}](performance/{file}.svg)\n", flush=True)
 
     print(machine() + "\n", flush=True)
     ingest_tables(work, sizes, setting("SAMPLES", 12_000_000), setting("PEER_SERIES", 1_000_000), write)
