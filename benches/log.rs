@@ -61,11 +61,9 @@ fn append(wal: &Wal<Payload>, entries: usize, size: usize, written: &mut usize) 
 }
 
 fn log(c: &mut Criterion) {
-    for (name, sync, entries) in [
-        ("unsynced", SyncPolicy::Never, 1),
-        ("group", SyncPolicy::Never, GROUP),
-        ("synced", SyncPolicy::Always, 1),
-    ] {
+    for (name, sync, entries) in
+        [("unsynced", SyncPolicy::Never, 1), ("group", SyncPolicy::Never, GROUP), ("synced", SyncPolicy::Always, 1)]
+    {
         let mut group = c.benchmark_group(name);
         for size in SIZES {
             let dir = tempfile::tempdir().expect("a temporary folder");
