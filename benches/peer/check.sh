@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check.sh BASE: this working tree beside another commit: micro-benchmarks, queries over a store, ingest, as ratios.
 #
-#   ROUNDS=3      how often ingest is measured with each, in turn
+#   ROUNDS=3 HOSTS=4000 POINTS=360      how often ingest is measured with each, in turn, and with how much
 #   MICRO=…       which of benches/*.rs; "" for none        PROMQL=0   without the queries over a store
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,6 +11,7 @@ git rev-parse --verify --quiet "$base^{commit}" >/dev/null || { echo "bench-chec
 
 export CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 export SEALINE_SHARED=$(realpath -m "${SEALINE_SHARED:-../shared}")
+[ -f "$SEALINE_SHARED/bench/lpgen.rs" ] || { echo "bench-check: skipped, there is no load generator in $SEALINE_SHARED"; exit 0; }
 here=$PWD
 work=$(mktemp -d -t sealine-check.XXXXXX)
 trap 'git worktree remove --force "$work/base"; rm -rf "$work"; git worktree prune' EXIT

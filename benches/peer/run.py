@@ -12,9 +12,11 @@ import sys
 
 name, work = sys.argv[1:]
 printed = io.StringIO()
-with contextlib.redirect_stdout(printed):
-    importlib.import_module(name).main(work)
-print(printed.getvalue(), end="")
+try:
+    with contextlib.redirect_stdout(printed):
+        importlib.import_module(name).main(work)
+finally:
+    print(printed.getvalue(), end="")
 if page := os.environ.get("PAGE"):
     with open(page, encoding="utf-8") as file:
         text = file.read()
