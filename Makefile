@@ -11,7 +11,7 @@ START_MIB ?= 64 256 1024
 SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test side-by-side demo bench-peer bench-query bench-start simulate simulate-planted kill overload flood corrupt latency fuzz doc ci clean check-tools
+.PHONY: help run test side-by-side demo bench-peer bench-ingest bench-series bench-disk bench-queries bench-udp bench-growth bench-check bench-query bench-start simulate simulate-planted kill overload flood corrupt latency fuzz doc ci clean check-tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,29 @@ side-by-side: check-tools ## Ask Sealine and a Prometheus RANDOM_QUERIES random 
 demo: check-tools ## Write real measurements as Telegraf does, seal and archive them, and ask for them in PromQL
 	integration/demo.sh
 
-bench-peer: check-tools ## Measure ingest, memory, disk and queries beside VictoriaMetrics (PEER=its program)
-	benches/peer/run.sh
+bench-peer: check-tools ## Measure ingest, memory, disk and queries beside VictoriaMetrics (PEER=its program), at a glance
+	benches/peer/run.sh overview
+
+bench-ingest: check-tools ## Measure ingest by time and CPU beside the peer, and requests while a seal runs (HOSTS=, POINTS=)
+	benches/peer/run.sh ingest
+
+bench-series: check-tools ## Measure a million new series, look-ups and churn beside the peer (HOSTS=1000000: ten million)
+	benches/peer/run.sh series
+
+bench-disk: check-tools ## Measure bytes a sample on disk beside the peer, archives, and writes beside them (HOSTS=, POINTS=)
+	benches/peer/run.sh disk
+
+bench-queries: check-tools ## Measure dashboard queries over a day, sealed and archived, beside the peer (HOSTS=, RUNS=)
+	benches/peer/run.sh queries
+
+bench-udp: check-tools ## Measure datagrams at A_SECOND (100000) and at full blast, beside the peer
+	benches/peer/run.sh udp
+
+bench-growth: check-tools ## Measure what costs grow with, and draw docs/performance/*.svg (SERIES=, PLOTS=)
+	benches/peer/run.sh growth
+
+bench-check: check-tools ## Compare this tree with the commit BASE: micro-benchmarks, queries and ingest, as ratios
+	benches/peer/check.sh "$(BASE)"
 
 bench-query: check-tools ## Measure what queries cost beside one scan of their samples, and the memory they take
 	cargo bench --locked --bench promql

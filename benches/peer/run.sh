@@ -1,26 +1,34 @@
 #!/usr/bin/env bash
-# Measures Sealine and VictoriaMetrics in turn on this machine, and prints one Markdown table (figures.py says of what).
+# run.sh NAME: builds Sealine and the load generator, and runs the bench NAME.py, which prints Markdown tables.
 #
 #   PEER=path of another victoria-metrics     SEALINE_BIN=path of another sealine
-#   SEALINE_SHARED=folder with bench/ (the load generator; without it ../shared)
+#   SEALINE_SHARED=folder with bench/ (the load generator) and data/; without it ../shared
+#   TMPDIR=where data goes while it runs      HOSTS=, POINTS= and others: sizes, see NAME.py
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+name=$1
 
-shared=$(realpath -m "${SEALINE_SHARED:-../shared}")
+export SEALINE_SHARED=$(realpath -m "${SEALINE_SHARED:-../shared}")
 export PEER=${PEER:-victoria-metrics}
-[ -f "$shared/bench/lpgen.rs" ] || { echo "bench-peer: skipped, there is no load generator: $shared/bench/lpgen.rs"; exit 0; }
-command -v "$PEER" >/dev/null || { echo "bench-peer: skipped, $PEER is not there (Debian: apt-get install victoria-metrics)"; exit 0; }
+skip() { echo "bench-$name: skipped, $1"; exit 0; }
+[ -f "$SEALINE_SHARED/bench/lpgen.rs" ] || skip "there is no load generator: $SEALINE_SHARED/bench/lpgen.rs"
+command -v python3 >/dev/null || skip "python3 is not there (Debian: apt-get install python3)"
+[ "$name" = check ] || command -v "$PEER" >/dev/null || skip "$PEER is not there (Debian: apt-get install victoria-metrics)"
 
-work=$(mktemp -d -t sealine-peer.XXXXXX)
-trap 'rm -rf "$work"' EXIT
-
+target=${CARGO_TARGET_DIR:-target}
 if [ -z "${SEALINE_BIN:-}" ]; then
   cargo build --release --locked --quiet
-  SEALINE_BIN="${CARGO_TARGET_DIR:-target}/release/sealine"
+  SEALINE_BIN="$target/release/sealine"
 fi
-export SEALINE_BIN
+export SEALINE_BIN=$(realpath "$SEALINE_BIN")
 
+export BENCH_TOOLS=$(realpath -m "$target/bench-tools")
+mkdir -p "$BENCH_TOOLS"
 for tool in lpgen lpsend; do
-  rustc --edition 2021 -O -o "$work/$tool" "$shared/bench/$tool.rs"
+  source=$SEALINE_SHARED/bench/$tool.rs
+  [ "$BENCH_TOOLS/$tool" -nt "$source" ] || rustc --edition 2021 -O -o "$BENCH_TOOLS/$tool" "$source"
 done
-python3 -B benches/peer/figures.py "$work" "$@"
+
+work=$(mktemp -d -t "sealine-$name.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+python3 -B benches/peer/run.py "$name" "$work"

@@ -138,9 +138,16 @@ impl Index {
     }
 }
 
+/// Rows of a value that are looked up one by one: bitmaps are compared by going through both, which for a value that
+/// tells hosts apart would be once through all that is looked for.
+const LOOKED_UP_MAX: u64 = 16;
+
 /// Whether any of `rows` is among those that are looked for; `None` looks for all.
 fn is_among(rows: &RoaringBitmap, wanted: Option<&RoaringBitmap>) -> bool {
-    wanted.map_or(!rows.is_empty(), |wanted| !rows.is_disjoint(wanted))
+    wanted.map_or(!rows.is_empty(), |wanted| match rows.len() {
+        ..=LOOKED_UP_MAX => rows.iter().any(|row| wanted.contains(row)),
+        _ => !rows.is_disjoint(wanted),
+    })
 }
 
 impl LabelIndex for Index {

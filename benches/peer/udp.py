@@ -1,0 +1,73 @@
+"""Datagrams of 1.4 kB: A_SECOND (100000) for FOR_S (10), and as fast as they go with writes by HTTP beside them.
+
+Each datagram has whole lines of lpgen's `cpu`. Sent lines are stored lines plus counted ones, to the last."""
+
+import time
+
+from load import STEP_S, Lines, Writers, send_datagrams
+from questions import count
+from servers import Peer, Sealine
+from tables import machine, markdown, say, setting, three
+
+# Lines of ten tags and ten fields in 1.4 kB, about.
+LINES_A_DATAGRAM = 4
+HOSTS = 5000
+
+
+def ours(work, lines, a_second, beside=None):
+    with Sealine(work) as server:
+        before = server.cpu_s()
+        if beside:
+            with Writers(server, beside.paths(), conns=1, pause_s=0.02) as writers:
+                began = time.perf_counter()
+                report = send_datagrams(server.udp, lines, a_second)
+                ended = time.perf_counter()
+            report["http"] = writers.took_ms(began, ended)
+        else:
+            report = send_datagrams(server.udp, lines, a_second)
+        took = 0
+        while took != server.metric("sealine_udp_datagrams_total"):  # what waits is stored
+            took = server.metric("sealine_udp_datagrams_total")
+            server.rest()
+        report["cpu"] = server.cpu_s() - before
+        stored = server.metric('sealine_ingested_lines_total{protocol="udp"}')
+        refused = server.metric('sealine_rejected_lines_total{protocol="udp"')
+        kernel, queue = (server.metric(f"sealine_udp_{by}_drops_total") for by in ("kernel", "queue"))
+        report.update(stored=int(stored + refused), kernel=int(kernel), queue=int(queue), refused=int(refused))
+        whole = kernel + queue == 0
+        assert not whole or stored + refused == report["lines"], f"not all accounted for: {report}"
+        counted = took + kernel + report["send_failed"]
+        assert counted == report["packets"], f"datagrams that nobody counted: {counted} {report}"
+    return report
+
+
+def theirs(work, lines, a_second):
+    with Peer(work) as server:
+        report = send_datagrams(server.influx, lines, a_second)
+        server.rest()
+        report["stored"] = count(server.url, lines.start, lines.points) // 10
+    return report
+
+
+def row(what, report):
+    lost = report["lines"] - report["stored"]
+    share = f"{lost / report['lines']:.3%}" if lost else "none"
+    return (what, f"{report['pps']:,.0f}", f"{report['packets']:,}", share,
+            f"{report['kernel']:,} / {report['queue']:,}" if "kernel" in report else "not told",
+            f"{report['cpu'] / report['packets'] * 1e6:.2f}" if "cpu" in report else "-", three(report.get("http", [])))
+
+
+def main(work):
+    a_second, seconds = setting("A_SECOND", 100_000), setting("FOR_S", 10)
+    say("generating lines")
+    points = max(a_second * seconds * LINES_A_DATAGRAM // HOSTS, 2)
+    lines = Lines(work, "data", hosts=HOSTS, points=points)
+    beside = Lines(work, "beside", hosts=5000, points=20, start=lines.end + 360 * STEP_S)
+    table = []
+    for what, rate in ((f"{a_second:,} a second", a_second), ("as fast as they go", 0)):
+        say(what)
+        table.append(row(f"Sealine, {what}", ours(work, lines, rate, beside if rate == 0 else None)))
+        table.append(row(f"VictoriaMetrics, {what}", theirs(work, lines, rate)))
+    print(machine() + "\n")
+    print(markdown(["datagrams of 1.4 kB", "sent a second", "sent", "lines lost", "counted drops: kernel / ours",
+                    "CPU µs a datagram", "5000 lines by HTTP beside, ms: p50 / p99 / max"], table))
