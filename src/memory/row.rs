@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// a time costs one walk through a series' state instead of eight.
 const TAIL_LINES: usize = 8;
 
+/// The newest lines of a full tail that wait on, once a line of the row has come late: agents that send over several
+/// connections overtake themselves by a few lines, and each line that comes behind what is encoded ends a chunk.
+const LATE_LINES: usize = 4;
+
 /// Stands in the tail for 'this line did not have this field': a NaN that no parser makes and that is not the one
 /// for staleness.
 const ABSENT_BITS: u64 = 0x7ff0_5ea1_ab5e_47ff;
@@ -59,6 +63,8 @@ struct Hot {
     /// The generation of the tail and the open chunks.
     generation: u64,
     tail: Tail,
+    /// Whether a line has come that was older than the one before it.
+    late: bool,
     /// By field. One is missing where nothing has been encoded since the last seal.
     open: Vec<Option<OpenChunk>>,
     /// In the order in which they were closed.
@@ -106,7 +112,8 @@ impl Row {
         }
         grown.bytes += hot.tail.push(time, values);
         if hot.tail.lines == TAIL_LINES {
-            grown += hot.encode_tail();
+            let kept = if hot.late { LATE_LINES } else { 0 };
+            grown += hot.encode_tail(kept);
         }
         grown
     }
@@ -177,7 +184,7 @@ impl Closed {
 impl Hot {
     /// Moves tail and open chunks over to the closed ones, and gives their memory back.
     fn close(&mut self) -> Growth {
-        let mut grown = self.encode_tail();
+        let mut grown = self.encode_tail(0);
         grown.bytes -= (self.tail.values.capacity() * 8) as isize;
         self.tail = Tail::default();
         grown.bytes -= (self.open.len() * size_of::<Option<OpenChunk>>()) as isize;
@@ -189,9 +196,10 @@ impl Hot {
         grown
     }
 
-    /// Encodes the tail into the open chunks, field by field.
-    fn encode_tail(&mut self) -> Growth {
-        let lines = std::mem::take(&mut self.tail.lines);
+    /// Encodes the tail into the open chunks, field by field, but for the newest lines, of which so many are kept.
+    fn encode_tail(&mut self, kept: usize) -> Growth {
+        let lines = self.tail.lines;
+        self.tail.lines = kept;
         if lines == 0 || lines < TAIL_LINES && planted::is(Bug::DropTail) {
             return Growth::default();
         }
@@ -203,18 +211,20 @@ impl Hot {
             self.open.resize_with(fields, || None);
         }
         let order = self.tail.order(lines);
+        self.late |= !order[..lines].is_sorted();
+        let (done, waiting) = order[..lines].split_at(lines - kept);
         let (mut times, mut values) = ([0i64; TAIL_LINES], [0f64; TAIL_LINES]);
         for field in 0..fields {
             let column = &mut self.tail.values[field * TAIL_LINES..][..lines];
             let mut present = 0;
-            for &line in &order[..lines] {
+            for &line in done {
                 let value = column[usize::from(line)];
                 if value.to_bits() != ABSENT_BITS {
                     (times[present], values[present]) = (self.tail.times[usize::from(line)], value);
                     present += 1;
                 }
             }
-            column.fill(f64::from_bits(ABSENT_BITS));
+            move_to_front(column, waiting, f64::from_bits(ABSENT_BITS));
             let (mut times, mut values) = (&times[..present], &values[..present]);
             while !times.is_empty() {
                 let open = &mut self.open[field];
@@ -232,12 +242,23 @@ impl Hot {
                 if taken == 0
                     && let Some(full) = open.take()
                 {
+                    self.late |= times[0] < full.last();
                     grown.bytes += close_chunk(&mut self.closed, self.generation, field as u16, full);
                 }
             }
         }
+        move_to_front(&mut self.tail.times, waiting, 0);
         grown
     }
+}
+
+/// What stands at `places`, in that order, goes to the front; behind it all is `empty`.
+fn move_to_front<T: Copy>(column: &mut [T], places: &[u8], empty: T) {
+    let mut kept = [empty; TAIL_LINES];
+    for (to, from) in kept.iter_mut().zip(places) {
+        *to = column[usize::from(*from)];
+    }
+    column.copy_from_slice(&kept[..column.len()]);
 }
 
 /// How many of `times`, which are in order, lie in the partition of `first`.
@@ -344,6 +365,26 @@ mod tests {
         let want: Vec<_> = (0..40i64).filter(|t| t % 3 != 0).map(|t| (t, t as f64)).collect();
         assert_eq!(read(&row, 3), want);
         assert_eq!(read(&row, 1), []);
+    }
+
+    #[test]
+    fn lines_that_overtake_each_other_do_not_end_chunks() {
+        let row = row();
+        let mut held = Growth::default();
+        for at in 0..400i64 {
+            let time = (at ^ 1) * 10; // pairs come the wrong way round, now and then in two tails
+            held += row.append(1, time - 5, &[(0, time as f64), (1, 1.0)]);
+            let seen = read(&row, 0);
+            assert_eq!(seen.len() as i64, at + 1, "every line is there once");
+            assert!(seen.is_sorted_by(|a, b| a.0 < b.0), "in order: {seen:?}");
+        }
+        // One where it is found out that they come late, and then no more.
+        assert!(held.chunks <= 4, "{held:?}");
+        row.append(1, 3975, &[(0, -1.0)]);
+        assert!(read(&row, 0).contains(&(3975, -1.0)), "of one time, the later counts, encoded or not");
+        row.close(1);
+        assert!(read(&row, 0).contains(&(3975, -1.0)));
+        assert_eq!(read(&row, 0).len(), 400);
     }
 
     #[test]
