@@ -22,7 +22,11 @@ pub(super) enum Kind {
     One(f64),
     Floats,
     /// Integers which, with `base` added, are the values with their decimal point moved by `places`.
-    Decimals { places: u8, base: i64, width: Stored },
+    Decimals {
+        places: u8,
+        base: i64,
+        width: Stored,
+    },
 }
 
 /// Values as they are written.
