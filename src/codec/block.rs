@@ -3,7 +3,7 @@
 //! In:     samples of one series in order, each time once. Out: blocks, most of them a day long, a few where it is noisy.
 //! Layout: a head, then times and values as columns of `pco` (docs/format/block.md). A column has one description and
 //!         pages of [`SAMPLES_PER_PAGE`] that can be read with it one by one: a query decodes the pages that it needs.
-//! Cases:  equal steps take no column of times, an unchanged value none of values. Values that are decimals, as what
+//! Cases:  times in steps, but for some gaps, take no column, an unchanged value none of values. Values that are decimals, as what
 //!         agents send mostly is, are kept as integers. Every value comes back with the bits that it had.
 
 mod column;
@@ -12,7 +12,7 @@ mod values;
 
 use crate::series::Samples;
 use column::{Column, Pages};
-use head::{Head, Times};
+use head::{Head, Run, Times};
 use std::ops::Range;
 use values::{Stored, Values};
 
@@ -83,14 +83,19 @@ pub fn encode(times: &[i64], values: &[f64]) -> Option<Vec<Block>> {
 
 /// One description for all, then as many blocks as their bytes ask for.
 fn encode_part(times: &[i64], values: &[f64], blocks: &mut Vec<Block>) -> Option<()> {
-    let time_column = match head::time_deltas(times)? {
-        Some(deltas) => Some(Column::compress(&deltas)?),
-        None => None,
+    let deltas = head::time_deltas(times)?;
+    let time_column;
+    let steps = match head::step_of(times) {
+        Some(step) => Ok(step),
+        None => {
+            time_column = Column::compress(&deltas)?;
+            Err(&time_column)
+        }
     };
     let values = values::encode(values)?;
     let page_bytes = |page: usize| {
         let of = |column: Option<&Column>| column.map_or(0, |column| column.page(page).len() + 2);
-        of(time_column.as_ref()) + of(values.column.as_ref())
+        of(steps.err()) + of(values.column.as_ref())
     };
     let pages = times.len().div_ceil(SAMPLES_PER_PAGE);
     let mut from = 0;
@@ -102,7 +107,7 @@ fn encode_part(times: &[i64], values: &[f64], blocks: &mut Vec<Block>) -> Option
         }
         let times = &times[from * SAMPLES_PER_PAGE..times.len().min(to * SAMPLES_PER_PAGE)];
         let (first, last) = (*times.first()?, *times.last()?);
-        let bytes = head::write(times, time_column.as_ref(), &values, from..to).into();
+        let bytes = head::write(times, steps, &values, from..to).into();
         blocks.push(Block { count: times.len(), first, last, bytes });
         from = to;
     }
@@ -124,7 +129,7 @@ pub fn decode(
     let head = Head::parse(bytes, count, span).ok_or(BlockError::Head)?;
     let held = into.len();
     let wanted = match &head.times {
-        Times::Steps(step) => push_steps(span.0, *step, count, range, &mut into.times),
+        Times::Runs { step, runs } => push_runs(*step, runs, range, &mut into.times),
         Times::Column { firsts, column } => push_times(firsts, column, span.1, range, &mut into.times)?,
     };
     let decoded = read_values(&head.values, wanted, &mut into.values);
@@ -156,17 +161,24 @@ pub fn merge_decoded(
     Ok(())
 }
 
-/// Pushes the times within `range` of `count` that are `step` apart. Returns which samples they are of.
-fn push_steps(first: i64, step: i64, count: usize, range: (i64, i64), into: &mut Vec<i64>) -> Range<usize> {
-    // How many steps lie in front of a time, at least 0 and at most `count`.
-    let steps_before = |time: i128| {
-        let steps = (time - i128::from(first) + i128::from(step) - 1).div_euclid(i128::from(step));
-        steps.clamp(0, count as i128) as usize
-    };
-    let from = steps_before(i128::from(range.0));
-    let to = steps_before(i128::from(range.1) + 1).max(from);
-    into.extend((from..to).map(|at| first + step * at as i64)); // the last one was computed, and fits
-    from..to
+/// Pushes the times of runs that lie within `range`. Returns which samples they are of.
+fn push_runs(step: i64, runs: &[Run], range: (i64, i64), into: &mut Vec<i64>) -> Range<usize> {
+    let first = runs.partition_point(|run| run.first <= range.0).saturating_sub(1);
+    let mut wanted = 0..0;
+    for run in runs[first..].iter().take_while(|run| run.first <= range.1) {
+        // How many of the run lie before a time.
+        let before = |time: i128| {
+            let steps = (time - i128::from(run.first) + i128::from(step) - 1).div_euclid(i128::from(step));
+            steps.clamp(0, run.count as i128) as usize
+        };
+        let (from, to) = (before(i128::from(range.0)), before(i128::from(range.1) + 1));
+        if from < to {
+            // The last time of the run was computed when the head was read, so all of them fit.
+            into.extend((from..to).map(|at| run.first + step * at as i64));
+            wanted = if wanted.is_empty() { run.at + from } else { wanted.start }..run.at + to;
+        }
+    }
+    wanted
 }
 
 /// Pushes the times within `range` of the pages that overlap it. Returns which samples they are of.
@@ -186,15 +198,16 @@ fn push_times(
     let samples = first_sample..column.count.min(to_page * SAMPLES_PER_PAGE);
     let mut times: Vec<i64> = Vec::with_capacity(samples.len());
     column.read(samples.clone(), &mut |deltas: &[u32]| {
-        for delta in deltas {
-            let at = first_sample + times.len();
-            // A page's first time is in the head, its delta is not looked at.
-            let time = match (at % SAMPLES_PER_PAGE, times.last()) {
-                (1.., Some(before)) => before.saturating_add(i64::from(*delta)),
-                _ => firsts[at / SAMPLES_PER_PAGE],
-            };
-            times.push(time);
-        }
+        let at = first_sample + times.len();
+        let starts_a_page = at.is_multiple_of(SAMPLES_PER_PAGE);
+        // A page's first time is in the head, its delta is not looked at.
+        let start = firsts[at / SAMPLES_PER_PAGE];
+        let mut time = if starts_a_page { start } else { times.last().copied().unwrap_or(start) };
+        times.extend(deltas.iter().enumerate().map(|(number, delta)| {
+            let delta = if starts_a_page && number == 0 { 0 } else { i64::from(*delta) };
+            time = time.saturating_add(delta);
+            time
+        }));
     })?;
     let end_is_off = match firsts.get(to_page) {
         Some(next) => times.last().is_some_and(|time| time >= next),

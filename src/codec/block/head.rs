@@ -24,31 +24,53 @@ pub(super) struct Head<'a> {
 
 /// Where times come from.
 pub(super) enum Times<'a> {
-    /// Equal steps of so many milliseconds.
-    Steps(i64),
+    /// Runs of equal steps of so many milliseconds.
+    Runs { step: i64, runs: Vec<Run> },
     /// Milliseconds from one to the next, and the time that each page starts with.
     Column { firsts: Vec<i64>, column: Pages<'a> },
 }
 
-/// Milliseconds from each time to the next, the first being the second again; `Some(None)` where all are equal. `None`
-/// where one does not fit, or times do not increase.
-pub(super) fn time_deltas(times: &[i64]) -> Option<Option<Vec<u32>>> {
+/// Samples one step apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Number of its first sample, and how many there are.
+    pub at: usize,
+    pub count: usize,
+    /// Time of its first sample.
+    pub first: i64,
+}
+
+/// Times have no column where a run is so many samples long on average.
+const RUN_SAMPLES_MIN: usize = 64;
+
+/// The step of times that are mostly equally far apart. `None` where they are not.
+pub(super) fn step_of(times: &[i64]) -> Option<i64> {
+    let mut deltas: Vec<i64> = times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+    let middle = deltas.len() / 2;
+    let Some(first) = deltas.first() else { return Some(1) };
+    let step = if deltas.iter().all(|delta| delta == first) { *first } else { *deltas.select_nth_unstable(middle).1 };
+    let runs = 1 + deltas.iter().filter(|delta| **delta != step).count();
+    (runs == 1 || runs * RUN_SAMPLES_MIN <= times.len()).then_some(step)
+}
+
+/// Milliseconds from each time to the next, the first being the second again. `None` where one does not fit, or times do
+/// not increase.
+pub(super) fn time_deltas(times: &[i64]) -> Option<Vec<u32>> {
     let delta = |pair: &[i64]| match pair {
         [a, b] => b.checked_sub(*a).and_then(|delta| u32::try_from(delta).ok()).filter(|delta| *delta > 0),
         _ => None,
     };
-    let Some(step) = times.get(..2) else { return Some(None) };
-    let step = delta(step)?;
     let mut deltas = Vec::with_capacity(times.len());
-    deltas.push(step);
+    deltas.push(times.get(..2).map_or(Some(1), delta)?);
     for pair in times.windows(2) {
         deltas.push(delta(pair)?);
     }
-    Some(deltas.iter().any(|delta| *delta != step).then_some(deltas))
+    Some(deltas)
 }
 
-/// The bytes of a block of the pages `pages`, whose times are `times`.
-pub(super) fn write(times: &[i64], time_column: Option<&Column>, values: &Encoded, pages: Range<usize>) -> Vec<u8> {
+/// The bytes of a block of the pages `pages`, whose times are `times`: in a column, or else in steps.
+pub(super) fn write(times: &[i64], steps: Result<i64, &Column>, values: &Encoded, pages: Range<usize>) -> Vec<u8> {
+    let time_column = steps.err();
     let mut out = Vec::new();
     let kind = match values.kind {
         Kind::One(_) => ONE,
@@ -61,9 +83,9 @@ pub(super) fn write(times: &[i64], time_column: Option<&Column>, values: &Encode
     if time_column.is_some() || values.column.is_some() {
         out.extend_from_slice(&format());
     }
-    match time_column {
-        None => varint::push(&mut out, times.get(1).map_or(1, |second| (second - times[0]) as u64)),
-        Some(column) => {
+    match steps {
+        Ok(step) => push_runs(&mut out, times, step),
+        Err(column) => {
             let firsts = times.iter().step_by(SAMPLES_PER_PAGE);
             for (before, first) in firsts.clone().zip(firsts.skip(1)) {
                 varint::push(&mut out, (first - before) as u64);
@@ -89,6 +111,38 @@ pub(super) fn write(times: &[i64], time_column: Option<&Column>, values: &Encode
     out
 }
 
+/// The step, how many runs end in front of another, and of each of those its samples and how far behind it the next starts.
+fn push_runs(out: &mut Vec<u8>, times: &[i64], step: i64) {
+    varint::push(out, step as u64);
+    let ends: Vec<usize> = (1..times.len()).filter(|at| times[*at] - times[*at - 1] != step).collect();
+    varint::push(out, ends.len() as u64);
+    let mut from = 0;
+    for end in ends {
+        varint::push(out, (end - from) as u64);
+        varint::push(out, (times[end] - times[end - 1]) as u64);
+        from = end;
+    }
+}
+
+/// The inverse of [`push_runs`]. `None` where runs do not end with the last sample.
+fn read_runs(cursor: &mut Cursor<'_>, count: usize, span: (i64, i64)) -> Option<(i64, Vec<Run>)> {
+    let signed = |number: u64| i64::try_from(number).ok().filter(|number| *number > 0);
+    let last = |run: &Run, step: i64| step.checked_mul(run.count as i64 - 1)?.checked_add(run.first);
+    let step = signed(cursor.read()?)?;
+    let further = cursor.read_len().filter(|further| *further < count)?;
+    let mut runs = Vec::with_capacity(further + 1);
+    let (mut at, mut first) = (0, span.0);
+    for _ in 0..further {
+        let run = Run { at, count: cursor.read_len().filter(|samples| (1..count - at).contains(samples))?, first };
+        first = last(&run, step)?.checked_add(signed(cursor.read()?)?)?;
+        at += run.count;
+        runs.push(run);
+    }
+    let run = Run { at, count: count - at, first };
+    runs.push(run);
+    (last(&run, step) == Some(span.1)).then_some((step, runs))
+}
+
 fn push_lengths(out: &mut Vec<u8>, column: &Column, pages: Range<usize>) {
     varint::push(out, column.description().len() as u64);
     pages.for_each(|page| varint::push(out, column.page(page).len() as u64));
@@ -109,7 +163,7 @@ impl<'a> Head<'a> {
         let (has_times, has_values) = (form & TIMES_COLUMN != 0, form & VALUES != ONE);
         let format = if has_times || has_values { cursor.take_array()? } else { [0; FORMAT_BYTES] };
         let pages = count.div_ceil(SAMPLES_PER_PAGE);
-        let mut step = 0;
+        let mut steps = None;
         let mut firsts = Vec::new();
         let mut time_lengths = Vec::new();
         if has_times {
@@ -121,11 +175,7 @@ impl<'a> Head<'a> {
             }
             time_lengths = read_lengths(&mut cursor, pages)?;
         } else {
-            step = i64::try_from(cursor.read()?).ok().filter(|step| *step > 0)?;
-            let last = step.checked_mul(count as i64 - 1).and_then(|all| span.0.checked_add(all));
-            if last != Some(span.1) {
-                return None;
-            }
+            steps = Some(read_runs(&mut cursor, count, span)?);
         }
         let mut kind = match form & VALUES {
             ONE => Kind::One(f64::from_bits(u64::from_le_bytes(cursor.take_array()?))),
@@ -143,9 +193,9 @@ impl<'a> Head<'a> {
             }
         }
         let value_lengths = if has_values { read_lengths(&mut cursor, pages)? } else { Vec::new() };
-        let times = match has_times {
-            true => Times::Column { firsts, column: take_column(&mut cursor, "times", format, count, &time_lengths)? },
-            false => Times::Steps(step),
+        let times = match steps {
+            Some((step, runs)) => Times::Runs { step, runs },
+            None => Times::Column { firsts, column: take_column(&mut cursor, "times", format, count, &time_lengths)? },
         };
         let mut values = || take_column(&mut cursor, "values", format, count, &value_lengths);
         let values = match kind {

@@ -70,7 +70,7 @@ fn every_kind_of_value_comes_back_bit_by_bit() {
 #[test]
 fn a_day_of_an_unchanged_value_takes_a_few_bytes_and_a_walk_a_third_of_a_byte_a_sample() {
     let unchanged = assert_round_trip("unchanged", &steps(8640), &[7.0; 8640]);
-    assert_eq!(unchanged.iter().map(|block| block.bytes.len()).collect::<Vec<_>>(), [1 + 2 + 8]);
+    assert_eq!(unchanged.iter().map(|block| block.bytes.len()).collect::<Vec<_>>(), [1 + 2 + 1 + 8]);
     let mut level = 50.0f64;
     let walk: Vec<f64> = noise(8640)
         .map(|n| {
@@ -93,6 +93,35 @@ fn what_is_long_or_noisy_is_cut() {
     let long: Vec<f64> = (0..40_000).map(|at| f64::from(at / 100)).collect();
     let counts: Vec<usize> = assert_round_trip("long", &steps(40_000), &long).iter().map(|block| block.count).collect();
     assert_eq!(counts, [13_824, 13_824, 12_352], "about equal parts of whole pages");
+}
+
+#[test]
+fn gaps_take_some_bytes_and_only_what_is_irregular_a_column() {
+    let values: Vec<f64> = noise(8640).map(|n| (n % 50) as f64).collect();
+    let times = |gap: &dyn Fn(usize, u64) -> i64| -> Vec<i64> {
+        let gaps = noise(8640).enumerate().map(|(at, n)| gap(at, n));
+        gaps.scan(FIRST, |at, gap| {
+            *at += 10_000 + gap;
+            Some(*at)
+        })
+        .collect()
+    };
+    let bytes = |times: &[i64]| -> usize {
+        assert_round_trip("gaps", times, &values).iter().map(|block| block.bytes.len()).sum()
+    };
+    let without = bytes(&times(&|_, _| 0));
+    let some = times(&|at, _| if at % 1000 == 999 { 30_000 } else { 0 });
+    assert!(bytes(&some) <= without + 8 * 6, "eight gaps");
+    let late = times(&|at, _| match at % 500 {
+        7 => 3,
+        8 => -3,
+        _ => 0,
+    });
+    assert!(bytes(&late) <= without + 36 * 6, "eighteen samples that came late");
+    let column = |times: &[i64]| encode(times, &values).unwrap().iter().all(|block| block.bytes[0] & 8 != 0);
+    assert!(!column(&some) && !column(&late));
+    assert!(column(&times(&|_, n| (n % 7) as i64)));
+    assert_round_trip("jitter", &times(&|_, n| (n % 7) as i64), &values);
 }
 
 #[test]
@@ -195,7 +224,11 @@ fn what_would_take_memory_is_refused_before_it_is_asked_for() {
 
 fn any_series() -> impl Strategy<Value = (Vec<i64>, Vec<f64>)> {
     let count = 1usize..2500;
-    let delta = prop_oneof![Just(prop_oneof![Just(1000i64)].boxed()), Just((1i64..100_000).boxed())];
+    let delta = prop_oneof![
+        Just(Just(1000i64).boxed()),
+        Just(prop_oneof![200 => Just(1000i64), 1 => 1i64..100_000].boxed()),
+        Just((1i64..100_000).boxed()),
+    ];
     let value = prop_oneof![
         Just((0u64..100).prop_map(|n| n as f64).boxed()),
         Just((0u64..10_000).prop_map(|n| n as f64 / 100.0).boxed()),
