@@ -8,6 +8,7 @@
 
 mod column;
 mod head;
+mod unit;
 mod values;
 
 use crate::series::Samples;

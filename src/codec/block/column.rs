@@ -8,7 +8,7 @@ use super::{BlockError, SAMPLES_PER_PAGE};
 use pco::data_types::Number;
 use pco::metadata::DeltaEncoding;
 use pco::wrapped::{ChunkCompressor, ChunkDecompressor, FileCompressor, FileDecompressor};
-use pco::{ChunkConfig, DeltaSpec, PagingSpec};
+use pco::{ChunkConfig, DeltaSpec, ModeSpec, PagingSpec};
 use std::ops::Range;
 
 /// How hard `pco` tries, of 12. More costs time and finds little in series of a day.
@@ -34,13 +34,23 @@ pub(super) struct Column {
 impl Column {
     /// Compresses numbers, at least one, in pages of [`SAMPLES_PER_PAGE`]. `None` where `pco` cannot.
     pub(super) fn compress<T: Number>(numbers: &[T]) -> Option<Column> {
-        let compressor = compressor(numbers, DeltaSpec::Auto)?;
-        if !matches!(compressor.meta().delta_encoding, DeltaEncoding::Lookback { .. }) {
-            return Column::of(compressor);
+        Column::compress_as(numbers, ModeSpec::Auto)
+    }
+
+    /// Compresses values as multiples of a unit, and what they are off.
+    pub(super) fn compress_counts(values: &[f64], unit: f64) -> Option<Column> {
+        Column::compress_as(values, ModeSpec::TryFloatMult(unit))
+    }
+
+    fn compress_as<T: Number>(numbers: &[T], mode: ModeSpec) -> Option<Column> {
+        let compressor = |delta| compressor(numbers, mode.clone(), delta);
+        let found = compressor(DeltaSpec::Auto)?;
+        if !matches!(found.meta().delta_encoding, DeltaEncoding::Lookback { .. }) {
+            return Column::of(found);
         }
         // Looking back takes a window for each page that is read.
-        let plain = Column::of(self::compressor(numbers, DeltaSpec::NoOp)?)?;
-        let deltas = Column::of(self::compressor(numbers, DeltaSpec::TryConsecutive(1))?)?;
+        let plain = Column::of(compressor(DeltaSpec::NoOp)?)?;
+        let deltas = Column::of(compressor(DeltaSpec::TryConsecutive(1))?)?;
         Some(if plain.bytes.len() < deltas.bytes.len() { plain } else { deltas })
     }
 
@@ -55,6 +65,11 @@ impl Column {
         Some(Column { bytes, ends })
     }
 
+    /// Its length.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// What all pages need.
     pub(super) fn description(&self) -> &[u8] {
         &self.bytes[..self.ends[0]]
@@ -66,10 +81,11 @@ impl Column {
     }
 }
 
-fn compressor<T: Number>(numbers: &[T], delta: DeltaSpec) -> Option<ChunkCompressor> {
+fn compressor<T: Number>(numbers: &[T], mode: ModeSpec, delta: DeltaSpec) -> Option<ChunkCompressor> {
     let pages = numbers.chunks(SAMPLES_PER_PAGE).map(|page| page.len()).collect();
     let config = ChunkConfig::default()
         .with_compression_level(LEVEL)
+        .with_mode_spec(mode)
         .with_delta_spec(delta)
         .with_paging_spec(PagingSpec::Exact(pages));
     FileCompressor::default().chunk_compressor(numbers, &config).ok()

@@ -83,6 +83,22 @@ fn a_day_of_an_unchanged_value_takes_a_few_bytes_and_a_walk_a_third_of_a_byte_a_
 }
 
 #[test]
+fn percentages_of_a_total_are_kept_as_counts() {
+    for (name, start, bytes_max) in [("from nothing on", 0, 2.0), ("from anywhere on", 77_777_777_777u64, 2.5)] {
+        let mut used = start;
+        let percentages: Vec<f64> = noise(8640)
+            .map(|n| {
+                used += (n >> 40) % 100 * 4096;
+                used as f64 / 256e9 * 100.0
+            })
+            .collect();
+        let blocks = assert_round_trip(name, &steps(8640), &percentages);
+        let bytes = blocks.iter().map(|block| block.bytes.len()).sum::<usize>() as f64 / 8640.0;
+        assert!(bytes < bytes_max, "{name}: {bytes} bytes a sample");
+    }
+}
+
+#[test]
 fn what_is_long_or_noisy_is_cut() {
     let noisy: Vec<f64> = noise(8640).map(|n| n as f64 / 3.0).collect();
     let blocks = assert_round_trip("noisy", &steps(8640), &noisy);

@@ -1,6 +1,7 @@
 //! How the values of a block are kept: as one that does not change, as decimals, or as they are.
 
 use super::column::{Column, Pages};
+use super::unit;
 
 /// Decimal places that are tried. What has more is mostly no decimal.
 const PLACES_MAX: u8 = 6;
@@ -61,7 +62,7 @@ pub(super) fn encode(values: &[f64]) -> Option<Encoded> {
         return Some(Encoded { kind: Kind::One(first), column: None });
     }
     let Some((places, integers)) = decimals(values) else {
-        return Some(Encoded { kind: Kind::Floats, column: Some(Column::compress(values)?) });
+        return Some(Encoded { kind: Kind::Floats, column: Some(floats(values)?) });
     };
     let base = *integers.iter().min()?;
     let range = integers.iter().max()? - base; // both are at most 2^53 from 0
@@ -74,6 +75,16 @@ pub(super) fn encode(values: &[f64]) -> Option<Encoded> {
         (Stored::U64, Column::compress(&above.collect::<Vec<_>>()))
     };
     Some(Encoded { kind: Kind::Decimals { places, base, width }, column: Some(column?) })
+}
+
+/// Values as they are: as counts of a unit and what rounding did to them, where that is shorter.
+fn floats(values: &[f64]) -> Option<Column> {
+    let plain = Column::compress(values)?;
+    let counts = unit::of(values).and_then(|unit| Column::compress_counts(values, unit));
+    Some(match counts {
+        Some(counts) if counts.bytes() < plain.bytes() => counts,
+        _ => plain,
+    })
 }
 
 /// The values as integers, with the fewest decimal places that give back every one of them bit by bit; `None` where none
