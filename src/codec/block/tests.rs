@@ -84,12 +84,18 @@ fn a_day_of_an_unchanged_value_takes_a_few_bytes_and_a_walk_a_third_of_a_byte_a_
 
 #[test]
 fn percentages_of_a_total_are_kept_as_counts() {
-    for (name, start, bytes_max) in [("from nothing on", 0, 2.0), ("from anywhere on", 77_777_777_777u64, 2.5)] {
-        let mut used = start;
+    for (name, start, total, steps_max, bytes_max) in [
+        ("from nothing on", 0, 256e9, 100, 2.0),
+        ("from anywhere on", 77_777_777_777u64, 256e9, 100, 2.5),
+        ("large steps", 4096 << 18, 16_777_216_000.0, 2500, 3.0),
+    ] {
+        let (mut used, mut up) = (start, true);
         let percentages: Vec<f64> = noise(8640)
             .map(|n| {
-                used += (n >> 40) % 100 * 4096;
-                used as f64 / 256e9 * 100.0
+                let step = (n >> 40) % steps_max * 4096;
+                up = if used > 10 * start.max(8 << 30) { false } else { up || used < start + step };
+                used = if up { used + step } else { used - step };
+                used as f64 / total * 100.0
             })
             .collect();
         let blocks = assert_round_trip(name, &steps(8640), &percentages);

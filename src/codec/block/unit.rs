@@ -7,8 +7,8 @@ const PAIRS: usize = 64;
 /// A value may be so far from a count, in units.
 const OFF_MAX: f64 = 1e-3;
 
-/// A value that has more units than this is no count: any number would do.
-const UNITS_MAX: f64 = (1u64 << 42) as f64;
+/// A value that has more units than this is taken for no count: what rounding does grows with each step of the search.
+const UNITS_MAX: f64 = (1u64 << 30) as f64;
 
 /// The unit of the values, if they seem to have one.
 pub(super) fn of(values: &[f64]) -> Option<f64> {
