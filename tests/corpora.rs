@@ -51,6 +51,7 @@ macro_rules! corpora {
 }
 
 corpora! {
+    block: hostile_blocks_hold,
     chunk_file: hostile_chunk_files_hold,
     gorilla: hostile_chunks_hold,
     gzip_body: hostile_bodies_hold,

@@ -109,19 +109,28 @@ fn line(series: i64, number: i64, rng: &mut StdRng) -> String {
     format!("m,host=h{series},dc=eu v={value} {}\n", START_MS + number * 1000)
 }
 
-/// A chunk file: where it is, its bytes, what is in it, and where its chunks lie.
-fn chunk_file(data: &Path, rng: &mut StdRng) -> (PathBuf, Vec<u8>, Content, Range<usize>) {
+/// A chunk file, `archived` or not: where it is, its bytes, what is in it, and where its chunks lie.
+fn chunk_file(data: &Path, archived: bool, rng: &mut StdRng) -> (PathBuf, Vec<u8>, Content, Range<usize>) {
     let store = store_with(data);
     let points = (0..SAMPLES).flat_map(|number| (0..SERIES).map(move |series| (series, number)));
     write(&store, &points.map(|(series, number)| line(series, number, rng)).collect::<String>());
     store.seal().expect("the store seals");
+    if archived {
+        assert_eq!(store.archive(true, &|| true).expect("it archives").archived, 1);
+    }
     drop(store);
     let day = data.join("db/story/2023-11-14");
     let path = fs::read_dir(&day).expect("the day has a folder").next().expect("it has a file").expect("listed").path();
     let bytes = fs::read(&path).expect("the file is there");
     let name = FileName { first: 1, last: 1 };
     let file = ChunkFile::found(DiskVfs::shared(), path.clone(), name, bytes.len() as u64);
-    let entries_at = file.info().expect("it is sound").entries_at as usize;
+    let info = file.info().expect("it is sound");
+    assert_eq!(
+        info.chunks,
+        if archived { SERIES as u64 } else { 2 * SERIES as u64 },
+        "a block a series, or two chunks"
+    );
+    let entries_at = info.entries_at as usize;
     (path, bytes, ask(data).expect("all is sound").content, 12..entries_at)
 }
 
@@ -156,9 +165,18 @@ fn check_file(what: &str, data: &Path, path: &Path, bytes: &[u8], want: &Content
 
 #[test]
 fn damage_to_a_chunk_file_costs_what_it_touches_and_is_told() {
+    damage_costs_what_it_touches(false);
+}
+
+#[test]
+fn damage_to_an_archive_costs_what_it_touches_and_is_told() {
+    damage_costs_what_it_touches(true);
+}
+
+fn damage_costs_what_it_touches(archived: bool) {
     let (seed, data) = (support::seed(), folder());
     let mut rng = StdRng::seed_from_u64(seed);
-    let (path, whole, want, chunks) = chunk_file(data.path(), &mut rng);
+    let (path, whole, want, chunks) = chunk_file(data.path(), archived, &mut rng);
     assert!(want.len() == SERIES as usize && chunks.len() > 10_000, "{} bytes of chunks", chunks.len());
     let flipped = |bit: usize| {
         let mut bytes = whole.clone();
@@ -268,7 +286,7 @@ fn damage_to_the_log_costs_the_records_that_it_touches_and_is_told() {
 fn a_merge_that_meets_damage_leaves_the_file_alone_from_then_on() {
     let (seed, data) = (support::seed(), folder());
     let mut rng = StdRng::seed_from_u64(seed);
-    let (path, mut bytes, ..) = chunk_file(data.path(), &mut rng);
+    let (path, mut bytes, ..) = chunk_file(data.path(), false, &mut rng);
     let store = store_with(data.path());
     write(&store, &line(0, SAMPLES, &mut rng));
     store.seal().expect("the store seals");

@@ -5,6 +5,7 @@
 //! then, behind a semicolon, what they mean.
 
 use sealine::clock::ManualClock;
+use sealine::codec::block::{self, Block};
 use sealine::codec::gorilla::{Chunk, OpenChunk};
 use sealine::codec::lines::LineWriter;
 use sealine::config::{Config, Flags};
@@ -62,6 +63,14 @@ fn lines_are_as_docs_format_lines_md_shows_them() {
 fn a_chunk_is_as_docs_format_chunk_md_shows_it() {
     let page = include_str!("../docs/format/chunk.md");
     assert_example(page, "chunk", &chunk(&[1000, 1010, 1020], &[1.0, 1.0, 2.0]).bytes);
+}
+
+#[test]
+fn a_block_is_as_docs_format_block_md_shows_it() {
+    let page = include_str!("../docs/format/block.md");
+    let block = |times: &[i64], values: &[f64]| -> Block { block::encode(times, values).unwrap().remove(0) };
+    assert_example(page, "block", &block(&[1000, 11_000, 21_000, 31_000], &[20.5, 21.0, 20.5, 21.5]).bytes);
+    assert_example(page, "irregular block", &block(&[1000, 1010, 1030], &[1.0; 3]).bytes);
 }
 
 /// The log of a store that got two requests: the second one needs no definition.

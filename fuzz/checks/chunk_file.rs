@@ -78,9 +78,12 @@ fn read_each_way(bytes: &[u8]) {
         let again: Vec<_> = again.map(Result::unwrap_or_default).collect();
         assert_eq!(again, sound, "out of memory (left) and out of the file");
     }
-    if let Ok(Some(merged)) = merge(&vfs, Path::new(DIR), std::slice::from_ref(&file), false, false, &|| true) {
-        let (faults, _) = verify_file(&vfs, merged.path());
-        assert!(faults.is_empty(), "what a merge has written is damaged: {faults:?}");
+    for archived in [false, true] {
+        let sources = std::slice::from_ref(&file);
+        if let Ok(Some(merged)) = merge(&vfs, Path::new(DIR), sources, false, archived, &|| true) {
+            let (faults, _) = verify_file(&vfs, merged.path());
+            assert!(faults.is_empty(), "what a merge has written is damaged: {faults:?}");
+        }
     }
 }
 
@@ -111,8 +114,10 @@ fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
     if !(12 <= entries && entries <= index && index <= trailer) {
         return None;
     }
-    bytes[..12].copy_from_slice(b"SEALCHNK\x01\0\0\0");
-    bytes[trailer + 4..trailer + 8].copy_from_slice(&[1, 0, 0, 0]);
+    let version = if bytes[trailer + 4] == 2 { 2 } else { 1 };
+    bytes[..8].copy_from_slice(b"SEALCHNK");
+    bytes[8..12].copy_from_slice(&[version, 0, 0, 0]);
+    bytes[trailer + 4..trailer + 8].copy_from_slice(&[version, 0, 0, 0]);
     bytes[trailer + 104..].copy_from_slice(b"KNHCLAES");
     if let Some(parsed) = FileIndex::new(bytes[index..trailer].to_vec()) {
         sum_blocks(&mut bytes, &parsed, entries, index, trailer);

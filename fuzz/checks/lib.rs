@@ -1,6 +1,7 @@
 //! What must hold for hostile bytes: a check for each target, which panics where a rule is broken. The fuzzer gives them
 //! what it makes up, `cargo test` (tests/corpora.rs) what is in corpus/.
 
+pub mod block;
 pub mod chunk_file;
 pub mod gorilla;
 pub mod gzip_body;

@@ -1,5 +1,16 @@
-//! Bytes and back: Gorilla chunks, the compact form of lines, and the variable-length integers both are made of.
+//! Bytes and back: Gorilla chunks, the blocks of archives, the compact form of lines, and the variable-length integers that
+//! these are made of.
 
+pub mod block;
 pub mod gorilla;
 pub mod lines;
 pub mod varint;
+
+/// How a run of samples is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A Gorilla chunk.
+    Chunk,
+    /// A block.
+    Block,
+}

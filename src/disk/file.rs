@@ -1,11 +1,11 @@
 //! A chunk file that is whole, and how series are read from it.
 
 use super::DiskError;
-use super::format::{FILE_MAGIC, FILE_VERSION, FileInfo, HEADER_BYTES, TRAILER_BYTES};
+use super::format::{ARCHIVE_VERSION, FILE_MAGIC, FileInfo, HEADER_BYTES, TRAILER_BYTES, is_readable};
 use super::index::{BlockRef, FileIndex};
 use super::partition::FileName;
-use crate::codec::gorilla;
 use crate::codec::varint::Cursor;
+use crate::codec::{Form, block, gorilla};
 use crate::series::{Labels, METRIC_NAME, Matcher, PARTITION_MS, Samples};
 use crate::vfs::{SharedVfs, VfsFile};
 use parking_lot::{Mutex, RwLock};
@@ -61,6 +61,8 @@ pub struct ChunkRef {
     pub at: u64,
     /// Bytes, without the checksum behind them.
     pub length: usize,
+    /// Whether it is a chunk or a block.
+    pub form: Form,
     /// Samples.
     pub count: usize,
     /// Time of the first sample.
@@ -277,7 +279,7 @@ impl ChunkFile {
                 return Err(damaged("the checksum of a block of entries does not match"));
             }
             parse_block(&bytes, &block, metric as u32, loaded, sets, (start, end), into)
-                .ok_or_else(|| damaged("a block of entries is not in the form of version 1"))?;
+                .ok_or_else(|| damaged("a block of entries is not in the form of its version"))?;
         }
         Ok(())
     }
@@ -309,8 +311,13 @@ impl ChunkFile {
             if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
                 return Err(damaged("the checksum of a chunk does not match".into()));
             }
-            gorilla::merge_decoded(body, chunk.count, chunk.first, (start, end), into)
-                .map_err(|error| damaged(error.to_string()))?;
+            let (span, range) = ((chunk.first, chunk.last), (start, end));
+            match chunk.form {
+                Form::Chunk => gorilla::merge_decoded(body, chunk.count, chunk.first, range, into)
+                    .map_err(|error| damaged(error.to_string()))?,
+                Form::Block => block::merge_decoded(body, chunk.count, span, range, into)
+                    .map_err(|error| damaged(error.to_string()))?,
+            }
         }
         Ok(())
     }
@@ -338,8 +345,8 @@ impl ChunkFile {
             return Err(DiskError::damaged(&self.path, 0, "the file does not start as a chunk file does"));
         }
         let version = header[8..].first_chunk().map_or(0, |v| u32::from_le_bytes(*v));
-        if version != FILE_VERSION {
-            return Err(DiskError::Version { path: self.path.clone(), got: version, want: FILE_VERSION });
+        if !is_readable(version) {
+            return Err(DiskError::Version { path: self.path.clone(), got: version, want: ARCHIVE_VERSION });
         }
         read(&mut trailer, self.bytes - TRAILER_BYTES as u64)?;
         FileInfo::decode(&self.path, &trailer, self.bytes)
@@ -401,11 +408,16 @@ fn parse_block(
         let mut before = loaded.info.partition.wrapping_mul(PARTITION_MS);
         for _ in 0..cursor.read()? {
             let (length, count) = (cursor.read_len()?, cursor.read_len()?);
+            let (form, count) = match (loaded.info.version, count & 1) {
+                (ARCHIVE_VERSION, 1) => (Form::Block, count / 2),
+                (ARCHIVE_VERSION, _) => (Form::Chunk, count / 2),
+                _ => (Form::Chunk, count),
+            };
             let first = before.wrapping_add(cursor.read_signed()?);
             let last = first.wrapping_add(cursor.read()? as i64);
             let next = at.checked_add(length as u64)?.checked_add(4).filter(|next| *next <= loaded.info.entries_at)?;
             if wanted && first <= end && last >= start {
-                into.chunks.push(ChunkRef { at, length, count, first, last });
+                into.chunks.push(ChunkRef { at, length, form, count, first, last });
             }
             (at, before) = (next, last);
         }

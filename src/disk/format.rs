@@ -9,8 +9,11 @@ pub const FILE_MAGIC: [u8; 8] = *b"SEALCHNK";
 /// Last bytes of a chunk file.
 const TRAILER_MAGIC: [u8; 8] = *b"KNHCLAES";
 
-/// The version that this code writes, and the only one it reads.
+/// The version of a file of chunks.
 pub const FILE_VERSION: u32 = 1;
+
+/// The version of an archive, in which blocks may stand for chunks; the last one that this code reads.
+pub const ARCHIVE_VERSION: u32 = 2;
 
 /// Bytes before the first chunk: magic and version.
 pub const HEADER_BYTES: usize = 12;
@@ -21,9 +24,16 @@ pub const TRAILER_BYTES: usize = 112;
 /// Series whose entries share a checksum: what is read to find one series.
 pub const SERIES_PER_BLOCK: usize = 128;
 
+/// Whether this code reads files of a version.
+pub fn is_readable(version: u32) -> bool {
+    (FILE_VERSION..=ARCHIVE_VERSION).contains(&version)
+}
+
 /// What the trailer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileInfo {
+    /// [`FILE_VERSION`] or [`ARCHIVE_VERSION`].
+    pub version: u32,
     /// Days since the epoch: all times lie in this day.
     pub partition: i64,
     /// The first and last generation whose samples are in the file.
@@ -47,10 +57,10 @@ pub struct FileInfo {
 }
 
 /// The first bytes of a file.
-pub fn encode_header() -> [u8; HEADER_BYTES] {
+pub fn encode_header(version: u32) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     bytes[..8].copy_from_slice(&FILE_MAGIC);
-    bytes[8..].copy_from_slice(&FILE_VERSION.to_le_bytes());
+    bytes[8..].copy_from_slice(&version.to_le_bytes());
     bytes
 }
 
@@ -58,7 +68,7 @@ impl FileInfo {
     /// The trailer's bytes.
     pub fn encode(&self) -> [u8; TRAILER_BYTES] {
         let mut bytes = Vec::with_capacity(TRAILER_BYTES);
-        bytes.extend_from_slice(&FILE_VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&u32::from(self.archived).to_le_bytes());
         for number in [self.partition, self.times.0, self.times.1] {
             bytes.extend_from_slice(&number.to_le_bytes());
@@ -93,10 +103,11 @@ impl FileInfo {
         }
         let u32_at = |at: usize| numbers[at..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
         let u64_at = |at: usize| numbers[at..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
-        if u32_at(0) != FILE_VERSION {
-            return Err(DiskError::Version { path: path.to_path_buf(), got: u32_at(0), want: FILE_VERSION });
+        if !is_readable(u32_at(0)) {
+            return Err(DiskError::Version { path: path.to_path_buf(), got: u32_at(0), want: ARCHIVE_VERSION });
         }
         let info = FileInfo {
+            version: u32_at(0),
             archived: u32_at(4) & 1 == 1,
             partition: u64_at(8) as i64,
             times: (u64_at(16) as i64, u64_at(24) as i64),
@@ -123,6 +134,7 @@ mod tests {
 
     fn info() -> FileInfo {
         FileInfo {
+            version: FILE_VERSION,
             partition: 19_675,
             generations: (3, 4),
             times: (1_699_920_000_000, 1_699_920_010_000),

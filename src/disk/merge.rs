@@ -4,6 +4,7 @@ use super::DiskError;
 use super::file::{ChunkFile, FileSelection};
 use super::partition::FileName;
 use super::writer::ChunkFileWriter;
+use crate::codec::block::{self, Block};
 use crate::codec::gorilla::{Chunk, OpenChunk};
 use crate::series::{Labels, Samples};
 use crate::vfs::SharedVfs;
@@ -14,6 +15,9 @@ use std::sync::Arc;
 
 /// The smallest size tier: files up to this many bytes count as equally small.
 const TIER_BYTES: u64 = 256 << 10;
+
+/// An archive keeps a series of fewer samples in chunks: there a block saves little, and takes long to find that.
+const BLOCK_SAMPLES_MIN: usize = 128;
 
 /// Which neighbours to merge, if any: a run of at least `fan_in` files of about one size or smaller, the smallest
 /// size first. Each sample is then rewritten once a tier, and tiers grow by a factor of `fan_in`.
@@ -39,7 +43,7 @@ pub fn plan_merge(bytes: &[u64], fan_in: usize) -> Option<Range<usize>> {
 }
 
 /// Merges `files`, which are neighbours in the order in which they count, into one. Holds the labels of all series
-/// and the samples of one at a time. `keep_on` is asked between series: where it says no, nothing comes of the merge.
+/// and the samples of one at a time. With `archived` it writes blocks. `keep_on` is asked between series: where it says no, nothing comes of the merge.
 pub fn merge(
     vfs: &SharedVfs,
     dir: &Path,
@@ -85,7 +89,10 @@ pub fn merge(
                     let chunks = selection.chunks_of(&selection.series[*one]);
                     files[*at].read(chunks, i64::MIN, i64::MAX, &mut samples)?;
                 }
-                writer.series(metric, same[0].0, encode(&samples).iter())?;
+                match archived.then(|| blocks(&samples)).flatten() {
+                    Some(blocks) => writer.series(metric, same[0].0, blocks.iter())?,
+                    None => writer.series(metric, same[0].0, chunks(&samples).iter())?,
+                }
             }
         }
         Ok(true)
@@ -126,8 +133,13 @@ fn join_sets(files: &[Arc<ChunkFile>]) -> Result<(Vec<Labels>, Vec<Vec<u32>>), D
     Ok((sets, numbers))
 }
 
+/// Samples as blocks, where there are enough of them.
+fn blocks(samples: &Samples) -> Option<Vec<Block>> {
+    if samples.len() < BLOCK_SAMPLES_MIN { None } else { block::encode(&samples.times, &samples.values) }
+}
+
 /// Samples as as few chunks as may be.
-fn encode(samples: &Samples) -> Vec<Chunk> {
+fn chunks(samples: &Samples) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let (mut times, mut values) = (&samples.times[..], &samples.values[..]);
     while let (Some(time), Some(value)) = (times.first(), values.first()) {

@@ -18,7 +18,7 @@ pub use index::FileIndex;
 pub use merge::{merge, plan_merge};
 pub use partition::{FileName, Partition, Partitions, day_name, parse_day};
 pub use verify::{Fault, dump, verify_file};
-pub use writer::ChunkFileWriter;
+pub use writer::{ChunkFileWriter, Piece};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,13 +47,13 @@ pub enum DiskError {
         what: String,
     },
     /// The file was written by a later version.
-    #[error("chunk file {path} has format version {got}, this version reads {want}; it was not touched")]
+    #[error("chunk file {path} has format version {got}, this version reads up to {want}; it was not touched")]
     Version {
         /// The file.
         path: PathBuf,
         /// What it says.
         got: u32,
-        /// What we read.
+        /// The last one that we read.
         want: u32,
     },
 }

@@ -178,6 +178,67 @@ fn a_file_that_is_rewritten_by_itself_stays() {
     assert!(files[0].info().unwrap().archived);
 }
 
+/// Chunks, an archive of them, what came late, and an archive of both.
+#[test]
+fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let one = |generation: u64, content: &Content| {
+        Arc::new(write(&vfs, dir.path(), FileName { first: generation, last: generation }, content))
+    };
+    let mut want = content(3, 2000, 0);
+    let short = ("short".to_string(), Labels::from_pairs([("host", "h0")]));
+    want.insert(short.clone(), vec![(DAY * PARTITION_MS + 5, 1.5), (DAY * PARTITION_MS + 6, 2.5)]);
+    let archive = merge(&vfs, dir.path(), &[one(1, &want)], false, true, &|| true).unwrap().unwrap();
+    assert_eq!(read(&archive, &[]), want);
+    let info = archive.info().unwrap();
+    assert_eq!((info.version, info.series, info.chunks), (2, 10, 10), "a block for each long series");
+    assert_eq!(verify_file(&vfs, archive.path()), (vec![], 9 * 2000 + 2));
+    let mut dumped = Vec::new();
+    dump(&vfs, archive.path(), &mut dumped).unwrap().unwrap();
+    let dumped = String::from_utf8(dumped).unwrap();
+    assert_eq!((dumped.matches("  block at byte").count(), dumped.matches("  chunk at byte").count()), (9, 1));
+
+    // Over what is there, beside it, and of a series that is new.
+    let (changed, new) = (want.keys().next().unwrap().clone(), ("new".to_string(), Labels::empty()));
+    let late = DAY * PARTITION_MS + 70_000_000;
+    let more =
+        Content::from([(changed.clone(), vec![(DAY * PARTITION_MS, -7.0), (late, 8.0)]), (new, vec![(late, 9.0)])]);
+    let both = [Arc::new(archive), one(2, &more)];
+    let again = merge(&vfs, dir.path(), &both, false, true, &|| true).unwrap().unwrap();
+    want.extend(
+        more.iter().skip_while(|(key, _)| **key == changed).map(|(key, samples)| (key.clone(), samples.clone())),
+    );
+    let samples = want.get_mut(&changed).unwrap();
+    samples[0].1 = -7.0;
+    samples.push((late, 8.0));
+    assert_eq!(read(&again, &[]), want);
+    assert_eq!(verify_file(&vfs, again.path()), (vec![], 9 * 2000 + 2 + 1 + 1));
+
+    let plain = merge(&vfs, dir.path(), &[Arc::new(again)], false, false, &|| true).unwrap().unwrap();
+    assert_eq!(read(&plain, &[]), want);
+    assert_eq!(plain.info().unwrap().version, 1, "only an archive has blocks");
+}
+
+#[test]
+fn every_flipped_bit_of_an_archive_is_an_error_or_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let want = content(1, 200, 0);
+    let chunks = Arc::new(write(&vfs, dir.path(), FileName { first: 1, last: 1 }, &want));
+    let path = merge(&vfs, dir.path(), &[chunks], false, true, &|| true).unwrap().unwrap().path().to_path_buf();
+    let whole = fs::read(&path).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).unwrap();
+        if verify_file(&vfs, &path).0.is_empty() {
+            let file = ChunkFile::found(vfs.clone(), path.clone(), FileName { first: 1, last: 1 }, bytes.len() as u64);
+            assert_eq!(read(&file, &[]), want, "bit {bit}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]

@@ -3,6 +3,7 @@
 use super::DiskError;
 use super::file::{ChunkFile, ChunkRef};
 use super::partition::FileName;
+use crate::codec::Form;
 use crate::series::{METRIC_NAME, Samples};
 use crate::vfs::SharedVfs;
 use std::io::{self, Write};
@@ -50,8 +51,9 @@ pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Res
         let mut show = || -> io::Result<()> {
             writeln!(out, "{}", labels.with(METRIC_NAME, metric))?;
             for chunk in chunks {
-                let ChunkRef { at, length, count, first, last } = chunk;
-                writeln!(out, "  chunk at byte {at}: {count} samples in {length} bytes, {first} to {last} ms")?;
+                let ChunkRef { at, length, form, count, first, last } = chunk;
+                let what = if *form == Form::Block { "block" } else { "chunk" };
+                writeln!(out, "  {what} at byte {at}: {count} samples in {length} bytes, {first} to {last} ms")?;
                 match read_chunk(file, chunk) {
                     Ok(samples) => {
                         for (time, value) in samples.times.iter().zip(&samples.values) {

@@ -2,10 +2,11 @@
 
 use super::DiskError;
 use super::file::ChunkFile;
-use super::format::{FileInfo, SERIES_PER_BLOCK, encode_header};
+use super::format::{ARCHIVE_VERSION, FILE_VERSION, FileInfo, SERIES_PER_BLOCK, encode_header};
 use super::partition::FileName;
+use crate::codec::block::Block;
 use crate::codec::gorilla::Chunk;
-use crate::codec::varint;
+use crate::codec::{Form, varint};
 use crate::planted::{self, Bug};
 use crate::series::{Labels, PARTITION_MS};
 use crate::vfs::{SharedVfs, VfsFile};
@@ -34,14 +35,35 @@ pub struct ChunkFileWriter {
     last_set: u32,
 }
 
+/// A chunk or a block on its way into a file.
+pub struct Piece<'a> {
+    form: Form,
+    count: usize,
+    first: i64,
+    last: i64,
+    bytes: &'a [u8],
+}
+
+impl<'a> From<&'a Chunk> for Piece<'a> {
+    fn from(chunk: &'a Chunk) -> Self {
+        Piece { form: Form::Chunk, count: chunk.count, first: chunk.first, last: chunk.last, bytes: &chunk.bytes }
+    }
+}
+
+impl<'a> From<&'a Block> for Piece<'a> {
+    fn from(block: &'a Block) -> Self {
+        Piece { form: Form::Block, count: block.count, first: block.first, last: block.last, bytes: &block.bytes }
+    }
+}
+
 struct MetricEntries {
     name: Box<str>,
     series: u64,
-    blocks: Vec<Block>,
+    blocks: Vec<EntryBlock>,
 }
 
 /// Where the entries of up to [`SERIES_PER_BLOCK`] series stand.
-struct Block {
+struct EntryBlock {
     first_set: u32,
     /// Offset from the start of the entries.
     entries_at: u64,
@@ -51,7 +73,8 @@ struct Block {
 }
 
 impl ChunkFileWriter {
-    /// Starts the file `name` in the folder of its partition, which must exist. `resident` keeps a copy in memory.
+    /// Starts the file `name` in the folder of its partition, which must exist. `resident` keeps a copy in memory; only
+    /// where the file is `archived` may it be given blocks.
     pub fn create(
         vfs: SharedVfs,
         dir: &Path,
@@ -69,7 +92,9 @@ impl ChunkFileWriter {
             }
             created => created,
         };
+        let version = if archived { ARCHIVE_VERSION } else { FILE_VERSION };
         let info = FileInfo {
+            version,
             partition,
             generations: (name.first, name.last),
             times: (i64::MAX, i64::MIN),
@@ -82,7 +107,7 @@ impl ChunkFileWriter {
             from,
             to,
             name,
-            buffer: encode_header().to_vec(),
+            buffer: encode_header(version).to_vec(),
             written: 0,
             resident: resident.then(Vec::new),
             info,
@@ -92,13 +117,13 @@ impl ChunkFileWriter {
         })
     }
 
-    /// Adds a series: a metric and the number of its label set, both never going back, and its chunks, at least one,
-    /// in the order in which they were written. Of equal times in two chunks the later chunk counts.
+    /// Adds a series: a metric and the number of its label set, both never going back, and its chunks or blocks, at least
+    /// one, in the order in which they were written. Of equal times in two of them the later one counts.
     pub fn series<'a>(
         &mut self,
         metric: &str,
         set: u32,
-        chunks: impl ExactSizeIterator<Item = &'a Chunk>,
+        chunks: impl ExactSizeIterator<Item = impl Into<Piece<'a>>>,
     ) -> Result<(), DiskError> {
         if self.metrics.last().is_none_or(|last| *last.name != *metric) {
             self.close_block();
@@ -113,7 +138,7 @@ impl ChunkFileWriter {
         }
         if let Some(metric) = self.metrics.last_mut() {
             if new_block {
-                metric.blocks.push(Block { first_set: set, entries_at, chunks_at, crc: 0 });
+                metric.blocks.push(EntryBlock { first_set: set, entries_at, chunks_at, crc: 0 });
             }
             metric.series += 1;
         }
@@ -123,13 +148,21 @@ impl ChunkFileWriter {
         self.last_set = set;
         let mut before = self.info.partition.wrapping_mul(PARTITION_MS);
         for chunk in chunks {
+            let chunk: Piece<'_> = chunk.into();
             varint::push(&mut self.entries, chunk.bytes.len() as u64);
-            varint::push(&mut self.entries, chunk.count as u64);
+            let is_block = u64::from(chunk.form == Form::Block);
+            match self.info.version {
+                ARCHIVE_VERSION => varint::push(&mut self.entries, chunk.count as u64 * 2 + is_block),
+                _ => {
+                    assert!(is_block == 0, "BUG: a file that is no archive was given a block");
+                    varint::push(&mut self.entries, chunk.count as u64);
+                }
+            }
             varint::push_signed(&mut self.entries, chunk.first.wrapping_sub(before));
             varint::push(&mut self.entries, chunk.last.wrapping_sub(chunk.first) as u64);
             before = chunk.last;
-            self.buffer.extend_from_slice(&chunk.bytes);
-            self.buffer.extend_from_slice(&crc32c::crc32c(&chunk.bytes).to_le_bytes());
+            self.buffer.extend_from_slice(chunk.bytes);
+            self.buffer.extend_from_slice(&crc32c::crc32c(chunk.bytes).to_le_bytes());
             self.info.times = (self.info.times.0.min(chunk.first), self.info.times.1.max(chunk.last));
             self.info.samples += chunk.count as u64;
             self.info.chunks += 1;

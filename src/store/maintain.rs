@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// A partition is archived once no sample of it is young. It is archived again when what came late has grown to an
-    /// eighth of it, or to many files.
+    /// eighth of it, in samples since those in an archive take fewer bytes, or to many files.
     fn archive_due(&self, partition: &Partition) -> Result<bool, StoreError> {
         let end = (partition.day + 1).saturating_mul(PARTITION_MS);
         if end > self.memory_horizon(&partition.database) {
@@ -133,8 +133,8 @@ impl Store {
         let (mut archived, mut late) = (0, 0);
         for file in &files {
             match file.info() {
-                Ok(info) if info.archived => archived += file.bytes(),
-                Ok(_) => late += file.bytes(),
+                Ok(info) if info.archived => archived += info.samples,
+                Ok(info) => late += info.samples,
                 Err(error) if error.is_damage() => return Ok(false), // a query that meets it sets it aside
                 Err(error) => return Err(error.into()),
             }

@@ -1,0 +1,74 @@
+//! What must hold for any bytes as a block: they are samples in order or they are refused, a range of them is what it is
+//! of the whole, memory follows the count, and any samples come back from blocks as they went in.
+
+use sealine::codec::block::{SAMPLES_PER_BLOCK_MAX, decode, encode, merge_decoded};
+use sealine::series::Samples;
+
+/// Of a block that is made up: its first time.
+const FIRST: i64 = 1_699_920_000_000;
+
+/// Panics where a rule is broken. The first six bytes say how many samples there should be, and how far apart the first
+/// and the last one are.
+pub fn check(bytes: &[u8]) {
+    if let Some((numbers, block)) = bytes.split_first_chunk::<6>() {
+        let [a, b, length @ ..] = numbers;
+        let span = (FIRST, FIRST + i64::from(u32::from_le_bytes(*length)));
+        as_a_block(block, usize::from(u16::from_le_bytes([*a, *b])), span);
+    }
+    as_samples(bytes);
+}
+
+fn as_a_block(block: &[u8], count: usize, span: (i64, i64)) {
+    let mut whole = Samples::default();
+    let outcome = decode(block, count, span, (i64::MIN, i64::MAX), &mut whole);
+    assert!(whole.times.is_sorted_by(|a, b| a < b), "times increase");
+    assert!(whole.times.len() == whole.values.len() && whole.len() <= count);
+    if outcome.is_ok() {
+        assert!(whole.len() == count && count <= SAMPLES_PER_BLOCK_MAX, "all or an error");
+        assert_eq!((whole.times[0], whole.times[count - 1]), span);
+        in_ranges(block, span, &whole);
+    }
+}
+
+fn in_ranges(block: &[u8], span: (i64, i64), whole: &Samples) {
+    let count = whole.len();
+    let at = |part: usize| whole.times[count * part / 4];
+    for range in [(span.0, at(2)), (at(1), at(3)), (at(2), at(2)), (at(3), at(1)), (at(3) + 1, i64::MAX)] {
+        let mut part = Samples::default();
+        decode(block, count, span, range, &mut part).expect("what is sound whole is sound in part");
+        let wanted = |(time, _): &(i64, u64)| range.0 <= *time && *time <= range.1;
+        assert_eq!(pairs(&part), pairs(whole).into_iter().filter(wanted).collect::<Vec<_>>(), "{range:?}");
+    }
+    let mut twice = Samples::default();
+    for _ in 0..2 {
+        merge_decoded(block, count, span, (i64::MIN, i64::MAX), &mut twice).expect("it is sound");
+    }
+    assert_eq!(pairs(&twice), pairs(whole), "equal samples count once");
+}
+
+/// The first byte says how far apart times are, and what the others are: whole values, or small numbers.
+fn as_samples(bytes: &[u8]) {
+    let Some((form, bytes)) = bytes.split_first() else { return };
+    let values: Vec<f64> = match form % 3 {
+        0 => bytes.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
+        1 => bytes.iter().map(|byte| f64::from(*byte)).collect(),
+        _ => bytes
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .map(|[a, b, c]| f64::from(i32::from_le_bytes([0, *a, *b, *c])) / 100.0)
+            .collect(),
+    };
+    let jitter = |at: usize| if *form < 128 { 0 } else { i64::from(bytes[at % bytes.len()]) };
+    let times: Vec<i64> = (0..values.len()).map(|at| FIRST + at as i64 * 1000 + jitter(at)).collect();
+    let mut read = Samples::default();
+    for block in encode(&times, &values).expect("times increase") {
+        let (span, all) = ((block.first, block.last), (i64::MIN, i64::MAX));
+        merge_decoded(&block.bytes, block.count, span, all, &mut read).expect("it was written");
+    }
+    assert_eq!(pairs(&read), pairs(&Samples { times, values }));
+}
+
+fn pairs(samples: &Samples) -> Vec<(i64, u64)> {
+    samples.times.iter().copied().zip(samples.values.iter().map(|value| value.to_bits())).collect()
+}
