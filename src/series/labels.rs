@@ -150,7 +150,15 @@ impl<'a> IntoIterator for &'a Labels {
 /// Label sets sort as their lists of pairs do, as upstream sorts them.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        // The order of texts is that of their bytes, so they need not be looked at as texts.
+        let (mut own, mut others) = (&self.0[..], &other.0[..]);
+        while let (Some((text, rest)), Some((other, others_rest))) = (split_bytes(own), split_bytes(others)) {
+            if text != other {
+                return text.cmp(other);
+            }
+            (own, others) = (rest, others_rest);
+        }
+        own.len().cmp(&others.len()) // of one of them at least nothing is left
     }
 }
 
@@ -239,6 +247,12 @@ fn split_pair(bytes: &[u8]) -> Option<(&str, &str, &[u8])> {
 }
 
 fn split_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (text, rest) = split_bytes(bytes)?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}
+
+/// The bytes of the first text of `bytes`, and what follows it.
+fn split_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (mut length, mut shift, mut at) = (0usize, 0u32, 0usize);
     loop {
         let byte = *bytes.get(at)?;
@@ -252,8 +266,7 @@ fn split_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
             return None;
         }
     }
-    let text = bytes.get(at..at.checked_add(length)?)?;
-    Some((std::str::from_utf8(text).ok()?, &bytes[at + length..]))
+    bytes[at..].split_at_checked(length)
 }
 
 #[cfg(test)]
@@ -321,5 +334,9 @@ mod tests {
         ];
         sets.sort();
         assert_eq!(sets.map(|s| s.to_string()), ["{}", r#"{a="10"}"#, r#"{a="10", b="1"}"#, r#"{a="2"}"#]);
+        // By the texts, not by their lengths, which come first in the bytes.
+        let [short, long] = [("aa", "z"), ("ab", "yy")].map(|pair| Labels::from_pairs([pair]));
+        let [small, large] = ["b", "\u{e9}"].map(|value| Labels::from_pairs([("a", value), ("z", "1")]));
+        assert!(short < long && small < large && Labels::from_pairs([("a", "b")]) < small);
     }
 }

@@ -1,6 +1,7 @@
 //! What the stories share: a daemon of their own, a client, load with a model of it, and waiting for a condition.
 #![allow(dead_code, reason = "each story uses a part of this")]
 
+pub mod control_group;
 pub mod daemon;
 pub mod disk;
 pub mod http;

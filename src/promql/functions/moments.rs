@@ -2,7 +2,7 @@
 
 use super::each_window;
 use super::sliding::{Part, Sliding};
-use crate::promql::eval::{Window, Windows};
+use crate::promql::eval::Windows;
 use crate::promql::source::Samples;
 use crate::promql::sum::{Mean, Spread, Sum};
 
@@ -41,7 +41,11 @@ pub(super) fn sum(samples: &Samples, windows: &Windows, column: &mut [f64]) {
     let mut sliding = Sliding::<Sum>::new(&samples.times, &samples.values);
     let overlap = overlaps(windows);
     each_window(&samples.times, windows, column, |_, window| {
-        if overlap { sliding.fold(window).value() } else { plain_sum(samples, window).value() }
+        if overlap {
+            sliding.fold(window).value()
+        } else {
+            Sum::of_all(&samples.values[window.from..window.to]).value()
+        }
     });
 }
 
@@ -50,15 +54,15 @@ pub(super) fn average(samples: &Samples, windows: &Windows, column: &mut [f64]) 
     let mut sliding = Sliding::<Sum>::new(&samples.times, &samples.values);
     let overlap = overlaps(windows);
     each_window(&samples.times, windows, column, |_, window| {
-        if overlap {
-            let (sum, count) = (sliding.fold(window), window.len() as f64);
-            if sum.sum.is_finite() {
-                return sum.sum / count + sum.compensation / count;
-            }
+        let values = &samples.values[window.from..window.to];
+        let sum = if overlap { sliding.fold(window) } else { Sum::of_all(values) };
+        if sum.sum.is_finite() {
+            let count = values.len() as f64;
+            return sum.sum / count + sum.compensation / count;
         }
         // Too large for a sum, or not finite to begin with.
         let mut mean = Mean::EMPTY;
-        samples.values[window.from..window.to].iter().for_each(|value| mean.add(*value));
+        values.iter().for_each(|value| mean.add(*value));
         mean.value()
     });
 }
@@ -75,8 +79,4 @@ pub(super) fn variance(samples: &Samples, windows: &Windows, column: &mut [f64])
         samples.values[window.from..window.to].iter().for_each(|value| spread.add(*value));
         spread.variance()
     });
-}
-
-fn plain_sum(samples: &Samples, window: Window) -> Sum {
-    samples.values[window.from..window.to].iter().fold(Sum::ZERO, |sum, value| sum.plus(*value))
 }
