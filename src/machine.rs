@@ -1,6 +1,7 @@
 //! What this process may use: memory, by the machine and by its control groups; open files; cores come from
 //! `std::thread::available_parallelism`, which knows quotas already.
 
+use rustix::process::setpriority_process;
 use std::path::{Path, PathBuf};
 
 /// Assumed where the kernel does not tell: small enough for every machine that runs a daemon.
@@ -13,6 +14,15 @@ pub fn memory_bytes() -> u64 {
     let groups = text(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let limits = limit_files(&groups).into_iter().filter_map(|path| text(&path)?.trim().parse().ok());
     limits.chain(machine).min().unwrap_or(MEMORY_UNKNOWN)
+}
+
+/// The thread that calls this, and those that it begins from now on, leave the processors to others that have work: where
+/// both want one, others get nine tenths. For what may take its time: whoever waits for a write does not wait for it.
+pub fn stand_back() {
+    const NICE: i32 = 10;
+    if let Err(error) = setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "a thread cannot lower its priority");
+    }
 }
 
 /// Files that the process may have open, sockets included; `None` where there is no limit, or none is told.

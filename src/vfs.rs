@@ -138,8 +138,8 @@ impl Vfs for DiskVfs {
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        let disk = nix::sys::statvfs::statvfs(dir)?;
-        Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
+        let disk = rustix::fs::statvfs(dir)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

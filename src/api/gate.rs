@@ -4,6 +4,7 @@ use super::answer::Cancel;
 use super::error::{ApiError, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +20,8 @@ pub struct Gate {
     places: Arc<Semaphore>,
     places_max: usize,
     queue_timeout: Duration,
+    /// Whose threads run the calls; without, those of the runtime that the caller is on.
+    threads: Option<Handle>,
 }
 
 impl Gate {
@@ -26,12 +29,18 @@ impl Gate {
     /// `noun` is what its callers bring, for messages.
     pub fn new(noun: &'static str, places_max: usize, queue_timeout: Duration) -> Self {
         let places_max = places_max.clamp(1, Semaphore::MAX_PERMITS);
-        Gate { noun, setting: "", places: Arc::new(Semaphore::new(places_max)), places_max, queue_timeout }
+        let places = Arc::new(Semaphore::new(places_max));
+        Gate { noun, setting: "", places, places_max, queue_timeout, threads: None }
     }
 
     /// With the setting that says how many places there are, for messages.
     pub fn set_by(self, setting: &'static str) -> Self {
         Gate { setting, ..self }
+    }
+
+    /// With the threads of a runtime of their own for the calls.
+    pub fn on(self, threads: Handle) -> Self {
+        Gate { threads: Some(threads), ..self }
     }
 
     /// Runs `work` on a thread where it may block, once there is a place; `work` is told how long that took.
@@ -65,7 +74,8 @@ impl Gate {
             return Err(ApiError::new(ErrorKind::Timeout, format!("{noun} timed out in {noun} queue: {what}")));
         };
         let queued = arrived.elapsed();
-        let running = tokio::task::spawn_blocking(move || {
+        let threads = self.threads.clone().unwrap_or_else(Handle::current);
+        let running = threads.spawn_blocking(move || {
             let _place = place;
             work(queued)
         });

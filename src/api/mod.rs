@@ -60,6 +60,7 @@ use hyper::http::request::Parts;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Status pages that may be made at once, so that queries cannot keep them waiting, nor they the queries.
 const PAGES_MAX: usize = 4;
@@ -152,6 +153,11 @@ impl Api {
     /// With a place for the lines of `/write` to go: without one, they are refused.
     pub fn with_intake(self, intake: Intake) -> Self {
         Api { intake: Some(intake), ..self }
+    }
+
+    /// With threads of their own for queries and look-ups.
+    pub fn with_query_threads(self, threads: Handle) -> Self {
+        Api { queries: self.queries.on(threads), ..self }
     }
 
     /// The queries and look-ups that have run for at least so long, a JSON object a line.

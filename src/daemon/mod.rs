@@ -38,6 +38,7 @@ use reload::{Reloadable, Reloader, Requests};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -109,16 +110,30 @@ pub fn run(config: Config, origin: Origin) -> Result<(), DaemonError> {
         .thread_keep_alive(THREADS_STAY)
         .build()
         .map_err(DaemonError::Runtime)?;
-    runtime.block_on(serve(config, origin, log, telemetry))
+    // Never driven: what it has is threads. One is there from the start.
+    let queries = tokio::runtime::Builder::new_current_thread()
+        .thread_name("query")
+        .thread_keep_alive(THREADS_STAY)
+        .on_thread_start(machine::stand_back)
+        .build()
+        .map_err(DaemonError::Runtime)?;
+    drop(queries.spawn_blocking(|| ()));
+    runtime.block_on(serve(config, origin, log, telemetry, queries.handle().clone()))
 }
 
-async fn serve(config: Config, origin: Origin, log: LogLevel, telemetry: Telemetry) -> Result<(), DaemonError> {
+async fn serve(
+    config: Config,
+    origin: Origin,
+    log: LogLevel,
+    telemetry: Telemetry,
+    queries: Handle,
+) -> Result<(), DaemonError> {
     let stop = stop_signal()?;
     // From here on it does not end the process; one that comes before everything runs is heeded then.
     let hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let patience = config.http.drain_timeout;
     let mut parts = Parts::default();
-    let outcome = match start(Arc::new(config), (origin, log, hangup), &telemetry, &mut parts).await {
+    let outcome = match start(Arc::new(config), (origin, log, hangup), &telemetry, queries, &mut parts).await {
         Ok(()) => {
             tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
             wait(stop, &mut parts).await
@@ -136,6 +151,7 @@ async fn start(
     config: Arc<Config>,
     (origin, log, hangup): (Origin, LogLevel, Signal),
     telemetry: &Telemetry,
+    queries: Handle,
     parts: &mut Parts,
 ) -> Result<(), DaemonError> {
     let clock = SystemClock::shared();
@@ -181,7 +197,7 @@ async fn start(
         telemetry: telemetry.clone(),
         started_ms,
     });
-    let api = Arc::new(api(&config, &daemon).with_intake(intake));
+    let api = Arc::new(api(&config, &daemon).with_intake(intake).with_query_threads(queries));
     telemetry.config.loaded(config.hash(), started_ms);
     let reloader = Reloader { origin, reloadable: Reloadable { api: api.clone(), daemon, log, certified } };
     parts.start("reload", |stop| reloader.serve(hangup, requests, stop));

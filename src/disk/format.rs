@@ -32,7 +32,7 @@ pub fn is_readable(version: u32) -> bool {
 /// What the trailer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileInfo {
-    /// [`FILE_VERSION`] or [`ARCHIVE_VERSION`].
+    /// 1 of files with chunks, 2 of archives.
     pub version: u32,
     /// Days since the epoch: all times lie in this day.
     pub partition: i64,

@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::error::QueryError;
-use super::eval::{self, Held, Metric, Run, Tally, Trimmed};
+use super::eval::{self, Held, Metric, Run, Tally, Trimmed, Turns};
 use super::grid::Grid;
 use super::limits::Limits;
 use super::notes::Notes;
@@ -29,7 +29,7 @@ pub struct Options {
     pub lookback_ms: i64,
     /// The step of a subquery that names none, in milliseconds.
     pub subquery_step_ms: i64,
-    /// Threads that one query may use. The answer does not depend on it.
+    /// Threads that one query may use, and all together. The answer does not depend on it.
     pub threads: usize,
     /// What one query may cost.
     pub limits: Limits,
@@ -42,18 +42,26 @@ impl Default for Options {
     }
 }
 
-/// Evaluates PromQL over any [`Source`]. Holds nothing but its options and an account of memory: one engine serves all
-/// queries at once.
-#[derive(Debug, Clone, Default)]
+/// Evaluates PromQL over any [`Source`]. Holds nothing but its options, an account of memory, and the turns that queries
+/// take: one engine serves all queries at once.
+#[derive(Debug, Clone)]
 pub struct Engine {
     options: Options,
     pools: Arc<Pools>,
+    turns: Arc<Turns>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine::new(Options::default())
+    }
 }
 
 impl Engine {
     /// An engine with these options.
     pub fn new(options: Options) -> Self {
-        Engine { options, pools: Arc::default() }
+        let turns = Arc::new(Turns::new(options.threads));
+        Engine { options, pools: Arc::default(), turns }
     }
 
     /// Has what queries hold counted in these pools, and refused where they are full.
@@ -110,7 +118,7 @@ impl Engine {
         let plan = plan::build(query, request.range, self.options.subquery_step_ms)?;
         let tally = request.count_steps.then(|| Tally::new(grid));
         let (notes, threads) = (Notes::default(), self.options.threads);
-        let run = Run { source, budget, notes, tally, lookback_ms, threads };
+        let run = Run { source, budget, notes, tally, lookback_ms, threads, turns: &self.turns };
         let value = match request.range {
             TimeRange::Instant { .. } => at_instant(&run, &plan, grid)?,
             TimeRange::Range { .. } => over_range(&run, &plan, grid)?,

@@ -1,5 +1,6 @@
 //! What every part of one running query shares, and what each worker has to itself.
 
+use super::turns::Turns;
 use super::window::Windows;
 use crate::promql::budget::Budget;
 use crate::promql::error::QueryError;
@@ -19,6 +20,8 @@ pub(in crate::promql) struct Run<'q> {
     pub lookback_ms: i64,
     /// How many threads may work on it.
     pub threads: usize,
+    /// What they work by.
+    pub turns: &'q Turns,
 }
 
 impl<'q> Run<'q> {

@@ -36,13 +36,22 @@ pub(in crate::promql) fn spread<'q, P: Send>(
     let size = len.div_ceil(CHUNKS_AIM).clamp(1, CHUNK_SERIES_MAX);
     let chunks = len.div_ceil(size);
     let line = Line { next: AtomicUsize::new(0), stop: AtomicBool::new(false), queue: Mutex::new(Queue::new(join)) };
-    let work = |scratch: &mut Scratch<'q>, until: Option<Instant>| {
+    // Each chunk is a turn. A helper that would have to wait for one goes instead: the caller does what is left.
+    let work = |scratch: &mut Scratch<'q>, until: Option<Instant>, helps: bool| {
         while !line.stop.load(Ordering::Relaxed) && until.is_none_or(|until| clock::instant() < until) {
+            let turn = match helps {
+                true => run.turns.try_take().map(Ok),
+                false => Some(run.turns.take(|| scratch.check())),
+            };
+            let Some(turn) = turn else { return };
             let chunk = line.next.fetch_add(1, Ordering::Relaxed);
             if chunk >= chunks {
                 return;
             }
-            let result = scratch.check().and_then(|()| job(chunk * size..((chunk + 1) * size).min(len), scratch));
+            let result = turn.and_then(|_turn| {
+                scratch.check()?;
+                job(chunk * size..((chunk + 1) * size).min(len), scratch)
+            });
             if line.queue.lock().add(chunk, result).is_err() {
                 // Relaxed: the failure itself is in the queue, behind its lock.
                 line.stop.store(true, Ordering::Relaxed);
@@ -51,16 +60,16 @@ pub(in crate::promql) fn spread<'q, P: Send>(
     };
     let mut scratch = run.scratch();
     let alone = (run.threads > 1 && chunks > 1).then(|| clock::instant() + ALONE);
-    work(&mut scratch, alone);
+    work(&mut scratch, alone, false);
     let left = chunks.saturating_sub(line.next.load(Ordering::Relaxed));
     if left > 0 && !line.stop.load(Ordering::Relaxed) {
         std::thread::scope(|scope| {
             for _ in 1..run.threads.min(left) {
                 let helper = std::thread::Builder::new().name("promql".into()).stack_size(STACK_BYTES);
                 // Where no thread can be started, those that run do the work.
-                let _ = helper.spawn_scoped(scope, || work(&mut run.scratch(), None));
+                let _ = helper.spawn_scoped(scope, || work(&mut run.scratch(), None, true));
             }
-            work(&mut scratch, None);
+            work(&mut scratch, None, false);
         });
     }
     line.queue.into_inner().finish()
