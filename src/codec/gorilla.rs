@@ -7,12 +7,17 @@
 //! one stopped. The bytes are those that one long-lived encoder would have written (a test holds this), without the
 //! end marker, which a chunk that knows its count does not need.
 //!
+//! Reading is our own (decoder.rs), since most of what a query does is that.
+//!
 //! What `tsz` cannot encode ends the chunk: time going back, a delta of deltas that does not fit its 32 bits.
 
+mod decoder;
+
 use crate::series::Samples;
+use decoder::Decoder;
 use std::cell::Cell;
-use tsz::stream::{Error as StreamError, Read, Write};
-use tsz::{Bit, DataPoint, Decode, Encode, StdDecoder, StdEncoder};
+use tsz::stream::Write;
+use tsz::{Bit, DataPoint, Encode, StdEncoder};
 
 /// Samples of a chunk; bounds what a query decodes to find one sample.
 pub const SAMPLES_PER_CHUNK_MAX: usize = 512;
@@ -269,11 +274,21 @@ pub enum ChunkError {
 ///
 /// Errors: where `bytes` do not hold `count` samples in order, or go back behind what `into` holds. What was decoded until then stays in `into`.
 pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), ChunkError> {
-    let mut decoder = StdDecoder::new(BitReader { bytes, at: 0 });
-    let mut before = i64::MIN;
+    if count == 0 {
+        return Ok(());
+    }
+    let truncated = |got| ChunkError::Truncated { got, want: count };
+    let mut decoder = Decoder::new(bytes).ok_or_else(|| truncated(0))?;
+    let room = count.min(SAMPLES_PER_CHUNK_MAX);
+    into.times.reserve(room);
+    into.values.reserve(room);
+    let (mut before, mut newest) = (i64::MIN, into.times.last().copied());
     for at in 0..count {
-        let point = decoder.next().map_err(|_| ChunkError::Truncated { got: at, want: count })?;
-        let time = from_tsz(point.get_time());
+        if at > 0 {
+            decoder.advance().ok_or_else(|| truncated(at))?;
+        }
+        let (time, value) = decoder.sample();
+        let (time, value) = (from_tsz(time), f64::from_bits(value));
         if time < before {
             return Err(ChunkError::Disordered { at });
         }
@@ -282,11 +297,12 @@ pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Sampl
             break;
         }
         if time >= start {
-            match into.times.last() {
-                Some(last) if *last == time => *into.values.last_mut().expect("as long as times") = point.get_value(),
-                Some(last) if *last > time => return Err(ChunkError::Disordered { at }),
-                _ => into.push(time, point.get_value()),
+            match newest {
+                Some(newest) if newest == time => *into.values.last_mut().expect("as long as times") = value,
+                Some(newest) if newest > time => return Err(ChunkError::Disordered { at }),
+                _ => into.push(time, value),
             }
+            newest = Some(time);
         }
     }
     Ok(())
@@ -308,62 +324,6 @@ pub fn merge_decoded(
     decode(bytes, count, range.0, range.1, &mut newer)?;
     into.merge_newer(&newer);
     Ok(())
-}
-
-/// Reads bits from the front of `bytes`, high bits first.
-struct BitReader<'a> {
-    bytes: &'a [u8],
-    /// Bits read so far.
-    at: usize,
-}
-
-impl BitReader<'_> {
-    /// The 64 bits from the byte that holds bit `at` on; zeros behind the end.
-    #[inline]
-    fn window(&self, byte: usize) -> u64 {
-        match self.bytes.get(byte..).and_then(|rest| rest.first_chunk::<8>()) {
-            Some(window) => u64::from_be_bytes(*window),
-            None => {
-                let mut window = [0u8; 8];
-                let rest = self.bytes.get(byte..).unwrap_or_default();
-                window[..rest.len()].copy_from_slice(rest);
-                u64::from_be_bytes(window)
-            }
-        }
-    }
-}
-
-impl Read for BitReader<'_> {
-    #[inline]
-    fn read_bit(&mut self) -> Result<Bit, StreamError> {
-        Ok(if self.read_bits(1)? == 0 { Bit::Zero } else { Bit::One })
-    }
-
-    #[inline]
-    fn read_byte(&mut self) -> Result<u8, StreamError> {
-        Ok(self.read_bits(8)? as u8)
-    }
-
-    #[inline]
-    fn read_bits(&mut self, num: u32) -> Result<u64, StreamError> {
-        let bits = self.peak_bits(num)?;
-        self.at += num as usize;
-        Ok(bits)
-    }
-
-    #[inline]
-    fn peak_bits(&mut self, num: u32) -> Result<u64, StreamError> {
-        // `tsz` derives `num` from what it read, so hostile bits can ask for anything.
-        if num == 0 || num > 64 || self.at + num as usize > self.bytes.len() * 8 {
-            return Err(StreamError::EOF);
-        }
-        let (byte, shift) = (self.at / 8, (self.at % 8) as u32);
-        let mut window = self.window(byte) << shift;
-        if num > 64 - shift {
-            window |= u64::from(self.bytes[byte + 8]) >> (8 - shift); // within the bytes: num more bits were checked
-        }
-        Ok(window >> (64 - num))
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::*;
 use proptest::prelude::*;
-use tsz::stream::BufferedWriter;
+use tsz::stream::{BufferedReader, BufferedWriter};
+use tsz::{Decode, StdDecoder};
 
 fn decoded(chunk: &Chunk) -> Samples {
     let mut samples = Samples::default();
@@ -52,6 +53,19 @@ fn encode_with_tsz(times: &[i64], values: &[f64]) -> Box<[u8]> {
         encoder.encode(DataPoint::new(to_tsz(*time), *value));
     }
     encoder.close()
+}
+
+/// The samples of a stream that `tsz` closed, as it reads them itself and as we do.
+fn read_by_both(stream: Box<[u8]>, count: usize) -> [Vec<(u64, u64)>; 2] {
+    let mut ours = vec![];
+    let mut decoder = Decoder::new(&stream).expect("there is a sample");
+    ours.push(decoder.sample());
+    while decoder.advance().is_some() {
+        ours.push(decoder.sample());
+    }
+    let mut decoder = StdDecoder::new(BufferedReader::new(stream));
+    let theirs = (0..count).map(|_| decoder.next().expect("there are so many"));
+    [ours, theirs.map(|point| (point.get_time(), point.get_value().to_bits())).collect()]
 }
 
 /// Whether the chunk's bits are those in front of the end marker of a stream that `tsz` closed itself.
@@ -128,7 +142,10 @@ proptest! {
         let values = &raw[..times.len()];
         let chunks = encode_in_runs(&times, values, &runs);
         prop_assert_eq!(chunks.len(), 1);
-        prop_assert!(same_bits(&chunks[0], &encode_with_tsz(&times, values)));
+        let whole = encode_with_tsz(&times, values);
+        prop_assert!(same_bits(&chunks[0], &whole));
+        let [ours, theirs] = read_by_both(whole, times.len());
+        prop_assert_eq!(ours, theirs);
         let samples = decoded(&chunks[0]);
         let mut want: Vec<(i64, u64)> = Vec::new();
         for (time, value) in times.iter().zip(values) {
