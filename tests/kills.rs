@@ -124,7 +124,8 @@ fn killed_with_a_long_log_it_reads_all_of_it() {
     let megabytes = number("SEALINE_KILL_LOG_MIB", 8);
     let data = tempfile::tempdir().expect("a folder for the test");
     let (mut ledger, mut times) = (Ledger::new("long"), Vec::new());
-    let settings = [("log.level", "info"), ("seal.interval", "1d"), ("seal.wal_bytes", "4GiB")];
+    let settings =
+        [("log.level", "info"), ("seal.interval", "1d"), ("seal.wal_bytes", "4GiB"), ("wal.max_bytes", "8GiB")];
     let daemon = Daemon::start(data.path(), &settings);
     let mut client = daemon.client();
     while client.metric("sealine_wal_disk_bytes") < (megabytes << 20) as f64 {

@@ -154,7 +154,7 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "relation",
             "[wal]\nsegment_bytes = '2GiB'",
-            "test.toml:2: wal.segment_bytes: got 2GiB, want at most seal.wal_bytes, which is 1GiB",
+            "test.toml:2: wal.segment_bytes: got 2GiB, want at most seal.wal_bytes, which is 512MiB",
         ),
         (
             "default_breaks",
