@@ -242,8 +242,8 @@ fn a_cap_of_256_mib_holds_under_a_mixed_load() {
                     let time = START_MS + round * 1000;
                     let mut lines = String::new();
                     for row in 0..5000 {
-                        // A tenth of them are new in each round.
-                        let row = if row < 4500 { row } else { row + round * 500 };
+                        // One in a hundred is new in each round.
+                        let row = if row < 4950 { row } else { row + round * 50 };
                         writeln!(lines, "mix,writer=w{writer},row=r{row} a={row},b={round}i,c=0.5 {time}")
                             .expect("memory");
                     }
