@@ -116,28 +116,29 @@ async fn write(call: Call, target: WriteTarget) -> Reply {
     };
     if let Err(refusal) = call.grant.write(&target.database) {
         let error = ApiError::from(refusal);
-        drain(&call.head, call.body, STRANGER_BYTES_MAX).await;
-        return refuse(error.kind.status(), &error.message);
+        return turn_away(call, STRANGER_BYTES_MAX, error.kind.status(), &error.message).await;
     }
     let precision = match target.precision.as_deref().unwrap_or("ns").parse::<Precision>() {
         Ok(precision) => precision,
-        Err(error) => {
-            drain(&call.head, call.body, CLIENT_BYTES_MAX).await;
-            return refuse(StatusCode::BAD_REQUEST, &error.to_string());
-        }
+        Err(error) => return turn_away(call, CLIENT_BYTES_MAX, StatusCode::BAD_REQUEST, &error.to_string()).await,
     };
     let encoding = call.head.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
     let encoding = String::from_utf8_lossy(encoding);
     let Some(coding) = Coding::parse(&encoding) else {
-        drain(&call.head, call.body, CLIENT_BYTES_MAX).await;
         let what = format!("Content-Encoding {encoding:?} is not spoken here: send gzip, or the body as it is");
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &what);
+        return turn_away(call, CLIENT_BYTES_MAX, StatusCode::UNSUPPORTED_MEDIA_TYPE, &what).await;
     };
     match intake.body(&target.database, precision, coding, call.body).await {
         Ok(written) if written.refused == 0 => Reply::empty(StatusCode::NO_CONTENT),
         Ok(written) => partial_write(&written),
         Err(error) => not_written(&error),
     }
+}
+
+/// Refuses a body that nobody has looked into: reads up to `bytes_max` of it away, so that its sender gets to read why.
+async fn turn_away(call: Call, bytes_max: usize, status: StatusCode, what: &str) -> Reply {
+    drain(&call.head, call.body, bytes_max).await;
+    refuse(status, what)
 }
 
 /// Some lines were refused. The others are stored, so this is an acknowledgement too.

@@ -153,13 +153,7 @@ pub fn merge_decoded(
     range: (i64, i64),
     into: &mut Samples,
 ) -> Result<(), BlockError> {
-    if into.times.last().is_none_or(|last| *last < span.0.max(range.0)) {
-        return decode(bytes, count, span, range, into);
-    }
-    let mut newer = Samples::default();
-    decode(bytes, count, span, range, &mut newer)?;
-    into.merge_newer(&newer);
-    Ok(())
+    into.merge_decoded(span.0.max(range.0), |into| decode(bytes, count, span, range, into))
 }
 
 /// Pushes the times of runs that lie within `range`. Returns which samples they are of.

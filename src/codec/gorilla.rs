@@ -317,13 +317,7 @@ pub fn merge_decoded(
     range: (i64, i64),
     into: &mut Samples,
 ) -> Result<(), ChunkError> {
-    if into.times.last().is_none_or(|last| *last < first.max(range.0)) {
-        return decode(bytes, count, range.0, range.1, into);
-    }
-    let mut newer = Samples::default();
-    decode(bytes, count, range.0, range.1, &mut newer)?;
-    into.merge_newer(&newer);
-    Ok(())
+    into.merge_decoded(first.max(range.0), |into| decode(bytes, count, range.0, range.1, into))
 }
 
 #[cfg(test)]

@@ -35,6 +35,22 @@ impl Samples {
         self.values.push(value);
     }
 
+    /// Merges what `decode` appends, samples from `first` on that were written later: in place where nothing that is here
+    /// is as late as that, else over what is here. Where `decode` fails, what it gave until then may stay.
+    pub fn merge_decoded<E>(
+        &mut self,
+        first: i64,
+        decode: impl FnOnce(&mut Samples) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.times.last().is_none_or(|last| *last < first) {
+            return decode(self);
+        }
+        let mut newer = Samples::default();
+        decode(&mut newer)?;
+        self.merge_newer(&newer);
+        Ok(())
+    }
+
     /// Merges samples that were written later: where times are equal, theirs stand.
     pub fn merge_newer(&mut self, newer: &Samples) {
         let (Some(last), Some(first)) = (self.times.last(), newer.times.first()) else {

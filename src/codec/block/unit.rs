@@ -28,12 +28,11 @@ pub(super) fn of(values: &[f64]) -> Option<f64> {
     };
     let span = some().fold(f64::NEG_INFINITY, f64::max) - some().fold(f64::INFINITY, f64::min);
     let unit = refined(unit, span);
-    let off = |value: f64| value / unit - (value / unit).round();
-    let unit = if off(largest).abs() < OFF_MAX { refined(unit, largest) } else { unit };
+    let off = |value: f64, unit: f64| value / unit - (value / unit).round();
+    let unit = if off(largest, unit).abs() < OFF_MAX { refined(unit, largest) } else { unit };
     // Counts may start anywhere: all values are off by the same part of a unit.
-    let off = |value: f64| value / unit - (value / unit).round();
-    let start = off(values[0]);
-    let is_count = |value: f64| (off(value) - start).abs() < OFF_MAX;
+    let start = off(values[0], unit);
+    let is_count = |value: f64| (off(value, unit) - start).abs() < OFF_MAX;
     (unit.is_normal() && unit >= smallest && some().all(is_count)).then_some(unit)
 }
 
