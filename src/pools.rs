@@ -32,11 +32,14 @@ pub enum Pool {
     Queries,
     /// Bodies, datagrams, and batches on their way through the log into memory.
     Buffers,
+    /// What seals and merges hold while they run.
+    Maintenance,
 }
 
 impl Pool {
     /// All of them, each at the place of its number.
-    pub const ALL: [Pool; 5] = [Pool::Chunks, Pool::Index, Pool::Files, Pool::Queries, Pool::Buffers];
+    pub const ALL: [Pool; 6] =
+        [Pool::Chunks, Pool::Index, Pool::Files, Pool::Queries, Pool::Buffers, Pool::Maintenance];
 
     /// The word in metrics.
     pub fn as_str(self) -> &'static str {
@@ -46,6 +49,7 @@ impl Pool {
             Pool::Files => "files",
             Pool::Queries => "queries",
             Pool::Buffers => "buffers",
+            Pool::Maintenance => "maintenance",
         }
     }
 }

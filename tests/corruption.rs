@@ -14,7 +14,7 @@ mod support;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sealine::clock::ManualClock;
-use sealine::disk::{ChunkFile, FileName};
+use sealine::disk::{ChunkFile, FileName, Volume};
 use sealine::promql::{Samples, Source};
 use sealine::series::{MatchOp, Matcher};
 use sealine::store::Store;
@@ -123,7 +123,7 @@ fn chunk_file(data: &Path, archived: bool, rng: &mut StdRng) -> (PathBuf, Vec<u8
     let path = fs::read_dir(&day).expect("the day has a folder").next().expect("it has a file").expect("listed").path();
     let bytes = fs::read(&path).expect("the file is there");
     let name = FileName { first: 1, last: 1 };
-    let file = ChunkFile::found(DiskVfs::shared(), path.clone(), name, bytes.len() as u64);
+    let file = ChunkFile::found(Volume::unbounded(DiskVfs::shared()), path.clone(), name, bytes.len() as u64);
     let info = file.info().expect("it is sound");
     assert_eq!(
         info.chunks,

@@ -9,7 +9,7 @@ use sealine::codec::block::{self, Block};
 use sealine::codec::gorilla::{Chunk, OpenChunk};
 use sealine::codec::lines::LineWriter;
 use sealine::config::{Config, Flags};
-use sealine::disk::{ChunkFile, ChunkFileWriter, FileName, verify_file};
+use sealine::disk::{ChunkFile, ChunkFileWriter, FileName, Volume, verify_file};
 use sealine::lineproto::Precision;
 use sealine::series::Labels;
 use sealine::store::Store;
@@ -99,13 +99,15 @@ fn a_segment_is_as_docs_format_wal_md_shows_it() {
 fn write_example(vfs: &SharedVfs, dir: &Path) -> ChunkFile {
     let sets = ["a", "b"].map(|host| Labels::from_pairs([("db", "d"), ("host", host)]));
     let name = FileName { first: 1, last: 1 };
-    let mut writer = ChunkFileWriter::create(vfs.clone(), dir, name, MIDNIGHT / 86_400_000, false, false).unwrap();
+    let mut writer =
+        ChunkFileWriter::create(Volume::unbounded(vfs.clone()), dir, name, MIDNIGHT / 86_400_000, false, false)
+            .unwrap();
     let times = |first: i64| [first, first + 10_000].map(|at| MIDNIGHT + at);
     let idle_a = [chunk(&times(0), &[98.0, 98.0]), chunk(&times(20_000), &[98.0, 97.0])];
     writer.series("cpu_idle", 0, idle_a.iter()).unwrap();
     writer.series("cpu_idle", 1, [chunk(&times(0), &[97.0, 97.0])].iter()).unwrap();
     writer.series("cpu_user", 0, [chunk(&[MIDNIGHT], &[1.5])].iter()).unwrap();
-    writer.finish("d", &sets.each_ref()).unwrap()
+    writer.finish("d", &sets.iter().collect::<Vec<_>>()).unwrap()
 }
 
 #[test]

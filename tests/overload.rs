@@ -242,8 +242,8 @@ fn a_cap_of_256_mib_holds_under_a_mixed_load() {
                     let time = START_MS + round * 1000;
                     let mut lines = String::new();
                     for row in 0..5000 {
-                        // One in a hundred is new in each round.
-                        let row = if row < 4950 { row } else { row + round * 50 };
+                        // One in ten is new in each round.
+                        let row = if row < 4500 { row } else { row + round * 500 };
                         writeln!(lines, "mix,writer=w{writer},row=r{row} a={row},b={round}i,c=0.5 {time}")
                             .expect("memory");
                     }
@@ -296,7 +296,7 @@ fn a_cap_of_256_mib_holds_under_a_mixed_load() {
     let mut client = daemon.client();
     let limit = client.metric("sealine_memory_limit_bytes");
     assert!((153e6..162e6).contains(&limit), "60 % of 256 MiB: {limit}");
-    let pools: Vec<String> = ["chunks", "index", "files", "queries", "buffers"]
+    let pools: Vec<String> = ["chunks", "index", "files", "queries", "buffers", "maintenance"]
         .iter()
         .map(|pool| {
             format!("{pool} {} KiB", client.metric(&format!("sealine_memory_bytes{{pool=\"{pool}\"}}")) as u64 >> 10)

@@ -201,7 +201,7 @@ fn full_to_the_last_byte_it_refuses_answers_expires_and_goes_on() {
             acknowledged.check(&format!("round {round}, with space again"), &mut client);
         }
         let most = memory.iter().max().expect("there are rounds");
-        assert!(*most < memory[0] + (48 << 20), "memory grows with each round: {memory:?}");
+        assert!(*most < memory[0] + (96 << 20), "memory grows with each round: {memory:?}");
 
         // A day that is over goes though there is no space at all, and writes have what it took.
         let old = data.join("db/story/2023-11-11");

@@ -4,7 +4,7 @@
 
 use super::disk::SimDisk;
 use sealine::codec::varint;
-use sealine::disk::{self, ChunkFile, FileIndex, FileName, FileSelection, TRAILER_BYTES, merge, verify_file};
+use sealine::disk::{self, ChunkFile, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, merge, verify_file};
 use sealine::series::{Gathering, MatchOp, Matcher, Samples};
 use sealine::vfs::{SharedVfs, Vfs};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn on_disk(bytes: &[u8]) -> (SharedVfs, PathBuf) {
 
 fn open(bytes: &[u8]) -> ChunkFile {
     let (vfs, path) = on_disk(bytes);
-    ChunkFile::found(vfs, path, NAME, bytes.len() as u64)
+    ChunkFile::found(Volume::unbounded(vfs), path, NAME, bytes.len() as u64)
 }
 
 fn read_each_way(bytes: &[u8]) {
@@ -80,7 +80,9 @@ fn read_each_way(bytes: &[u8]) {
     }
     for archived in [false, true] {
         let sources = std::slice::from_ref(&file);
-        if let Ok(Some(merged)) = merge(&vfs, Path::new(DIR), sources, false, archived, &|| true) {
+        if let Ok(Some(merged)) =
+            merge(&Volume::unbounded(vfs.clone()), Path::new(DIR), sources, false, archived, &|| true)
+        {
             let (faults, _) = verify_file(&vfs, merged.path());
             assert!(faults.is_empty(), "what a merge has written is damaged: {faults:?}");
         }

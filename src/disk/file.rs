@@ -1,22 +1,24 @@
 //! A chunk file that is whole, and how series are read from it.
 
-use super::DiskError;
 use super::format::{ARCHIVE_VERSION, FILE_MAGIC, FileInfo, HEADER_BYTES, TRAILER_BYTES, is_readable};
 use super::index::{BlockRef, FileIndex};
 use super::partition::FileName;
+use super::{DiskError, Volume};
 use crate::codec::varint::Cursor;
 use crate::codec::{Form, block, gorilla};
+use crate::pools::{Lease, Pool};
 use crate::series::{Labels, METRIC_NAME, Matcher, PARTITION_MS, Samples};
-use crate::vfs::{SharedVfs, VfsFile};
+use crate::vfs::VfsFile;
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// One chunk file. Nothing of it is read before it is asked for.
 pub struct ChunkFile {
-    vfs: SharedVfs,
+    volume: Volume,
     path: PathBuf,
     name: FileName,
     bytes: u64,
@@ -28,7 +30,7 @@ pub struct ChunkFile {
     /// Set when its path may soon lead to nothing, or to another file: then it stays loaded.
     held_open: AtomicBool,
     /// The file up to the end of its chunks, while it is young.
-    resident: RwLock<Option<Arc<Vec<u8>>>>,
+    resident: RwLock<Option<Arc<Resident>>>,
     /// Set when another file holds all of this one: then it is unlinked with its last reader.
     superseded: AtomicBool,
     /// Set when a merge has met damage in it: the next one would as well.
@@ -40,6 +42,43 @@ struct Loaded {
     file: Box<dyn VfsFile>,
     info: FileInfo,
     index: FileIndex,
+    _counted: Lease,
+}
+
+/// Bytes of a file that are held in memory as well, and counted.
+pub(super) struct Resident {
+    bytes: Vec<u8>,
+    counted: Lease,
+}
+
+impl Resident {
+    /// None yet.
+    pub fn new(volume: &Volume) -> Resident {
+        Resident { bytes: Vec::new(), counted: volume.pools.lease(Pool::Files) }
+    }
+
+    /// Adds the bytes that come next in the file.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.counted.set(self.bytes.capacity());
+    }
+
+    /// No more bytes come.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.counted.set(self.bytes.capacity());
+    }
+}
+
+/// The index of a file, which stays in memory for as long as somebody has this.
+pub struct OpenIndex(Arc<Loaded>);
+
+impl Deref for OpenIndex {
+    type Target = FileIndex;
+
+    fn deref(&self) -> &FileIndex {
+        &self.0.index
+    }
 }
 
 /// One series in a file, with those of its chunks that were asked for.
@@ -81,6 +120,11 @@ pub struct FileSelection {
 }
 
 impl FileSelection {
+    /// Bytes that it takes in memory.
+    pub fn heap_bytes(&self) -> usize {
+        self.series.capacity() * size_of::<FileSeries>() + self.chunks.capacity() * size_of::<ChunkRef>()
+    }
+
     /// The chunks of one series, in the order in which they were written.
     pub fn chunks_of(&self, series: &FileSeries) -> &[ChunkRef] {
         &self.chunks[series.first_chunk as usize..][..series.chunk_count as usize]
@@ -89,21 +133,21 @@ impl FileSelection {
 
 impl ChunkFile {
     /// A file that was found in its partition's folder.
-    pub fn found(vfs: SharedVfs, path: PathBuf, name: FileName, bytes: u64) -> Self {
+    pub fn found(volume: Volume, path: PathBuf, name: FileName, bytes: u64) -> Self {
         let (info, loaded, used, held_open, resident, superseded, damaged) = Default::default();
-        ChunkFile { vfs, path, name, bytes, info, loaded, used, held_open, resident, superseded, damaged }
+        ChunkFile { volume, path, name, bytes, info, loaded, used, held_open, resident, superseded, damaged }
     }
 
     /// A file that has just been written.
     pub(super) fn written(
-        vfs: SharedVfs,
+        volume: Volume,
         path: PathBuf,
         name: FileName,
         info: FileInfo,
         bytes: u64,
-        resident: Option<Vec<u8>>,
+        resident: Option<Resident>,
     ) -> Self {
-        let file = ChunkFile::found(vfs, path, name, bytes);
+        let file = ChunkFile::found(volume, path, name, bytes);
         let _ = file.info.set(info); // it was not set before
         *file.resident.write() = resident.map(Arc::new);
         file
@@ -129,7 +173,7 @@ impl ChunkFile {
         if let Some(info) = self.info.get() {
             return Ok(*info);
         }
-        let file = self.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
+        let file = self.volume.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
         let info = self.read_info(&*file)?;
         Ok(*self.info.get_or_init(|| info))
     }
@@ -155,6 +199,11 @@ impl ChunkFile {
         loaded.take().map_or(0, |loaded| loaded.index.heap_bytes() as u64)
     }
 
+    /// Whether its index is in memory.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.lock().is_some()
+    }
+
     /// Whether anything was read of it since this was asked last.
     pub fn was_used(&self) -> bool {
         self.used.swap(false, Ordering::Relaxed)
@@ -162,17 +211,22 @@ impl ChunkFile {
 
     /// Runs `with` on the index.
     pub fn with_index<R>(&self, with: impl FnOnce(&FileIndex) -> R) -> Result<R, DiskError> {
-        Ok(with(&self.load()?.index))
+        Ok(with(&*self.index()?))
+    }
+
+    /// The index, which is read where it is not in memory.
+    pub fn index(&self) -> Result<OpenIndex, DiskError> {
+        self.load().map(OpenIndex)
     }
 
     /// The labels of a set.
     pub fn labels(&self, set: u32) -> Result<Labels, DiskError> {
-        self.with_index(|index| index.set(set))
+        Ok(self.index()?.set(set))
     }
 
     /// Bytes that the file takes in memory: (resident chunks, index).
     pub fn memory_bytes(&self) -> (u64, u64) {
-        let resident = self.resident.read().as_ref().map_or(0, |bytes| bytes.capacity() as u64);
+        let resident = self.resident.read().as_ref().map_or(0, |resident| resident.bytes.capacity() as u64);
         let index = self.loaded.lock().as_ref().map_or(0, |loaded| loaded.index.heap_bytes() as u64);
         (resident, index)
     }
@@ -184,7 +238,9 @@ impl ChunkFile {
         } else if self.resident.read().is_none() {
             let loaded = self.load()?;
             let bytes = self.read_bytes(&loaded, 0, loaded.info.entries_at as usize)?;
-            *self.resident.write() = Some(Arc::new(bytes));
+            let mut counted = self.volume.pools.lease(Pool::Files);
+            counted.set(bytes.capacity());
+            *self.resident.write() = Some(Arc::new(Resident { bytes, counted }));
         }
         Ok(())
     }
@@ -209,13 +265,19 @@ impl ChunkFile {
         self.superseded.store(true, Ordering::Release);
     }
 
+    /// Whether a sample of it may lie within `start..=end`. Needs no index.
+    fn overlaps(&self, start: i64, end: i64) -> Result<bool, DiskError> {
+        let (oldest, newest) = self.info()?.times;
+        Ok(oldest <= end && newest >= start)
+    }
+
     /// The series that pass the matchers and have chunks within `start..=end`.
     pub fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<FileSelection, DiskError> {
-        let loaded = self.load()?;
         let mut selection = FileSelection::default();
-        if loaded.info.times.0 > end || loaded.info.times.1 < start {
+        if !self.overlaps(start, end)? {
             return Ok(selection);
         }
+        let loaded = self.load()?;
         let metrics = loaded.index.metrics_passing(matchers);
         if metrics.is_empty() {
             return Ok(selection);
@@ -229,10 +291,10 @@ impl ChunkFile {
 
     /// The label sets that have a series which passes the matchers; the times of the file's samples decide for all.
     pub fn sets_passing(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<RoaringBitmap, DiskError> {
-        let loaded = self.load()?;
-        if loaded.info.times.0 > end || loaded.info.times.1 < start {
+        if !self.overlaps(start, end)? {
             return Ok(RoaringBitmap::new());
         }
+        let loaded = self.load()?;
         if !matchers.iter().any(|matcher| matcher.name() == METRIC_NAME) {
             return Ok(loaded.index.sets_passing(matchers));
         }
@@ -291,9 +353,9 @@ impl ChunkFile {
         let resident = self.resident.read().clone();
         let (base, read);
         let bytes: &[u8] = match &resident {
-            Some(bytes) => {
+            Some(resident) => {
                 base = 0;
-                bytes
+                &resident.bytes
             }
             None => {
                 base = first.at;
@@ -362,8 +424,9 @@ impl ChunkFile {
         if let Some(loaded) = loaded {
             return Ok(loaded.clone());
         }
-        let file = self.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
+        let file = self.volume.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
         let info = self.read_info(&*file)?;
+        let info = *self.info.get_or_init(|| info); // its path may lead elsewhere by the time that somebody asks
         let trailer_at = self.bytes - TRAILER_BYTES as u64;
         let mut index = vec![0; (trailer_at - info.index_at) as usize];
         file.read_at(&mut index, info.index_at).map_err(DiskError::file("read chunk file", &self.path))?;
@@ -372,14 +435,16 @@ impl ChunkFile {
             return Err(damaged("the checksum of the index does not match"));
         }
         let index = FileIndex::new(index).ok_or_else(|| damaged("the index is not in the form of version 1"))?;
-        Ok(loaded.insert(Arc::new(Loaded { file, info, index })).clone())
+        let mut counted = self.volume.pools.lease(Pool::Files);
+        counted.set(index.heap_bytes());
+        Ok(loaded.insert(Arc::new(Loaded { file, info, index, _counted: counted })).clone())
     }
 }
 
 impl Drop for ChunkFile {
     fn drop(&mut self) {
         if *self.superseded.get_mut()
-            && let Err(error) = self.vfs.remove_file(&self.path)
+            && let Err(error) = self.volume.vfs.remove_file(&self.path)
         {
             // It is found again, and seen to be superseded, at the next start.
             tracing::warn!(path = %self.path.display(), %error, "a chunk file that is no longer needed cannot be removed");

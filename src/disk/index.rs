@@ -148,14 +148,17 @@ impl FileIndex {
 
     /// The labels of a set.
     pub fn set(&self, set: u32) -> Labels {
+        Labels::from_pairs(self.pairs(set))
+    }
+
+    /// Names and values of a set's labels.
+    pub fn pairs(&self, set: u32) -> impl Iterator<Item = (&str, &str)> {
         let mut cursor = Cursor::new(self.entry(&self.sets, set as usize));
-        let mut pairs = Vec::new();
-        while let (Some(label), Some(value)) = (cursor.read_len(), cursor.read_len()) {
-            if let Some(table) = self.labels.get(label).filter(|table| value < table.values.count) {
-                pairs.push((&*table.name, self.text(&table.values, value)));
-            }
-        }
-        Labels::from_pairs(pairs)
+        let pairs = std::iter::from_fn(move || Some((cursor.read_len()?, cursor.read_len()?)));
+        pairs.filter_map(|(label, value)| {
+            let table = self.labels.get(label).filter(|table| value < table.values.count)?;
+            Some((&*table.name, self.text(&table.values, value)))
+        })
     }
 
     /// Metrics, by number, that pass the matchers on names.

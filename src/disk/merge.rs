@@ -1,13 +1,14 @@
 //! Joins chunk files of a partition: neighbours in the order in which they count, so that the order stays what it was.
 
-use super::DiskError;
 use super::file::{ChunkFile, FileSelection};
+use super::label_sets::JoinedSets;
 use super::partition::FileName;
 use super::writer::ChunkFileWriter;
+use super::{DiskError, Volume};
 use crate::codec::block::{self, Block};
 use crate::codec::gorilla::{Chunk, OpenChunk};
-use crate::series::{Labels, Samples};
-use crate::vfs::SharedVfs;
+use crate::pools::Pool;
+use crate::series::Samples;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -16,36 +17,68 @@ use std::sync::Arc;
 /// The smallest size tier: files up to this many bytes count as equally small.
 const TIER_BYTES: u64 = 256 << 10;
 
+/// Memory that a merge takes beside the indexes, for each byte of index and entries that it merges: numbers of label
+/// sets, entries and index of the file to be.
+const HELD_BY_DESCRIBED: usize = 4;
+
 /// An archive keeps a series of fewer samples in chunks: there a block saves little, and takes long to find that.
 const BLOCK_SAMPLES_MIN: usize = 128;
 
+/// What a plan has to know of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Its length.
+    pub bytes: u64,
+    /// Those of its bytes that describe its series: what a merge holds memory for.
+    pub described: u64,
+}
+
 /// Which neighbours to merge, if any: a run of at least `fan_in` files of about one size or smaller, the smallest
-/// size first. Each sample is then rewritten once a tier, and tiers grow by a factor of `fan_in`.
-pub fn plan_merge(bytes: &[u64], fan_in: usize) -> Option<Range<usize>> {
+/// size first. Each sample is then rewritten once a tier, and tiers grow by a factor of `fan_in`. No more than
+/// `described_max` is described by those of one run.
+pub fn plan_merge(files: &[Size], fan_in: usize, described_max: u64) -> Option<Range<usize>> {
     let fan_in = fan_in.max(2);
-    let tier = |bytes: u64| (bytes / TIER_BYTES + 1).ilog(fan_in as u64);
-    let highest = bytes.iter().map(|b| tier(*b)).max()?;
+    let tier = |file: &Size| (file.bytes / TIER_BYTES + 1).ilog(fan_in as u64);
+    let highest = files.iter().map(tier).max()?;
     for at_most in 0..=highest {
-        let mut start = 0;
-        for end in 0..=bytes.len() {
-            if end == bytes.len() || tier(bytes[end]) > at_most {
-                let run = &bytes[start..end];
-                let (all, largest) = (run.iter().sum::<u64>(), run.iter().max().copied().unwrap_or(0));
-                // A large file is not rewritten for the sake of some small ones, unless they have become many.
-                if run.len() >= fan_in && (all >= 2 * largest || run.len() >= 2 * fan_in) {
-                    return Some(start..end);
-                }
-                start = end + 1;
+        for run in runs(files, described_max, |file| tier(file) <= at_most) {
+            let sizes = files[run.clone()].iter().map(|file| file.bytes);
+            let (all, largest) = (sizes.clone().sum::<u64>(), sizes.max().unwrap_or(0));
+            // A large file is not rewritten for the sake of some small ones, unless they have become many.
+            if run.len() >= fan_in && (all >= 2 * largest || run.len() >= 2 * fan_in) {
+                return Some(run);
             }
         }
     }
     None
 }
 
-/// Merges `files`, which are neighbours in the order in which they count, into one. Holds the labels of all series
-/// and the samples of one at a time. With `archived` it writes blocks. `keep_on` is asked between series: where it says no, nothing comes of the merge.
+/// Neighbours that `may_join`, in runs that are as long as they may be: no more than `described_max` is described by one,
+/// but for a file that comes to more by itself.
+pub fn runs(files: &[Size], described_max: u64, may_join: impl Fn(&Size) -> bool) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let mut described = 0u64;
+    for (at, file) in files.iter().enumerate().filter(|(_, file)| may_join(file)) {
+        let all = described.saturating_add(file.described);
+        match runs.last_mut() {
+            Some(run) if run.end == at && all <= described_max => {
+                run.end = at + 1;
+                described = all;
+            }
+            _ => {
+                runs.push(at..at + 1);
+                described = file.described;
+            }
+        }
+    }
+    runs
+}
+
+/// Merges `files`, which are neighbours in the order in which they count, into one. Holds their indexes, the entries of
+/// a metric and the samples of a series at a time. With `archived` it writes blocks. `keep_on` is asked between series:
+/// where it says no, nothing comes of the merge.
 pub fn merge(
-    vfs: &SharedVfs,
+    volume: &Volume,
     dir: &Path,
     files: &[Arc<ChunkFile>],
     resident: bool,
@@ -55,19 +88,23 @@ pub fn merge(
     let (Some(oldest), Some(newest)) = (files.first(), files.last()) else { return Ok(None) };
     let first = files.iter().map(|file| file.name().first).min().unwrap_or(oldest.name().first);
     let name = FileName { first, last: newest.name().last };
-    let (partition, database) = (oldest.info()?.partition, oldest.with_index(|index| index.database().to_string())?);
-    let (sets, numbers) = join_sets(files)?;
+    let partition = oldest.info()?.partition;
+    let described =
+        files.iter().map(|file| Ok(file.info()?.described_bytes(file.bytes()))).sum::<Result<u64, DiskError>>()?;
+    let mut counted = volume.pools.lease(Pool::Maintenance);
+    counted.set(described as usize * HELD_BY_DESCRIBED);
+    let indexes = files.iter().map(|file| file.index()).collect::<Result<Vec<_>, _>>()?;
+    let disordered = |at: usize| DiskError::damaged(files[at].path(), 0, "its label sets are not in order");
+    let sets = JoinedSets::of(&indexes).map_err(disordered)?;
 
     let mut metrics: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
-    for (at, file) in files.iter().enumerate() {
-        file.with_index(|index| {
-            for metric in 0..index.metric_count() {
-                metrics.entry(index.metric(metric).to_string()).or_default().push((at, metric));
-            }
-        })?;
+    for (at, index) in indexes.iter().enumerate() {
+        for metric in 0..index.metric_count() {
+            metrics.entry(index.metric(metric).to_string()).or_default().push((at, metric));
+        }
     }
 
-    let mut writer = ChunkFileWriter::create(vfs.clone(), dir, name, partition, resident, archived)?;
+    let mut writer = ChunkFileWriter::create(volume.clone(), dir, name, partition, resident, archived)?;
     let mut run = || -> Result<bool, DiskError> {
         let mut samples = Samples::default();
         for (metric, sources) in &metrics {
@@ -75,8 +112,8 @@ pub fn merge(
                 sources.iter().map(|(at, m)| Ok((*at, files[*at].series_of(*m)?))).collect::<Result<_, DiskError>>()?;
             let mut series: Vec<(u32, usize, usize)> = Vec::new();
             for (source, (at, selection)) in found.iter().enumerate() {
-                let number = |set: u32| numbers[*at][set as usize];
-                series.extend(selection.series.iter().enumerate().map(|(s, one)| (number(one.set), source, s)));
+                let joined = |set: u32| sets.number(*at, set);
+                series.extend(selection.series.iter().enumerate().map(|(s, one)| (joined(one.set), source, s)));
             }
             series.sort_unstable();
             for same in series.chunk_by(|a, b| a.0 == b.0) {
@@ -108,29 +145,7 @@ pub fn merge(
             return Err(error);
         }
     }
-    writer.finish(&database, &sets.iter().collect::<Vec<_>>()).map(Some)
-}
-
-/// The label sets of all files in order, and by file the new number of each of its sets.
-fn join_sets(files: &[Arc<ChunkFile>]) -> Result<(Vec<Labels>, Vec<Vec<u32>>), DiskError> {
-    let mut all: Vec<(Labels, usize, u32)> = Vec::new();
-    let mut numbers = Vec::new();
-    for (at, file) in files.iter().enumerate() {
-        let count = file.with_index(|index| {
-            all.extend((0..index.set_count() as u32).map(|set| (index.set(set), at, set)));
-            index.set_count()
-        })?;
-        numbers.push(vec![0; count]);
-    }
-    all.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
-    let mut sets: Vec<Labels> = Vec::new();
-    for (labels, at, set) in all {
-        if sets.last() != Some(&labels) {
-            sets.push(labels);
-        }
-        numbers[at][set as usize] = sets.len() as u32 - 1;
-    }
-    Ok((sets, numbers))
+    writer.finish(indexes[0].database(), &sets).map(Some)
 }
 
 /// Samples as blocks, where there are enough of them.
@@ -155,6 +170,31 @@ fn chunks(samples: &Samples) -> Vec<Chunk> {
 mod tests {
     use super::*;
 
+    fn plan(bytes: &[u64], fan_in: usize) -> Option<Range<usize>> {
+        plan_merge(
+            &bytes.iter().map(|bytes| Size { bytes: *bytes, described: 1 }).collect::<Vec<_>>(),
+            fan_in,
+            u64::MAX,
+        )
+    }
+
+    #[test]
+    fn a_run_describes_no_more_than_it_may() {
+        let sizes = |described: &[u64]| -> Vec<Size> {
+            described.iter().map(|described| Size { bytes: 1, described: *described }).collect()
+        };
+        for (name, described, want, planned) in [
+            ("nothing", &[][..], vec![], None),
+            ("all", &[25; 4], vec![0..4], Some(0..4)),
+            ("as many as may", &[40, 60, 1, 99, 1], vec![0..2, 2..4, 4..5], None),
+            ("one by itself is too large", &[10, 500, 30, 30, 30, 30], vec![0..1, 1..2, 2..5, 5..6], Some(2..5)),
+        ] {
+            assert_eq!(runs(&sizes(described), 100, |_| true), want, "{name}");
+            assert_eq!(plan_merge(&sizes(described), 3, 100), planned, "{name}");
+        }
+        assert_eq!(runs(&sizes(&[1, 2, 3]), 100, |size| size.described != 2), [0..1, 2..3]);
+    }
+
     #[test]
     fn small_neighbours_are_merged_first_and_a_large_file_is_left_alone() {
         const K: u64 = 1 << 10;
@@ -172,7 +212,7 @@ mod tests {
                 Some(8..16),
             ),
         ] {
-            assert_eq!(plan_merge(sizes, 8), want, "{name}");
+            assert_eq!(plan(sizes, 8), want, "{name}");
         }
     }
 
@@ -182,7 +222,7 @@ mod tests {
         let seals = 4000;
         for _ in 0..seals {
             files.push(200 << 10);
-            while let Some(range) = plan_merge(&files, 8) {
+            while let Some(range) = plan(&files, 8) {
                 let bytes: u64 = files[range.clone()].iter().sum();
                 rewritten += bytes;
                 files.splice(range, [bytes]);

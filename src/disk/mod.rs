@@ -7,21 +7,43 @@
 mod file;
 mod format;
 mod index;
+mod index_writer;
+mod label_sets;
 mod merge;
 mod partition;
 mod verify;
 mod writer;
 
-pub use file::{ChunkFile, ChunkRef, FileSelection, FileSeries};
+pub use file::{ChunkFile, ChunkRef, FileSelection, FileSeries, OpenIndex};
 pub use format::{FileInfo, SERIES_PER_BLOCK, TRAILER_BYTES};
 pub use index::FileIndex;
-pub use merge::{merge, plan_merge};
+pub use index_writer::LabelSets;
+pub use merge::{Size, merge, plan_merge, runs};
 pub use partition::{FileName, Partition, Partitions, day_name, parse_day};
 pub use verify::{Fault, dump, verify_file};
 pub use writer::{ChunkFileWriter, Piece};
 
+use crate::pools::Pools;
+use crate::vfs::SharedVfs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What chunk files live on: the file system, and the account of the memory that they take.
+#[derive(Clone)]
+pub struct Volume {
+    /// The file system.
+    pub vfs: SharedVfs,
+    /// Where memory is counted.
+    pub pools: Arc<Pools>,
+}
+
+impl Volume {
+    /// One whose memory nobody bounds: for tools and tests.
+    pub fn unbounded(vfs: SharedVfs) -> Volume {
+        Volume { vfs, pools: Arc::default() }
+    }
+}
 
 /// Why the disk tier could not do something.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,9 @@
 //! A file that holds generations 3 to 7 replaces every file of its partition whose generations lie within; that is all
 //! a merge has to say to be seen whole or not at all, and all a start after a crash has to know.
 
-use super::DiskError;
 use super::file::ChunkFile;
-use crate::vfs::{SharedVfs, create_dir_durable};
+use super::{DiskError, Volume};
+use crate::vfs::create_dir_durable;
 use parking_lot::RwLock;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -120,7 +120,7 @@ type ByDay = BTreeMap<Arc<str>, BTreeMap<i64, Arc<Partition>>>;
 
 /// All partitions.
 pub struct Partitions {
-    vfs: SharedVfs,
+    volume: Volume,
     root: PathBuf,
     by_day: RwLock<ByDay>,
 }
@@ -128,13 +128,13 @@ pub struct Partitions {
 impl Partitions {
     /// Finds the partitions below `root` by listing folders: no file is opened. Removes what a crash left half done,
     /// and files that another one contains. Files in `quarantine` are missing from the partitions that they came from.
-    pub fn open(vfs: SharedVfs, root: &Path, quarantine: &Path) -> Result<Partitions, DiskError> {
-        let partitions = Partitions { vfs, root: root.to_path_buf(), by_day: RwLock::default() };
+    pub fn open(volume: Volume, root: &Path, quarantine: &Path) -> Result<Partitions, DiskError> {
+        let partitions = Partitions { volume, root: root.to_path_buf(), by_day: RwLock::default() };
         // A process that was killed may have left names that only the kernel has. What is found counts from here on, so
         // it must not go with the next power cut.
         let list = |dir: &Path| {
-            partitions.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
-            partitions.vfs.list(dir).map_err(DiskError::file("list folder", dir))
+            partitions.volume.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
+            partitions.volume.vfs.list(dir).map_err(DiskError::file("list folder", dir))
         };
         for database in list(root)?.into_iter().filter(|entry| entry.is_dir) {
             let Some(name) = unescape(&database.name) else {
@@ -158,7 +158,7 @@ impl Partitions {
 
     /// Notes for each file that an earlier run has set aside, and that is still there, what is missing.
     fn miss_what_is_in(&self, quarantine: &Path) -> Result<(), DiskError> {
-        let set_aside = self.vfs.list(quarantine).map_err(DiskError::file("list folder", quarantine))?;
+        let set_aside = self.volume.vfs.list(quarantine).map_err(DiskError::file("list folder", quarantine))?;
         for entry in set_aside.iter().filter(|entry| !entry.is_dir) {
             let Some((database, day, name)) = parse_set_aside(&entry.name) else { continue };
             for partition in self.between(&database, day, day) {
@@ -178,7 +178,7 @@ impl Partitions {
         for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
             let path = dir.join(&entry.name);
             if entry.name.ends_with(".chunks.tmp") {
-                self.vfs.remove_file(&path).map_err(DiskError::file("remove unfinished file", &path))?;
+                self.volume.vfs.remove_file(&path).map_err(DiskError::file("remove unfinished file", &path))?;
             } else if let Some(name) = FileName::parse(&entry.name) {
                 files.push((name, entry.bytes));
             } else {
@@ -188,10 +188,10 @@ impl Partitions {
         let (kept, superseded) = sift(files);
         for (name, _) in superseded {
             let path = dir.join(name.to_string());
-            self.vfs.remove_file(&path).map_err(DiskError::file("remove superseded file", &path))?;
+            self.volume.vfs.remove_file(&path).map_err(DiskError::file("remove superseded file", &path))?;
         }
         let found = |(name, bytes): (FileName, u64)| {
-            Arc::new(ChunkFile::found(self.vfs.clone(), dir.join(name.to_string()), name, bytes))
+            Arc::new(ChunkFile::found(self.volume.clone(), dir.join(name.to_string()), name, bytes))
         };
         Ok(kept.into_iter().map(found).collect())
     }
@@ -220,7 +220,7 @@ impl Partitions {
             return Ok(partition.clone());
         }
         let dir = self.root.join(escape(database)).join(day_name(day));
-        create_dir_durable(&*self.vfs, &self.root, &dir).map_err(DiskError::file("create folder", &dir))?;
+        create_dir_durable(&*self.volume.vfs, &self.root, &dir).map_err(DiskError::file("create folder", &dir))?;
         Ok(self.insert(database, day, dir, Vec::new()))
     }
 
@@ -255,16 +255,16 @@ impl Partitions {
         let (mut bytes, mut first_error) = (0, None);
         for file in std::mem::take(&mut *partition.files.write()) {
             file.hold_open();
-            match self.vfs.remove_file(file.path()) {
+            match self.volume.vfs.remove_file(file.path()) {
                 Ok(()) => bytes += file.bytes(),
                 // The others go all the same; this one is found again at the next start.
                 Err(error) => drop(first_error.get_or_insert(DiskError::file("remove chunk file", file.path())(error))),
             }
         }
         // A folder that holds something that is not ours stays.
-        let _ = self.vfs.remove_dir(&partition.dir);
+        let _ = self.volume.vfs.remove_dir(&partition.dir);
         if let Some(parent) = partition.dir.parent() {
-            self.vfs.sync_dir(parent).map_err(DiskError::file("sync folder", parent))?;
+            self.volume.vfs.sync_dir(parent).map_err(DiskError::file("sync folder", parent))?;
         }
         first_error.map_or(Ok(bytes), Err)
     }
@@ -283,10 +283,10 @@ impl Partitions {
         }
         file.hold_open();
         let to = quarantine.join(set_aside_name(&partition.database, partition.day, file.name()));
-        self.vfs.create_dir_all(quarantine).map_err(DiskError::file("create folder", quarantine))?;
-        self.vfs.rename(file.path(), &to).map_err(DiskError::file("move to quarantine", file.path()))?;
+        self.volume.vfs.create_dir_all(quarantine).map_err(DiskError::file("create folder", quarantine))?;
+        self.volume.vfs.rename(file.path(), &to).map_err(DiskError::file("move to quarantine", file.path()))?;
         for dir in [quarantine, &partition.dir] {
-            self.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
+            self.volume.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
         }
         Ok(Some(to))
     }

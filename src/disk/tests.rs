@@ -26,7 +26,7 @@ fn write(vfs: &SharedVfs, dir: &Path, name: FileName, content: &Content) -> Chun
     let mut sets: Vec<&Labels> =
         content.keys().map(|(_, labels)| labels).collect::<BTreeSet<_>>().into_iter().collect();
     sets.sort_by_key(|labels| labels.as_bytes());
-    let mut writer = ChunkFileWriter::create(vfs.clone(), dir, name, DAY, false, false).unwrap();
+    let mut writer = ChunkFileWriter::create(Volume::unbounded(vfs.clone()), dir, name, DAY, false, false).unwrap();
     let mut series: Vec<_> = content
         .iter()
         .map(|((metric, labels), samples)| (metric, sets.iter().position(|s| *s == labels).unwrap() as u32, samples))
@@ -72,7 +72,8 @@ fn a_file_gives_back_what_was_written_to_any_matcher() {
     let vfs = DiskVfs::shared();
     let want = content(300, 120, 0);
     let written = write(&vfs, dir.path(), FileName { first: 1, last: 1 }, &want);
-    let found = ChunkFile::found(vfs.clone(), written.path().to_path_buf(), written.name(), written.bytes());
+    let found =
+        ChunkFile::found(Volume::unbounded(vfs.clone()), written.path().to_path_buf(), written.name(), written.bytes());
     assert_eq!(fs::metadata(found.path()).unwrap().len(), written.bytes());
     let info = found.info().unwrap();
     assert_eq!((info.samples, info.series, info.chunks), (300 * 3 * 120, 900, 2700));
@@ -125,7 +126,12 @@ fn every_flipped_bit_is_an_error_or_changes_nothing() {
         fs::write(&path, &bytes).unwrap();
         let (faults, _) = verify_file(&vfs, &path);
         if faults.is_empty() {
-            let file = ChunkFile::found(vfs.clone(), path.clone(), FileName { first: 1, last: 1 }, bytes.len() as u64);
+            let file = ChunkFile::found(
+                Volume::unbounded(vfs.clone()),
+                path.clone(),
+                FileName { first: 1, last: 1 },
+                bytes.len() as u64,
+            );
             assert_eq!(read(&file, &[]), want, "bit {bit}");
         }
     }
@@ -139,17 +145,19 @@ fn every_flipped_bit_is_an_error_or_changes_nothing() {
 fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
     let dir = tempfile::tempdir().unwrap();
     let vfs = DiskVfs::shared();
-    let partitions = Partitions::open(vfs.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
+    let partitions =
+        Partitions::open(Volume::unbounded(vfs.clone()), dir.path(), &dir.path().join("quarantine")).unwrap();
     let partition = partitions.get_or_create("tele/graf", DAY).unwrap();
     for generation in 1..=3 {
         let name = FileName { first: generation, last: generation };
         partition.publish(Arc::new(write(&vfs, &partition.dir, name, &content(2, 10, generation as i64 * 50_000))));
     }
     let before = partition.files();
-    let merged = merge(&vfs, &partition.dir, &before, false, false, &|| true).unwrap().unwrap();
+    let merged =
+        merge(&Volume::unbounded(vfs.clone()), &partition.dir, &before, false, false, &|| true).unwrap().unwrap();
     // As a crash leaves it: the parts are still there, and so is an unfinished file.
     fs::write(partition.dir.join("0000000009-0000000009.chunks.tmp"), b"half").unwrap();
-    let found = Partitions::open(vfs.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
+    let found = Partitions::open(Volume::unbounded(vfs.clone()), dir.path(), &dir.path().join("quarantine")).unwrap();
     let files = found.between("tele/graf", DAY, DAY)[0].files();
     assert_eq!(files.iter().map(|f| f.name()).collect::<Vec<_>>(), [FileName { first: 1, last: 3 }]);
     assert_eq!(fs::read_dir(&partition.dir).unwrap().count(), 1);
@@ -163,16 +171,18 @@ fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
 fn a_file_that_is_rewritten_by_itself_stays() {
     let dir = tempfile::tempdir().unwrap();
     let vfs = DiskVfs::shared();
-    let partitions = Partitions::open(vfs.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
+    let partitions =
+        Partitions::open(Volume::unbounded(vfs.clone()), dir.path(), &dir.path().join("quarantine")).unwrap();
     let partition = partitions.get_or_create("telegraf", DAY).unwrap();
     let want = content(2, 100, 0);
     partition.publish(Arc::new(write(&vfs, &partition.dir, FileName { first: 1, last: 1 }, &want)));
     let before = partition.files();
-    let archived = merge(&vfs, &partition.dir, &before, false, true, &|| true).unwrap().unwrap();
+    let archived =
+        merge(&Volume::unbounded(vfs.clone()), &partition.dir, &before, false, true, &|| true).unwrap().unwrap();
     partition.publish(Arc::new(archived));
     assert_eq!(read(&before[0], &[]), want, "a query that holds the older file reads on");
     drop(before);
-    let found = Partitions::open(vfs.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
+    let found = Partitions::open(Volume::unbounded(vfs.clone()), dir.path(), &dir.path().join("quarantine")).unwrap();
     let files = found.between("telegraf", DAY, DAY)[0].files();
     assert_eq!(read(&files[0], &[]), want);
     assert!(files[0].info().unwrap().archived);
@@ -189,7 +199,8 @@ fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
     let mut want = content(3, 2000, 0);
     let short = ("short".to_string(), Labels::from_pairs([("host", "h0")]));
     want.insert(short.clone(), vec![(DAY * PARTITION_MS + 5, 1.5), (DAY * PARTITION_MS + 6, 2.5)]);
-    let archive = merge(&vfs, dir.path(), &[one(1, &want)], false, true, &|| true).unwrap().unwrap();
+    let archive =
+        merge(&Volume::unbounded(vfs.clone()), dir.path(), &[one(1, &want)], false, true, &|| true).unwrap().unwrap();
     assert_eq!(read(&archive, &[]), want);
     let info = archive.info().unwrap();
     assert_eq!((info.version, info.series, info.chunks), (2, 10, 10), "a block for each long series");
@@ -205,7 +216,7 @@ fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
     let more =
         Content::from([(changed.clone(), vec![(DAY * PARTITION_MS, -7.0), (late, 8.0)]), (new, vec![(late, 9.0)])]);
     let both = [Arc::new(archive), one(2, &more)];
-    let again = merge(&vfs, dir.path(), &both, false, true, &|| true).unwrap().unwrap();
+    let again = merge(&Volume::unbounded(vfs.clone()), dir.path(), &both, false, true, &|| true).unwrap().unwrap();
     want.extend(
         more.iter().skip_while(|(key, _)| **key == changed).map(|(key, samples)| (key.clone(), samples.clone())),
     );
@@ -215,7 +226,9 @@ fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
     assert_eq!(read(&again, &[]), want);
     assert_eq!(verify_file(&vfs, again.path()), (vec![], 9 * 2000 + 2 + 1 + 1));
 
-    let plain = merge(&vfs, dir.path(), &[Arc::new(again)], false, false, &|| true).unwrap().unwrap();
+    let plain = merge(&Volume::unbounded(vfs.clone()), dir.path(), &[Arc::new(again)], false, false, &|| true)
+        .unwrap()
+        .unwrap();
     assert_eq!(read(&plain, &[]), want);
     assert_eq!(plain.info().unwrap().version, 1, "only an archive has blocks");
 }
@@ -226,14 +239,23 @@ fn every_flipped_bit_of_an_archive_is_an_error_or_changes_nothing() {
     let vfs = DiskVfs::shared();
     let want = content(1, 200, 0);
     let chunks = Arc::new(write(&vfs, dir.path(), FileName { first: 1, last: 1 }, &want));
-    let path = merge(&vfs, dir.path(), &[chunks], false, true, &|| true).unwrap().unwrap().path().to_path_buf();
+    let path = merge(&Volume::unbounded(vfs.clone()), dir.path(), &[chunks], false, true, &|| true)
+        .unwrap()
+        .unwrap()
+        .path()
+        .to_path_buf();
     let whole = fs::read(&path).unwrap();
     for bit in 0..whole.len() * 8 {
         let mut bytes = whole.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         fs::write(&path, &bytes).unwrap();
         if verify_file(&vfs, &path).0.is_empty() {
-            let file = ChunkFile::found(vfs.clone(), path.clone(), FileName { first: 1, last: 1 }, bytes.len() as u64);
+            let file = ChunkFile::found(
+                Volume::unbounded(vfs.clone()),
+                path.clone(),
+                FileName { first: 1, last: 1 },
+                bytes.len() as u64,
+            );
             assert_eq!(read(&file, &[]), want, "bit {bit}");
         }
     }
@@ -261,7 +283,7 @@ proptest! {
             let generation = generation as u64 + 1;
             files.push(Arc::new(write(&vfs, dir.path(), FileName { first: generation, last: generation }, &content)));
         }
-        let merged = merge(&vfs, dir.path(), &files, true, true, &|| true).unwrap().unwrap();
+        let merged = merge(&Volume::unbounded(vfs.clone()), dir.path(), &files, true, true, &|| true).unwrap().unwrap();
         let want: Content = map.into_iter().map(|(k, v)| (k, v.into_iter().collect())).collect();
         prop_assert_eq!(read(&merged, &[]), want);
         prop_assert_eq!(verify_file(&vfs, merged.path()).0, vec![]);

@@ -1,8 +1,8 @@
 //! Reads a chunk file whole: to say whether it is sound, or to show what is in it.
 
-use super::DiskError;
 use super::file::{ChunkFile, ChunkRef};
 use super::partition::FileName;
+use super::{DiskError, Volume};
 use crate::codec::Form;
 use crate::series::{METRIC_NAME, Samples};
 use crate::vfs::SharedVfs;
@@ -74,7 +74,7 @@ pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Res
 
 fn open(vfs: &SharedVfs, path: &Path) -> Result<ChunkFile, DiskError> {
     let bytes = vfs.open(path).and_then(|file| file.len()).map_err(DiskError::file("open chunk file", path))?;
-    Ok(ChunkFile::found(vfs.clone(), path.to_path_buf(), FileName { first: 0, last: 0 }, bytes))
+    Ok(ChunkFile::found(Volume::unbounded(vfs.clone()), path.to_path_buf(), FileName { first: 0, last: 0 }, bytes))
 }
 
 /// What is done with a series: the file, the metric's name, the number of the label set, the chunks.

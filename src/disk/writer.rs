@@ -1,16 +1,16 @@
 //! Writes one chunk file, series by series, in one pass and in memory that grows with series, not with samples.
 
-use super::DiskError;
-use super::file::ChunkFile;
+use super::file::{ChunkFile, Resident};
 use super::format::{ARCHIVE_VERSION, FILE_VERSION, FileInfo, SERIES_PER_BLOCK, encode_header};
+use super::index_writer::{LabelSets, encode_index};
 use super::partition::FileName;
+use super::{DiskError, Volume};
 use crate::codec::block::Block;
 use crate::codec::gorilla::Chunk;
 use crate::codec::{Form, varint};
 use crate::planted::{self, Bug};
 use crate::series::{Labels, PARTITION_MS};
-use crate::vfs::{SharedVfs, VfsFile};
-use std::collections::BTreeMap;
+use crate::vfs::VfsFile;
 use std::path::{Path, PathBuf};
 
 /// Bytes that are collected before they are written.
@@ -18,7 +18,7 @@ const WRITE_BYTES: usize = 1 << 20;
 
 /// A chunk file that is being written: give it every series in order, then the label sets.
 pub struct ChunkFileWriter {
-    vfs: SharedVfs,
+    volume: Volume,
     /// The file's name until it is whole, and then.
     from: PathBuf,
     to: PathBuf,
@@ -28,7 +28,7 @@ pub struct ChunkFileWriter {
     buffer: Vec<u8>,
     written: u64,
     /// A copy of the chunks, where the file is to stay resident.
-    resident: Option<Vec<u8>>,
+    resident: Option<Resident>,
     info: FileInfo,
     entries: Vec<u8>,
     metrics: Vec<MetricEntries>,
@@ -56,27 +56,29 @@ impl<'a> From<&'a Block> for Piece<'a> {
     }
 }
 
-struct MetricEntries {
-    name: Box<str>,
-    series: u64,
-    blocks: Vec<EntryBlock>,
+/// Where the series of a metric stand.
+pub(super) struct MetricEntries {
+    pub name: Box<str>,
+    pub series: u64,
+    pub blocks: Vec<EntryBlock>,
 }
 
 /// Where the entries of up to [`SERIES_PER_BLOCK`] series stand.
-struct EntryBlock {
-    first_set: u32,
+pub(super) struct EntryBlock {
+    pub first_set: u32,
     /// Offset from the start of the entries.
-    entries_at: u64,
+    pub entries_at: u64,
     /// Offset of the first chunk in the file.
-    chunks_at: u64,
-    crc: u32,
+    pub chunks_at: u64,
+    /// CRC32C of the entries.
+    pub crc: u32,
 }
 
 impl ChunkFileWriter {
     /// Starts the file `name` in the folder of its partition, which must exist. `resident` keeps a copy in memory; only
     /// where the file is `archived` may it be given blocks.
     pub fn create(
-        vfs: SharedVfs,
+        volume: Volume,
         dir: &Path,
         name: FileName,
         partition: i64,
@@ -85,10 +87,10 @@ impl ChunkFileWriter {
     ) -> Result<Self, DiskError> {
         let to = dir.join(name.to_string());
         let from = dir.join(format!("{name}.tmp"));
-        let created = match vfs.create(&from) {
+        let created = match volume.vfs.create(&from) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 // Left over by an attempt that failed.
-                vfs.remove_file(&from).and_then(|()| vfs.create(&from))
+                volume.vfs.remove_file(&from).and_then(|()| volume.vfs.create(&from))
             }
             created => created,
         };
@@ -103,13 +105,13 @@ impl ChunkFileWriter {
         };
         Ok(ChunkFileWriter {
             file: created.map_err(DiskError::file("create chunk file", &from))?,
-            vfs,
+            resident: resident.then(|| Resident::new(&volume)),
+            volume,
             from,
             to,
             name,
             buffer: encode_header(version).to_vec(),
             written: 0,
-            resident: resident.then(Vec::new),
             info,
             entries: Vec::new(),
             metrics: Vec::new(),
@@ -174,9 +176,11 @@ impl ChunkFileWriter {
     /// Writes what indexes the series, makes the file durable and gives it its name. `sets` are the label sets by
     /// number. Returns the file, ready to be read.
     /// Where that fails, nothing of it stays.
-    pub fn finish(mut self, database: &str, sets: &[&Labels]) -> Result<ChunkFile, DiskError> {
+    pub fn finish<'a>(mut self, database: &str, sets: &impl LabelSets<'a>) -> Result<ChunkFile, DiskError> {
         match self.write_end(database, sets) {
-            Ok((bytes, resident)) => Ok(ChunkFile::written(self.vfs, self.to, self.name, self.info, bytes, resident)),
+            Ok((bytes, resident)) => {
+                Ok(ChunkFile::written(self.volume, self.to, self.name, self.info, bytes, resident))
+            }
             Err(error) => {
                 self.abandon();
                 Err(error)
@@ -185,12 +189,16 @@ impl ChunkFileWriter {
     }
 
     /// Writes all that follows the chunks and names the file. Returns its length and the copy of its chunks.
-    fn write_end(&mut self, database: &str, sets: &[&Labels]) -> Result<(u64, Option<Vec<u8>>), DiskError> {
+    fn write_end<'a>(
+        &mut self,
+        database: &str,
+        sets: &impl LabelSets<'a>,
+    ) -> Result<(u64, Option<Resident>), DiskError> {
         self.close_block();
         self.info.entries_at = self.written + self.buffer.len() as u64;
         self.write_out()?;
         if let Some(resident) = &mut self.resident {
-            resident.shrink_to_fit();
+            resident.shrink();
         }
         let resident = self.resident.take();
         let mut end = std::mem::take(&mut self.entries);
@@ -202,16 +210,16 @@ impl ChunkFileWriter {
         let dir = self.to.parent().unwrap_or(Path::new("."));
         self.file.append(&end).map_err(DiskError::file("write chunk file", &self.from))?;
         self.file.sync().map_err(DiskError::file("sync chunk file", &self.from))?;
-        self.vfs.rename(&self.from, &self.to).map_err(DiskError::file("name chunk file", &self.to))?;
+        self.volume.vfs.rename(&self.from, &self.to).map_err(DiskError::file("name chunk file", &self.to))?;
         if !planted::is(Bug::NoFolderSync) {
-            self.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
+            self.volume.vfs.sync_dir(dir).map_err(DiskError::file("sync folder", dir))?;
         }
         Ok((self.info.index_at + (index.len() + super::TRAILER_BYTES) as u64, resident))
     }
 
     /// Gives up: nothing of the file stays.
     pub fn abandon(self) {
-        if let Err(error) = self.vfs.remove_file(&self.from) {
+        if let Err(error) = self.volume.vfs.remove_file(&self.from) {
             tracing::warn!(path = %self.from.display(), %error, "a chunk file that was given up stays until the next start");
         }
     }
@@ -228,7 +236,7 @@ impl ChunkFileWriter {
     fn write_out(&mut self) -> Result<(), DiskError> {
         self.file.append(&self.buffer).map_err(DiskError::file("write chunk file", &self.from))?;
         if let Some(resident) = &mut self.resident {
-            resident.extend_from_slice(&self.buffer);
+            resident.extend(&self.buffer);
         }
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
@@ -236,63 +244,17 @@ impl ChunkFileWriter {
     }
 }
 
-/// The index: database, label values with postings, label sets, metrics. docs/format/chunks.md has the layout.
-fn encode_index(database: &str, metrics: &[MetricEntries], sets: &[&Labels]) -> Vec<u8> {
-    let mut out = Vec::new();
-    varint::push_bytes(&mut out, database.as_bytes());
-
-    let mut labels: BTreeMap<&str, BTreeMap<&str, Vec<u32>>> = BTreeMap::new();
-    for (number, set) in sets.iter().enumerate() {
-        for (name, value) in set.iter() {
-            labels.entry(name).or_default().entry(value).or_default().push(number as u32);
-        }
-    }
-    let mut pairs: Vec<Vec<u8>> = vec![Vec::new(); sets.len()];
-    varint::push(&mut out, labels.len() as u64);
-    for (at, (name, values)) in labels.iter().enumerate() {
-        varint::push_bytes(&mut out, name.as_bytes());
-        push_table(&mut out, values.keys().map(|value| value.as_bytes()));
-        let postings = values.values().enumerate().map(|(value, postings)| {
-            let mut encoded = Vec::new();
-            let mut before = 0;
-            for number in postings {
-                varint::push(&mut encoded, u64::from(number - before));
-                before = *number;
-                varint::push(&mut pairs[*number as usize], at as u64);
-                varint::push(&mut pairs[*number as usize], value as u64);
-            }
-            encoded
-        });
-        push_table(&mut out, postings.collect::<Vec<_>>().iter().map(Vec::as_slice));
+/// Label sets that are all in memory, in byte order of their labels.
+impl<'a> LabelSets<'a> for Vec<&'a Labels> {
+    fn count(&self) -> u32 {
+        self.len() as u32
     }
 
-    push_table(&mut out, pairs.iter().map(Vec::as_slice));
-    for set in sets {
-        out.extend_from_slice(&set.hash128().to_le_bytes());
+    fn pairs(&self, set: u32) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self[set as usize].iter()
     }
 
-    push_table(&mut out, metrics.iter().map(|metric| metric.name.as_bytes()));
-    for metric in metrics {
-        varint::push(&mut out, metric.series);
-        for block in &metric.blocks {
-            out.extend_from_slice(&block.first_set.to_le_bytes());
-            out.extend_from_slice(&block.crc.to_le_bytes());
-            out.extend_from_slice(&block.entries_at.to_le_bytes());
-            out.extend_from_slice(&block.chunks_at.to_le_bytes());
-        }
-    }
-    out
-}
-
-/// A table of byte strings: their count, the offsets at which they end as `u32`s, then the strings.
-fn push_table<'a>(out: &mut Vec<u8>, strings: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
-    varint::push(out, strings.len() as u64);
-    let mut end = 0u32;
-    for string in strings.clone() {
-        end += string.len() as u32;
-        out.extend_from_slice(&end.to_le_bytes());
-    }
-    for string in strings {
-        out.extend_from_slice(string);
+    fn hash(&self, set: u32) -> u128 {
+        self[set as usize].hash128()
     }
 }

@@ -3,7 +3,7 @@
 use super::error::{Heaviest, QueryError};
 use super::limits::{Cancel, Limits};
 use crate::clock;
-use crate::pools::{Lease, Pool, Pools};
+use crate::pools::{Pool, Pools};
 use crate::series::{METRIC_NAME, MatchOp, Matcher};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -12,9 +12,6 @@ use std::time::Instant;
 
 /// Selectors are cut to this many characters where a message names them.
 const SELECTOR_CHARS_MAX: usize = 200;
-
-/// About what a source holds for each series that a selector finds.
-const SELECTED_BYTES: usize = 128;
 
 /// Written by every worker, read by every worker; the counts stand alone, so relaxed ordering is enough.
 pub(super) struct Budget {
@@ -37,8 +34,6 @@ pub(super) struct Usage {
     selector: String,
     series: u64,
     samples: AtomicU64,
-    /// What it takes to know which series they are. Counted for the daemon, not for the query.
-    _lease: Lease,
 }
 
 /// Bytes that a part of the query holds; they are given back when it is dropped.
@@ -99,10 +94,8 @@ impl Budget {
     pub fn open(&self, matchers: &[Matcher], series: usize) -> Result<Arc<Usage>, QueryError> {
         let series = series as u64;
         self.series.fetch_add(series, Ordering::Relaxed);
-        let mut lease = self.pools.lease(Pool::Queries);
-        lease.set(series as usize * SELECTED_BYTES);
         let (selector, samples) = (written(matchers), AtomicU64::new(0));
-        let usage = Arc::new(Usage { selector, series, samples, _lease: lease });
+        let usage = Arc::new(Usage { selector, series, samples });
         self.usages.lock().push(Arc::clone(&usage));
         self.within(series, self.limits.series_max, "series in one selector", "query.max_series")?;
         Ok(usage)

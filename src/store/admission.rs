@@ -113,7 +113,7 @@ impl Store {
     pub fn look_at_disk(&self) {
         let was_short = self.is_disk_short();
         // Where the system does not tell, writes find out by themselves.
-        let free = self.vfs.free_bytes(&self.config.data_dir).unwrap_or(u64::MAX);
+        let free = self.volume.vfs.free_bytes(&self.config.data_dir).unwrap_or(u64::MAX);
         self.space.free.store(free, Ordering::Relaxed);
         self.telemetry.disk.free_bytes.set(i64::try_from(free).unwrap_or(i64::MAX));
         match (was_short, self.space.admit()) {

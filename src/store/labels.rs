@@ -131,7 +131,10 @@ impl Reader {
                     self.go_on()?;
                     let looked = file.info().and_then(|info| {
                         let beside = info.times.0 > end || info.times.1 < start;
-                        if beside || into.is_over() { Ok(()) } else { in_file(&file, matchers, &mut into) }
+                        match beside || into.is_over() {
+                            true => Ok(()),
+                            false => self.ask(&file, || in_file(&file, matchers, &mut into)),
+                        }
                     });
                     if let Err(error) = looked {
                         warnings.insert(self.damaged(&partition, &file, error)?);

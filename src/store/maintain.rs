@@ -1,10 +1,17 @@
 //! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
 
 use super::{Store, StoreError};
-use crate::disk::{ChunkFile, DiskError, Partition, merge, plan_merge};
+use crate::disk::{ChunkFile, DiskError, Partition, Size, merge, plan_merge, runs};
 use crate::pools::Step;
 use crate::series::{PARTITION_MS, partition_of};
 use std::sync::Arc;
+
+/// Files are merged while what describes their series comes to no more than this part of `memory.limit`: a merge holds
+/// some five times as much. A day of more series than that stays in several files.
+const DESCRIBED_PART: u64 = 32;
+
+/// And to no more than this, since offsets within an index have 32 bits.
+const DESCRIBED_MAX: u64 = 1 << 30;
 
 /// What a round of maintenance did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -107,8 +114,7 @@ impl Store {
         loop {
             let files = partition.files();
             let run = files.split(|file| file.is_damaged()).find_map(|run| {
-                let sizes: Vec<u64> = run.iter().map(|file| file.bytes()).collect();
-                plan_merge(&sizes, self.config.merge.fan_in).map(|range| &run[range])
+                plan_merge(&sizes(run), self.config.merge.fan_in, self.described_max()).map(|range| &run[range])
             });
             let Some(run) = run else { return Ok(()) };
             if !self.merge_files(partition, run, false, keep_on)? {
@@ -130,31 +136,42 @@ impl Store {
         if files.iter().any(|file| file.is_damaged()) {
             return Ok(false);
         }
-        let (mut archived, mut late) = (0, 0);
+        let (mut archived, mut late, mut late_files) = (0, 0, 0);
         for file in &files {
             match file.info() {
                 Ok(info) if info.archived => archived += info.samples,
-                Ok(info) => late += info.samples,
+                Ok(info) => (late, late_files) = (late + info.samples, late_files + 1),
                 Err(error) if error.is_damage() => return Ok(false), // a query that meets it sets it aside
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(late > 0 && (late * 8 >= archived || files.len() > 2 * self.config.merge.fan_in))
+        Ok(late > 0 && (late * 8 >= archived || late_files > 2 * self.config.merge.fan_in))
     }
 
-    /// Brings a partition into one file. Says whether there was anything to do.
+    /// Brings a partition into one file, or into a few where one would describe too many series. Says whether there was
+    /// anything to do.
     fn archive_partition(&self, partition: &Arc<Partition>, keep_on: &dyn Fn() -> bool) -> Result<bool, StoreError> {
         let files = partition.files();
-        let done = match files.as_slice() {
-            [] => true,
-            [one] => one.info()?.archived,
-            _ => false,
-        };
-        let archived = !done && self.merge_files(partition, &files, true, keep_on)?;
+        let mut archived = false;
+        for run in runs(&sizes(&files), self.described_max(), |_| true) {
+            let infos = files[run.clone()].iter().map(|file| file.info()).collect::<Result<Vec<_>, _>>()?;
+            if infos.iter().all(|info| info.archived) {
+                continue;
+            }
+            archived |= self.merge_files(partition, &files[run], true, keep_on)?;
+            if !keep_on() {
+                break;
+            }
+        }
         if archived {
             self.telemetry.disk.archives.inc();
         }
         Ok(archived)
+    }
+
+    /// How much may describe the series of one file that comes of a merge.
+    fn described_max(&self) -> u64 {
+        (self.pools.limit() / DESCRIBED_PART).min(DESCRIBED_MAX)
     }
 
     fn merge_files(
@@ -167,7 +184,7 @@ impl Store {
         let resident = files.iter().any(|file| file.is_resident());
         // A file that is archived by itself gives its name to another before that is published.
         files.iter().for_each(|file| file.hold_open());
-        let merged = merge(&self.vfs, &partition.dir, files, resident, archived, keep_on);
+        let merged = merge(&self.volume, &partition.dir, files, resident, archived, keep_on);
         let failed = |error: &DiskError| {
             self.telemetry.disk.merge_failures.inc();
             for file in files.iter().filter(|file| error.damaged_file() == Some(file.path())) {
@@ -242,4 +259,10 @@ impl Store {
         done.expired_bytes += bytes;
         Ok(())
     }
+}
+
+/// What a plan has to know of these files. One that does not say what it holds is left alone.
+fn sizes(files: &[Arc<ChunkFile>]) -> Vec<Size> {
+    let described = |file: &ChunkFile| file.info().map_or(u64::MAX, |info| info.described_bytes(file.bytes()));
+    files.iter().map(|file| Size { bytes: file.bytes(), described: described(file) }).collect()
 }

@@ -25,7 +25,7 @@ pub use status::{DatabaseStatus, Sizes, StoreStatus, TierStatus};
 
 use crate::clock::{SharedClock, TimeOfDay};
 use crate::config::{Config, Names, WalSync};
-use crate::disk::{DiskError, Partitions};
+use crate::disk::{DiskError, Partitions, Volume};
 use crate::lineproto::{Limits, Precision};
 use crate::machine;
 use crate::memory::{CardinalityLimits, Database, Databases};
@@ -119,7 +119,7 @@ pub fn check_database(name: &str) -> Result<(), BadDatabase> {
 
 /// Everything that is kept. Shared by all parts of the daemon; dropping the last handle syncs and closes the log.
 pub struct Store {
-    vfs: SharedVfs,
+    volume: Volume,
     clock: SharedClock,
     time: TimeOfDay,
     config: Arc<Config>,
@@ -169,8 +169,9 @@ impl Store {
             create_dir_durable(&*vfs, &root, dir).map_err(|source| StoreError::Folder { path: dir.clone(), source })?;
         }
         let lock = lock(root.join("lock"))?;
-        let partitions = Partitions::open(vfs.clone(), &db_dir, &quarantine)?;
         let pools = Arc::new(Pools::new(config.memory.limit.of(machine::memory_bytes())));
+        let volume = Volume { vfs: vfs.clone(), pools: pools.clone() };
+        let partitions = Partitions::open(volume.clone(), &db_dir, &quarantine)?;
         let databases = {
             let config = config.clone();
             let limits = cardinality(&config, pools.limit());
@@ -239,7 +240,7 @@ impl Store {
         let wal = Wal::start(vfs.clone(), clock.clone(), options, generation, replayed.next_lsn, apply)?;
         let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
         let store = Arc::new(Store {
-            vfs,
+            volume,
             time: TimeOfDay::new(clock.clone()),
             space: Space::new(config.disk.min_free_bytes),
             rate: Rate::new(config.ingest.max_samples_per_second, clock.monotonic()),

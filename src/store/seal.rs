@@ -8,6 +8,7 @@ use super::{Pin, Store, StoreError};
 use crate::codec::gorilla::Chunk;
 use crate::disk::{ChunkFileWriter, DiskError, FileName};
 use crate::memory::{Closed, Database, Growth, Row};
+use crate::pools::Pool;
 use crate::series::{Labels, partition_of};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use std::time::Duration;
 
 /// A row that two seals found without a sample is forgotten by the third.
 const SILENT_SEALS_MAX: u32 = 2;
+
+/// Memory that a seal takes for each row, beside its chunks: its place in a snapshot and in the index of a file.
+const HELD_BY_ROW: usize = 256;
 
 /// How often a seal looks whether the queries that began before it have ended.
 const PIN_POLL: Duration = Duration::from_millis(2);
@@ -84,6 +88,7 @@ impl Store {
         let rank = |metric: &Arc<str>| metrics.binary_search(&&**metric).map_or(0, |at| at as u32);
         let ranks: Vec<Vec<u32>> = schemas.iter().map(|fields| fields.iter().map(rank).collect()).collect();
 
+        let mut counted = self.pools.lease(Pool::Maintenance);
         let mut sets: Vec<&Labels> = Vec::new();
         let (mut items, mut closed, mut grown) = (Vec::new(), Vec::<Closed>::new(), Growth::default());
         for (row, schema) in &rows {
@@ -99,6 +104,7 @@ impl Store {
             }));
         }
         database.held.add(0, grown);
+        counted.set(rows.len() * HELD_BY_ROW + items.capacity() * size_of::<Item>());
         items.sort_by_key(|item| (item.partition, item.metric, item.set));
         for items in items.chunk_by(|a, b| a.partition == b.partition) {
             self.write_file(&database.name, name, items, &metrics, &sets)?;
@@ -121,7 +127,7 @@ impl Store {
         let newest = items.iter().map(|item| item.chunk.last).max().unwrap_or(i64::MIN);
         let resident = self.is_resident(database, newest);
         let mut writer =
-            ChunkFileWriter::create(self.vfs.clone(), &partition.dir, name, first.partition, resident, false)?;
+            ChunkFileWriter::create(self.volume.clone(), &partition.dir, name, first.partition, resident, false)?;
         for series in items.chunk_by(|a, b| (a.metric, a.set) == (b.metric, b.set)) {
             let set = used.binary_search(&series[0].set).map_or(0, |at| at as u32);
             let chunks = series.iter().map(|item| &*item.chunk);

@@ -6,6 +6,7 @@
 use super::{Pin, Store};
 use crate::disk::{ChunkFile, DiskError, FileSelection, FileSeries, Partition};
 use crate::memory::Row;
+use crate::pools::{Lease, Pool};
 use crate::promql::{Selection, Source, SourceError};
 use crate::series::{DATABASE_LABEL, Labels, METRIC_NAME, Matcher, Samples, partition_of};
 use hashbrown::HashMap;
@@ -36,6 +37,7 @@ struct Found<'r> {
     /// Where each series' samples are, in the order in which they count: `series[i].parts` says which.
     parts: Vec<(u32, Part)>,
     missing: Mutex<BTreeSet<String>>,
+    _counted: Lease,
 }
 
 struct FilePart {
@@ -69,6 +71,23 @@ impl Reader {
     /// Whether nobody waits any more.
     pub(super) fn is_stopped(&self) -> bool {
         (self.stop)()
+    }
+
+    /// Asks a file something. Where that brought its index into memory and memory is short, others let go of theirs: the
+    /// indexes of a long range may come to more than there is.
+    pub(super) fn ask<R>(&self, file: &ChunkFile, ask: impl FnOnce() -> R) -> R {
+        let was_loaded = file.is_loaded();
+        let answer = ask();
+        if !was_loaded && file.is_loaded() {
+            self.store.shed();
+        }
+        answer
+    }
+
+    /// Counts what a selection holds. Fails where memory is short.
+    fn count(&self, counted: &mut Lease, bytes: usize) -> Result<(), SourceError> {
+        counted.set(bytes);
+        self.store.pools.admit_query(bytes as u64).map_err(|full| SourceError(Box::new(full)))
     }
 
     /// Fails where nobody waits any more.
@@ -159,6 +178,13 @@ impl Joiner {
         self.parts.push((number, part));
     }
 
+    /// Bytes that it takes in memory, but for the names of the metrics.
+    fn heap_bytes(&self) -> usize {
+        let known = self.known.capacity() * size_of::<((u32, u128), u32)>();
+        let series = self.series.capacity() * size_of::<Series>();
+        known + series + self.parts.capacity() * size_of::<(u32, Part)>()
+    }
+
     /// Series with their parts together, in the order in which those were added.
     fn finish(mut self) -> (Vec<Series>, Vec<(u32, Part)>) {
         self.parts.sort_by_key(|(series, _)| *series);
@@ -177,26 +203,34 @@ impl Source for Reader {
     fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Box<dyn Selection + '_>, SourceError> {
         let mut joiner = Joiner::default();
         let (mut files, mut missing) = (Vec::new(), BTreeSet::new());
+        let mut counted = self.store.pools.lease(Pool::Queries);
+        let mut selected_bytes = 0;
         for database in self.databases(matchers) {
             missing.extend(self.lost(&database, start, end));
             for (partition, file) in self.files(&database, start, end) {
                 self.go_on()?;
-                let selected = file.select(matchers, start, end).and_then(|selection| {
-                    file.with_index(|index| {
-                        let mut last = (u32::MAX, 0);
-                        for series in &selection.series {
-                            if last.0 != series.metric {
-                                last = (series.metric, joiner.metric(index.metric(series.metric as usize)));
-                            }
-                            let part = Part::File { file: files.len() as u32, series: *series };
-                            joiner.add(last.1, index.set_hash(series.set), part);
+                let select = || {
+                    let selection = file.select(matchers, start, end)?;
+                    if selection.series.is_empty() {
+                        return Ok(None); // nor is its index needed
+                    }
+                    let (index, mut last) = (file.index()?, (u32::MAX, 0));
+                    for series in &selection.series {
+                        if last.0 != series.metric {
+                            last = (series.metric, joiner.metric(index.metric(series.metric as usize)));
                         }
-                    })?;
-                    Ok(selection)
-                });
-                match selected {
-                    Ok(selection) if selection.series.is_empty() => {}
-                    Ok(selection) => files.push(FilePart { file, selection }),
+                        let part = Part::File { file: files.len() as u32, series: *series };
+                        joiner.add(last.1, index.set_hash(series.set), part);
+                    }
+                    Ok(Some(selection))
+                };
+                match self.ask(&file, select) {
+                    Ok(None) => {}
+                    Ok(Some(selection)) => {
+                        selected_bytes += selection.heap_bytes();
+                        files.push(FilePart { file, selection });
+                        self.count(&mut counted, selected_bytes + joiner.heap_bytes())?;
+                    }
                     Err(error) => {
                         missing.insert(self.damaged(&partition, &file, error)?);
                     }
@@ -208,9 +242,10 @@ impl Source for Reader {
                 let metric = joiner.metric(&selected.metric);
                 joiner.add(metric, selected.row.set, Part::Memory { row: selected.row, field: selected.field });
             }
+            self.count(&mut counted, selected_bytes + joiner.heap_bytes())?;
         }
         let (series, parts) = joiner.finish();
-        Ok(Box::new(Found { reader: self, files, series, parts, missing: Mutex::new(missing) }))
+        Ok(Box::new(Found { reader: self, files, series, parts, missing: Mutex::new(missing), _counted: counted }))
     }
 }
 
@@ -229,7 +264,10 @@ impl Selection for Found<'_> {
     fn labels(&self, index: usize) -> Labels {
         let set = self.parts(index).iter().find_map(|(_, part)| match part {
             Part::Memory { row, .. } => Some(row.labels.clone()),
-            Part::File { file, series } => self.files[*file as usize].file.labels(series.set).ok(),
+            Part::File { file, series } => {
+                let file = &self.files[*file as usize].file;
+                self.reader.ask(file, || file.labels(series.set)).ok()
+            }
         });
         set.unwrap_or_else(Labels::empty).with(METRIC_NAME, &self.series[index].metric)
     }

@@ -4,29 +4,21 @@
 
 use super::Store;
 use crate::disk::ChunkFile;
-use crate::pools::{Pool, Step};
+use crate::pools::Step;
 use std::sync::Arc;
 
 impl Store {
-    /// Counts what chunk files hold in memory, and has them let go of it where memory is short. Asked every second.
+    /// Has chunk files let go of what they hold where memory is short. Asked every second, and between the files of a query.
     pub fn shed(&self) {
-        self.count_files();
         let wanted = self.pools.beyond(Step::Files);
         if wanted == 0 {
             return;
         }
         let (files, bytes) = self.let_go_of_files(wanted);
-        self.count_files();
         if files > 0 {
             self.telemetry.memory.files_dropped.inc_by(files);
             tracing::debug!(files, bytes, "memory is short: chunk files were let go of");
         }
-    }
-
-    /// Tells the pools what chunk files hold.
-    pub(super) fn count_files(&self) {
-        let held: u64 = self.chunk_files().iter().map(|file| file.memory_bytes()).map(|(a, b)| a + b).sum();
-        self.pools.set(Pool::Files, held);
     }
 
     /// Indexes first, then chunks of young files; of each, what nobody has asked for lately, and then the oldest days.

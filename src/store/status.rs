@@ -116,7 +116,6 @@ impl Store {
         disk.series.set(sum(&|d| d.disk.series));
         disk.chunks.set(sum(&|d| d.disk.chunks));
         disk.bytes.set(sum(&|d| d.disk.bytes));
-        self.count_files();
         for pool in Pool::ALL {
             self.telemetry.memory.pool(pool).set(self.pools.bytes(pool) as i64);
         }
