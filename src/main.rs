@@ -1,5 +1,6 @@
 //! `sealine`: reads the command line and the configuration, then hands over to the library.
 
+mod allocator;
 mod cli;
 
 use clap::Parser;
@@ -12,13 +13,10 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Many small, long-lived blocks on several threads are what it is made for; the README's figures are with it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
+    allocator::give_back_soon();
     let outcome = match Cli::parse().command {
         Command::Serve(settings) => serve(&settings),
         Command::CheckConfig { file } => check_config(&file),

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The modules, from top to bottom. A module may use those of the layers below its own, and no other.
 const LAYERS: &[&[&str]] = &[
-    &["main", "cli"],
+    &["main", "cli", "allocator"],
     &["daemon"],
     &["api", "inlet", "health"],
     &["schedule", "inspect"],
@@ -79,7 +79,7 @@ fn fault(arrow: &Arrow) -> Option<String> {
 /// The arrows of one file. `file` is its path from `src/` on.
 fn arrows(file: &str, source: &str) -> Vec<Arrow> {
     let from = file.split('/').next().unwrap_or(file).trim_end_matches(".rs");
-    let root = if ["main", "cli"].contains(&from) { "sealine::" } else { "crate::" };
+    let root = if ["main", "cli", "allocator"].contains(&from) { "sealine::" } else { "crate::" };
     let code: String = source.lines().map(|line| format!("{}\n", without_comment(line))).collect();
     let mut found = Vec::new();
     for (at, _) in code.match_indices(root) {
