@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
 use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
 use support::daemon::Daemon;
 use support::eventually;
 use support::http::{Answer, Client, Matrix};
@@ -312,6 +313,31 @@ fn bodies_that_cannot_be_taken_leave_nothing_behind() {
         let error = answer.json()["error"].as_str().expect("a sentence").to_string();
         assert!(error.contains(word), "{name}: {error}");
         assert_eq!(setup.everything(), Matrix::new(), "{name}");
+    }
+}
+
+#[test]
+fn a_refusal_that_needs_no_body_reaches_a_sender_who_still_sends() {
+    let setup = start();
+    let body = "good v=1\n".repeat(100_000);
+    let (begin, end) = body.split_at(body.len() / 2);
+    let far_too_long = format!("POST /write?db={}", "d".repeat(1000));
+    for (request, status, word) in [
+        ("POST /api/v2/write?precision=ms", 400, "bucket is required"),
+        (&far_too_long, 400, "name"),
+        ("POST /write?db=story&precision=weeks", 400, "weeks"),
+        ("PUT /write?db=story", 405, "does not take the method PUT"),
+        ("POST /nothing", 404, "there is nothing at /nothing"),
+    ] {
+        let mut client = setup.daemon.client();
+        let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        client.send((head + begin).as_bytes()).expect("the daemon listens");
+        std::thread::sleep(Duration::from_millis(50)); // the daemon knows what it will say by now
+        client.send(end.as_bytes()).expect("it reads on");
+        let answer = client.answer().expect("the answer is not lost");
+        assert_eq!(answer.status, status, "{request:.80}: {answer:?}");
+        assert!(answer.text().contains(word), "{request:.80}: {}", answer.text());
+        assert_eq!(client.get("/ping").status, 204, "{request:.80}: the connection goes on");
     }
 }
 

@@ -3,7 +3,6 @@
 
 use super::auth::Grant;
 use super::backend::Readiness;
-use super::drain::{CLIENT_BYTES_MAX, STRANGER_BYTES_MAX, drain};
 use super::error::ApiError;
 use super::params::Params;
 use super::reply::Reply;
@@ -116,29 +115,23 @@ async fn write(call: Call, target: WriteTarget) -> Reply {
     };
     if let Err(refusal) = call.grant.write(&target.database) {
         let error = ApiError::from(refusal);
-        return turn_away(call, STRANGER_BYTES_MAX, error.kind.status(), &error.message).await;
+        return refuse(error.kind.status(), &error.message);
     }
     let precision = match target.precision.as_deref().unwrap_or("ns").parse::<Precision>() {
         Ok(precision) => precision,
-        Err(error) => return turn_away(call, CLIENT_BYTES_MAX, StatusCode::BAD_REQUEST, &error.to_string()).await,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let encoding = call.head.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
     let encoding = String::from_utf8_lossy(encoding);
     let Some(coding) = Coding::parse(&encoding) else {
         let what = format!("Content-Encoding {encoding:?} is not spoken here: send gzip, or the body as it is");
-        return turn_away(call, CLIENT_BYTES_MAX, StatusCode::UNSUPPORTED_MEDIA_TYPE, &what).await;
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &what);
     };
     match intake.body(&target.database, precision, coding, call.body).await {
         Ok(written) if written.refused == 0 => Reply::empty(StatusCode::NO_CONTENT),
         Ok(written) => partial_write(&written),
         Err(error) => not_written(&error),
     }
-}
-
-/// Refuses a body that nobody has looked into: reads up to `bytes_max` of it away, so that its sender gets to read why.
-async fn turn_away(call: Call, bytes_max: usize, status: StatusCode, what: &str) -> Reply {
-    drain(&call.head, call.body, bytes_max).await;
-    refuse(status, what)
 }
 
 /// Some lines were refused. The others are stored, so this is an acknowledgement too.

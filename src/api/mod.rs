@@ -54,8 +54,8 @@ use active::{Active, ActiveQueries, Asked};
 use arc_swap::ArcSwap;
 use auth::{Grant, Tokens};
 use caller::Caller;
+use drain::Lent;
 use gate::Gate;
-use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -205,7 +205,7 @@ pub struct Call {
     /// Method, address, headers.
     pub head: Parts,
     /// The body, not read yet.
-    pub body: Incoming,
+    pub body: Lent,
     /// The route in the table.
     pub route: &'static str,
     /// What stands in the address where the route has its `*`, still percent-encoded.

@@ -1,6 +1,5 @@
 //! The parameters of a request: of its address, and of its body where that is a form.
 
-use super::drain::{CLIENT_BYTES_MAX, read_away};
 use super::error::{ApiError, ErrorKind};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
@@ -81,15 +80,14 @@ impl Params {
     }
 }
 
-async fn read_form<B>(mut body: B, timeout: Duration) -> Result<Bytes, ApiError>
+async fn read_form<B>(body: B, timeout: Duration) -> Result<Bytes, ApiError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    match tokio::time::timeout(timeout, Limited::new(&mut body, FORM_BYTES_MAX).collect()).await {
+    match tokio::time::timeout(timeout, Limited::new(body, FORM_BYTES_MAX).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            read_away(&mut body, CLIENT_BYTES_MAX).await;
             let what = format!("the form in the body has more than the {FORM_BYTES_MAX} bytes that are allowed");
             Err(ApiError::new(ErrorKind::TooLarge, what))
         }

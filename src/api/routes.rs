@@ -1,7 +1,7 @@
 //! The one table of routes, and the way from a request to its handler and back.
 
 use super::auth::{Need, Refusal};
-use super::drain::{STRANGER_BYTES_MAX, drain};
+use super::drain::{CLIENT_BYTES_MAX, Lent, STRANGER_BYTES_MAX, lend};
 use super::error::{ApiError, ErrorKind};
 use super::reply::{Reply, accepts_gzip};
 use super::{Api, Call, admin, influx, labels, query, status};
@@ -144,18 +144,24 @@ fn capture<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
 /// Answers a request.
 pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
+    let (body, lender) = lend(&head, body);
     let found = find(head.uri.path());
     let mut seen = Seen::new(&api, found.map_or("unknown", |(route, _)| route.path));
     let gzip = accepts_gzip(&head.headers);
     let family = found.map(|(route, _)| route.family);
     let origin = head.headers.get(header::ORIGIN).filter(|_| family != Some(Family::Admin)).cloned();
     let mut reply = match found {
-        None => nothing_here(head.uri.path()),
+        None => {
+            drop(body);
+            nothing_here(head.uri.path())
+        }
         Some((route, wildcard)) => {
             let wildcard = wildcard.to_string();
             go(route, wildcard, Arc::clone(&api), peer, head, body).await
         }
     };
+    let was_let_in = family.is_some() && ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&reply.status);
+    lender.read_away(if was_let_in { CLIENT_BYTES_MAX } else { STRANGER_BYTES_MAX }).await;
     if let Some(origin) = origin {
         allow_origin(&mut reply, &api.rules().options.cors_origin, origin);
     }
@@ -167,17 +173,14 @@ pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>)
 }
 
 /// Checks admission and method, then calls the handler. A browser's OPTIONS carries no token and gets nothing.
-async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, head: Parts, body: Incoming) -> Reply {
+async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, head: Parts, body: Lent) -> Reply {
     let reply = if head.method == Method::OPTIONS && route.family != Family::Admin {
         Reply::empty(StatusCode::NO_CONTENT).with(header::ALLOW, HeaderValue::from_static(route.methods.list()))
     } else {
         let rules = api.rules();
         let need = if route.path == METRICS && rules.options.open_metrics { Need::Nothing } else { route.need };
         match rules.tokens.admit(need, peer.ip(), &head) {
-            Err(refusal) => {
-                drain(&head, body, STRANGER_BYTES_MAX).await;
-                refuse(route.family, refusal)
-            }
+            Err(refusal) => refuse(route.family, refusal),
             Ok(_) if !route.methods.take(&head.method) => wrong_method(route, &head.method),
             Ok(grant) => (route.handler)(Call { api, peer, grant, head, body, route: route.path, wildcard }).await,
         }
