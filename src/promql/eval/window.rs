@@ -74,18 +74,39 @@ impl Windows {
     /// The windows over `times`, step by step.
     pub fn over<'a>(&self, times: &'a [i64]) -> impl Iterator<Item = Window> + use<'a> {
         let windows = *self;
-        let (mut from, mut to) = (0, 0);
+        let (mut from, mut to) = (Front::default(), Front::default());
         windows.grid.times().map(move |time| {
             let end = windows.shift.apply(time);
             let start = end - windows.range_ms;
-            while to < times.len() && times[to] <= end {
-                to += 1;
-            }
-            while from < to && times[from] <= start {
-                from += 1;
-            }
-            Window { from, to, start, end }
+            to.advance(times, end);
+            from.advance(&times[..to.at], start);
+            Window { from: from.at, to: to.at, start, end }
         })
+    }
+}
+
+/// Counts how many times lie up to a border that moves on. Samples and borders mostly come in steps of their own, so it
+/// first looks where as many more are as at the border before.
+#[derive(Debug, Default)]
+pub(super) struct Front {
+    /// How many.
+    pub at: usize,
+    stride: usize,
+}
+
+impl Front {
+    /// Moves on to the last of `times` that is not later than `border`.
+    #[inline]
+    pub fn advance(&mut self, times: &[i64], border: i64) {
+        let began = self.at;
+        let likely = began + self.stride;
+        if likely.checked_sub(1).and_then(|last| times.get(last)).is_some_and(|last| *last <= border) {
+            self.at = likely;
+        }
+        while self.at < times.len() && times[self.at] <= border {
+            self.at += 1;
+        }
+        self.stride = self.at - began;
     }
 }
 

@@ -28,12 +28,12 @@ impl<const GREATEST: bool> Part for Extreme<GREATEST> {
 
 /// `min_over_time`
 pub(super) fn min(samples: &Samples, windows: &Windows, column: &mut [f64]) {
-    extreme::<false>(samples, windows, column, |extreme| extreme.value);
+    value::<false>(samples, windows, column);
 }
 
 /// `max_over_time`
 pub(super) fn max(samples: &Samples, windows: &Windows, column: &mut [f64]) {
-    extreme::<true>(samples, windows, column, |extreme| extreme.value);
+    value::<true>(samples, windows, column);
 }
 
 /// `ts_of_min_over_time`, in seconds
@@ -44,6 +44,19 @@ pub(super) fn time_of_min(samples: &Samples, windows: &Windows, column: &mut [f6
 /// `ts_of_max_over_time`, in seconds
 pub(super) fn time_of_max(samples: &Samples, windows: &Windows, column: &mut [f64]) {
     extreme::<true>(samples, windows, column, |extreme| extreme.time as f64 / 1000.0);
+}
+
+fn value<const GREATEST: bool>(samples: &Samples, windows: &Windows, column: &mut [f64]) {
+    let has_nan = samples.values.iter().fold(false, |any, value| any | value.is_nan());
+    if has_nan || overlaps(windows) {
+        return extreme::<GREATEST>(samples, windows, column, |extreme| extreme.value);
+    }
+    // Among numbers it is one instruction a sample; of equal ones, such as the two zeros, the later one is taken.
+    let beats = |value: f64, later: f64| if GREATEST { value > later } else { value < later };
+    each_window(&samples.times, windows, column, |_, window| {
+        let values = samples.values[window.from..window.to].iter().copied();
+        values.reduce(|value, later| if beats(value, later) { value } else { later }).unwrap_or(f64::NAN)
+    });
 }
 
 fn extreme<const GREATEST: bool>(
