@@ -160,6 +160,7 @@ impl RangeVector for Subquery<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
     #[test]
     fn windows_leave_out_their_left_border() {
@@ -169,6 +170,27 @@ mod tests {
         assert_eq!(windows.span(), (11, 40));
         let seen: Vec<_> = windows.part(1..3).over(&[10, 15, 20, 21, 30]).map(|w| (w.from, w.to)).collect();
         assert_eq!(seen, [(3, 5), (5, 5)]);
+    }
+
+    #[test]
+    fn windows_over_irregular_samples_hold_what_lies_in_them() {
+        let seed = rand::rng().next_u64();
+        let mut random = StdRng::seed_from_u64(seed);
+        for _ in 0..300 {
+            let mut time = 0;
+            let times: Vec<i64> = (0..random.random_range(0..80))
+                .map(|_| {
+                    time += if random.random_bool(0.8) { 10 } else { random.random_range(1..90) };
+                    time
+                })
+                .collect();
+            let (step, range_ms) = (random.random_range(1..80), random.random_range(1..120));
+            let windows = Windows { grid: Grid::new(-50, 900, step), range_ms, shift: Shift::default() };
+            for window in windows.over(&times) {
+                let upto = |border: i64| times.iter().filter(|time| **time <= border).count();
+                assert_eq!((window.from, window.to), (upto(window.start), upto(window.end)), "seed {seed}");
+            }
+        }
     }
 
     #[test]
