@@ -163,9 +163,9 @@ mod tests {
         let integers = [0, 1 << 13, 5, 1 << 27, u64::MAX, 300, 1 << 55, 7, 1];
         let mut out = Vec::new();
         integers.iter().for_each(|value| push(&mut out, *value));
-        for count in 0..integers.len() {
+        for (count, value) in integers.iter().enumerate() {
             let mut cursor = Cursor::new(&out);
-            assert_eq!(cursor.skip(count).and_then(|()| cursor.read()), Some(integers[count]), "behind {count}");
+            assert_eq!(cursor.skip(count).and_then(|()| cursor.read()), Some(*value), "behind {count}");
         }
         assert_eq!(Cursor::new(&out).skip(integers.len() + 1), None);
         assert_eq!(Cursor::new(&[0xff; 10]).read(), None, "more than 64 bits");
