@@ -169,7 +169,12 @@ fn push_runs(step: i64, runs: &[Run], range: (i64, i64), into: &mut Vec<i64>) ->
         let (from, to) = (before(i128::from(range.0)), before(i128::from(range.1) + 1));
         if from < to {
             // The last time of the run was computed when the head was read, so all of them fit.
-            into.extend((from..to).map(|at| run.first + step * at as i64));
+            let mut time = run.first + step * from as i64;
+            into.push(time);
+            into.extend((from + 1..to).map(|_| {
+                time += step;
+                time
+            }));
             wanted = if wanted.is_empty() { run.at + from } else { wanted.start }..run.at + to;
         }
     }
@@ -227,14 +232,25 @@ fn read_values(values: &Values<'_>, wanted: Range<usize>, into: &mut Vec<f64>) -
             let (base, scale) = (*base, values::scale(*places));
             // `base` and the numbers are sound in any block of ours; where they are not, what comes of it is some value.
             let value = |number: u64| base.wrapping_add(number as i64) as f64 / scale;
-            match width {
-                Stored::U16 => {
+            // A processor makes several such numbers of 32 bits at once, of 64 bits one by one.
+            let narrow = i32::try_from(base).ok().filter(|base| base.checked_add(i32::from(u16::MAX)).is_some());
+            match (width, narrow) {
+                (Stored::U16, Some(base)) => column.read(wanted, &mut |some: &[u16]| {
+                    let integers = some.iter().map(|number| f64::from(base + i32::from(*number)));
+                    match *places {
+                        0 => into.extend(integers),
+                        _ => into.extend(integers.map(|integer| integer / scale)),
+                    }
+                })?,
+                (Stored::U16, None) => {
                     column.read(wanted, &mut |some: &[u16]| into.extend(some.iter().map(|n| value(u64::from(*n)))))?;
                 }
-                Stored::U32 => {
+                (Stored::U32, _) => {
                     column.read(wanted, &mut |some: &[u32]| into.extend(some.iter().map(|n| value(u64::from(*n)))))?;
                 }
-                Stored::U64 => column.read(wanted, &mut |some: &[u64]| into.extend(some.iter().map(|n| value(*n))))?,
+                (Stored::U64, _) => {
+                    column.read(wanted, &mut |some: &[u64]| into.extend(some.iter().map(|n| value(*n))))?
+                }
             }
         }
     }

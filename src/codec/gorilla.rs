@@ -269,6 +269,9 @@ pub enum ChunkError {
     },
 }
 
+/// Samples that are decoded before they are looked at.
+const BATCH: usize = 128;
+
 /// Appends the samples of a chunk that lie in `start..=end` to `into`; of equal times the last one replaces the
 /// others. `into` must hold nothing later than the chunk's first sample.
 ///
@@ -282,30 +285,54 @@ pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Sampl
     let room = count.min(SAMPLES_PER_CHUNK_MAX);
     into.times.reserve(room);
     into.values.reserve(room);
-    let (mut before, mut newest) = (i64::MIN, into.times.last().copied());
-    for at in 0..count {
-        if at > 0 {
-            decoder.advance().ok_or_else(|| truncated(at))?;
-        }
+    let mut batch = [0.0; BATCH];
+    let (mut before, mut at) = (i64::MIN, 0);
+    loop {
         let (time, value) = decoder.sample();
         let (time, value) = (from_tsz(time), f64::from_bits(value));
         if time < before {
             return Err(ChunkError::Disordered { at });
         }
-        before = time;
         if time > end {
-            break;
+            return Ok(());
         }
         if time >= start {
-            match newest {
-                Some(newest) if newest == time => *into.values.last_mut().expect("as long as times") = value,
-                Some(newest) if newest > time => return Err(ChunkError::Disordered { at }),
-                _ => into.push(time, value),
-            }
-            newest = Some(time);
+            push(time, value, into).ok_or(ChunkError::Disordered { at })?;
         }
+        (before, at) = (time, at + 1);
+
+        // Most that follow are one step apart: those of them that can lie in the range are decoded together.
+        let step = decoder.delta();
+        if step > 0 && decoder.is_steady() {
+            let ahead = (end.saturating_sub(time) / step).min(BATCH as i64) as usize;
+            let got = decoder.steady(&mut batch[..ahead.min(count - at)]);
+            let early = (start.saturating_sub(time).saturating_sub(1) / step).clamp(0, got as i64) as usize;
+            if let [value, values @ ..] = &batch[early..got] {
+                let mut time = time + step * (early as i64 + 1); // not behind `end`, as are those that follow
+                push(time, *value, into).ok_or(ChunkError::Disordered { at: at + early })?;
+                into.times.extend(values.iter().map(|_| {
+                    time += step;
+                    time
+                }));
+                into.values.extend_from_slice(values);
+            }
+            (before, at) = (before + step * got as i64, at + got);
+        }
+        if at >= count {
+            return Ok(());
+        }
+        decoder.advance().ok_or_else(|| truncated(at))?;
     }
-    Ok(())
+}
+
+/// Adds a sample that must not be older than those in `into`: in the place of the last where their times are equal.
+fn push(time: i64, value: f64, into: &mut Samples) -> Option<()> {
+    match (into.times.last(), into.values.last_mut()) {
+        (Some(newest), Some(last)) if *newest == time => *last = value,
+        (Some(newest), _) if *newest > time => return None,
+        _ => into.push(time, value),
+    }
+    Some(())
 }
 
 /// Merges the samples of a chunk that lie in `range` (both ends included) into `into`, over what is there. `first` is

@@ -94,6 +94,30 @@ impl<'a> Cursor<'a> {
         usize::try_from(self.read()?).ok()
     }
 
+    /// Passes over integers without a look at what they are.
+    pub fn skip(&mut self, mut count: usize) -> Option<()> {
+        while count > 0 {
+            let Some(bytes) = self.rest.first_chunk::<8>() else {
+                self.read()?;
+                count -= 1;
+                continue;
+            };
+            // Of each byte that ends an integer, the highest bit.
+            let mut ends = !u64::from_le_bytes(*bytes) & 0x8080_8080_8080_8080;
+            let mut passed = 8;
+            while ends != 0 {
+                count -= 1;
+                if count == 0 {
+                    passed = ends.trailing_zeros() as usize / 8 + 1;
+                    break;
+                }
+                ends &= ends - 1;
+            }
+            self.rest = &self.rest[passed..];
+        }
+        Some(())
+    }
+
     /// The next `count` bytes.
     pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
@@ -136,6 +160,14 @@ mod tests {
         for value in [0, -1, 1, i64::MIN, i64::MAX] {
             assert_eq!(unzigzag(zigzag(value)), value);
         }
+        let integers = [0, 1 << 13, 5, 1 << 27, u64::MAX, 300, 1 << 55, 7, 1];
+        let mut out = Vec::new();
+        integers.iter().for_each(|value| push(&mut out, *value));
+        for (count, value) in integers.iter().enumerate() {
+            let mut cursor = Cursor::new(&out);
+            assert_eq!(cursor.skip(count).and_then(|()| cursor.read()), Some(*value), "behind {count}");
+        }
+        assert_eq!(Cursor::new(&out).skip(integers.len() + 1), None);
         assert_eq!(Cursor::new(&[0xff; 10]).read(), None, "more than 64 bits");
         assert_eq!(Cursor::new(&[0xff; 20]).read(), None, "never ends");
     }

@@ -224,6 +224,11 @@ impl ChunkFile {
         Ok(self.index()?.set(set))
     }
 
+    /// The labels of a series, metric name included.
+    pub fn series_labels(&self, series: &FileSeries) -> Result<Labels, DiskError> {
+        Ok(self.index()?.series(series.metric, series.set))
+    }
+
     /// Bytes that the file takes in memory: (resident chunks, index).
     pub fn memory_bytes(&self) -> (u64, u64) {
         let resident = self.resident.read().as_ref().map_or(0, |resident| resident.bytes.capacity() as u64);
@@ -468,7 +473,14 @@ fn parse_block(
         set = set
             .checked_add(u32::try_from(cursor.read()?).ok()?)
             .filter(|set| (*set as usize) < loaded.index.set_count())?;
-        let wanted = sets.is_none_or(|sets| sets.contains(set));
+        if sets.is_some_and(|sets| !sets.contains(set)) {
+            for _ in 0..cursor.read()? {
+                let length = cursor.read()?;
+                at = at.checked_add(length)?.checked_add(4).filter(|next| *next <= loaded.info.entries_at)?;
+                cursor.skip(3)?; // count, first, last
+            }
+            continue;
+        }
         let first_chunk = into.chunks.len();
         let mut before = loaded.info.partition.wrapping_mul(PARTITION_MS);
         for _ in 0..cursor.read()? {
@@ -481,7 +493,7 @@ fn parse_block(
             let first = before.wrapping_add(cursor.read_signed()?);
             let last = first.wrapping_add(cursor.read()? as i64);
             let next = at.checked_add(length as u64)?.checked_add(4).filter(|next| *next <= loaded.info.entries_at)?;
-            if wanted && first <= end && last >= start {
+            if first <= end && last >= start {
                 into.chunks.push(ChunkRef { at, length, form, count, first, last });
             }
             (at, before) = (next, last);

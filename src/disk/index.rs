@@ -151,6 +151,15 @@ impl FileIndex {
         Labels::from_pairs(self.pairs(set))
     }
 
+    /// The labels of a series: those of its set, and its metric's name.
+    pub fn series(&self, metric: u32, set: u32) -> Labels {
+        let mut pairs = Vec::with_capacity(self.labels.len() + 1);
+        pairs.extend(self.pairs(set));
+        let at = pairs.partition_point(|(name, _)| *name <= METRIC_NAME);
+        pairs.insert(at, (METRIC_NAME, self.metric(metric as usize)));
+        Labels::from_pairs(pairs)
+    }
+
     /// Names and values of a set's labels.
     pub fn pairs(&self, set: u32) -> impl Iterator<Item = (&str, &str)> {
         let mut cursor = Cursor::new(self.entry(&self.sets, set as usize));

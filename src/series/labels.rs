@@ -23,11 +23,18 @@ impl Labels {
 
     /// Builds a set from pairs in any order. Of two pairs with one name the last stands; empty values are left out.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut builder = LabelsBuilder::default();
-        for (name, value) in pairs {
-            builder.set(name, value);
+        let mut pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
+        if !pairs.is_sorted_by(|(a, _), (b, _)| a < b) {
+            pairs.sort_by_key(|(name, _)| *name); // pairs with one name stay in order
         }
-        builder.build()
+        let mut bytes = Vec::with_capacity(pairs.iter().map(|(n, v)| n.len() + v.len() + 4).sum());
+        for (at, (name, value)) in pairs.iter().enumerate() {
+            let is_last = pairs.get(at + 1).is_none_or(|(next, _)| next != name);
+            if is_last && !value.is_empty() {
+                push_pair(&mut bytes, name, value);
+            }
+        }
+        Labels(Arc::from(bytes))
     }
 
     /// Takes bytes in this type's own layout, or `None` if they are not: used on what was read from a file.
@@ -84,7 +91,7 @@ impl Labels {
     pub fn without(&self, drop: impl Fn(&str) -> bool) -> Labels {
         let mut bytes = Vec::with_capacity(self.0.len());
         let mut rest = &self.0[..];
-        while let Some((name, _, tail)) = split_pair(rest) {
+        while let Some((name, tail)) = split_name(rest) {
             if !drop(name) {
                 bytes.extend_from_slice(&rest[..rest.len() - tail.len()]);
             }
@@ -244,6 +251,13 @@ fn split_pair(bytes: &[u8]) -> Option<(&str, &str, &[u8])> {
     let (name, rest) = split_text(bytes)?;
     let (value, rest) = split_text(rest)?;
     Some((name, value, rest))
+}
+
+/// The name of the first pair of `bytes`, and what follows the pair.
+fn split_name(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (name, rest) = split_text(bytes)?;
+    let (_, rest) = split_bytes(rest)?;
+    Some((name, rest))
 }
 
 fn split_text(bytes: &[u8]) -> Option<(&str, &[u8])> {

@@ -6,7 +6,7 @@
 use super::template;
 use regex_automata::meta::{BuildError, Regex};
 use regex_syntax::ast::{self, ClassPerlKind, ClassSetItem};
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Class, Dot, Hir, HirKind, Look};
 use std::convert::Infallible;
 use std::ops::Range;
 
@@ -23,6 +23,10 @@ const AUTOMATON_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug, Clone)]
 pub struct Pattern {
     regex: Regex,
+    /// What every text that matches begins with: most texts that do not are told by it.
+    prefix: Box<str>,
+    /// Whether whatever begins so does match, as with `host_7.*`.
+    prefix_is_all: bool,
     cost: u64,
 }
 
@@ -63,10 +67,12 @@ impl Pattern {
         if cost > COST_MAX {
             return Err(PatternError::TooLarge { cost });
         }
+        let (prefix, prefix_is_all) = prefix_of(&hir);
         let anchored = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
         let config = Regex::config().nfa_size_limit(Some(AUTOMATON_BYTES_MAX));
         let regex = Regex::builder().configure(config).build_from_hir(&anchored);
-        Ok(Pattern { regex: regex.map_err(|error| PatternError::Build(Box::new(error)))?, cost })
+        let regex = regex.map_err(|error| PatternError::Build(Box::new(error)))?;
+        Ok(Pattern { regex, prefix, prefix_is_all, cost })
     }
 
     /// About how many states its automaton has: what it costs to compile, and what a query with many may have of it.
@@ -76,7 +82,7 @@ impl Pattern {
 
     /// Whether the whole of `text` matches.
     pub fn matches(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        text.starts_with(&*self.prefix) && (self.prefix_is_all || self.regex.is_match(text))
     }
 
     /// Where the whole of `text` matches, `template` with its `$1`, `${1}` and `$name` filled in.
@@ -157,6 +163,25 @@ impl ast::Visitor for Classes {
     }
 }
 
+/// What a text must begin with to match, and whether nothing else is asked of it.
+fn prefix_of(hir: &Hir) -> (Box<str>, bool) {
+    let parts = match hir.kind() {
+        HirKind::Concat(parts) => &parts[..],
+        _ => std::slice::from_ref(hir),
+    };
+    let HirKind::Literal(literal) = parts[0].kind() else { return Default::default() };
+    // Any character again and again; a text has no others.
+    let is_anything = |hir: &Hir| match hir.kind() {
+        HirKind::Repetition(repetition) => {
+            let is_any = *repetition.sub == Hir::dot(Dot::AnyChar);
+            is_any && repetition.min == 0 && repetition.max.is_none()
+        }
+        _ => false,
+    };
+    let prefix = str::from_utf8(&literal.0).unwrap_or_default();
+    (prefix.into(), !prefix.is_empty() && matches!(&parts[1..], [rest] if is_anything(rest)))
+}
+
 /// About how many states the automaton of a pattern has. Recursion is bounded by [`DEPTH_MAX`].
 fn cost(hir: &Hir) -> u64 {
     let sum = |subs: &[Hir]| subs.iter().fold(1_u64, |sum, sub| sum.saturating_add(cost(sub)));
@@ -201,6 +226,16 @@ mod tests {
             ("ä.", "äö", true),
             (r"\\d", r"\d", true),
             ("(?:(a)|(b))+", "abab", true),
+            ("host_7.*", "host_7", true),
+            ("host_7.*", "host_71\nä", true),
+            ("host_7.*", "ahost_7", false),
+            ("host_7.+", "host_7", false),
+            ("host_7.+", "host_71", true),
+            ("host_7(?-s:.)*", "host_7\n", false),
+            ("host_7.*a", "host_7b", false),
+            ("host_7.*|a", "a", true),
+            ("(?i)host_7.*", "HOST_7", true),
+            ("ä.*", "äö", true),
         ] {
             assert_eq!(Pattern::new(pattern).unwrap().matches(text), want, "{pattern} on {text:?}");
         }

@@ -262,14 +262,15 @@ impl Selection for Found<'_> {
     }
 
     fn labels(&self, index: usize) -> Labels {
-        let set = self.parts(index).iter().find_map(|(_, part)| match part {
-            Part::Memory { row, .. } => Some(row.labels.clone()),
+        let name = |labels: &Labels| labels.with(METRIC_NAME, &self.series[index].metric);
+        let found = self.parts(index).iter().find_map(|(_, part)| match part {
+            Part::Memory { row, .. } => Some(name(&row.labels)),
             Part::File { file, series } => {
                 let file = &self.files[*file as usize].file;
-                self.reader.ask(file, || file.labels(series.set)).ok()
+                self.reader.ask(file, || file.series_labels(series)).ok()
             }
         });
-        set.unwrap_or_else(Labels::empty).with(METRIC_NAME, &self.series[index].metric)
+        found.unwrap_or_else(|| name(&Labels::empty()))
     }
 
     fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError> {

@@ -1,12 +1,24 @@
 //! Reads what `tsz` has written. Its own decoder asks for its bits one by one, and each can fail; this one looks at as many
 //! at once as a sample's time or value may begin with, and asks at the end of a sample whether there were so many. A test
 //! holds the two together.
+//!
+//! What most of a chunk is made of, samples one and the same step apart, has a loop of its own.
+
+use std::hint::select_unpredictable as select;
 
 /// Widths of a delta of deltas, by the number of ones in front of it, of which there is one at least.
 const WIDTHS: [u32; 4] = [7, 9, 12, 32];
 
 /// Bits that [`Decoder::peek`] shows at least, one of them spent.
 const PEEKED: u32 = 56;
+
+/// Bits that begin with a sample whose step is the last one begin with 0: from here on they tell of another value, and from
+/// here on of a window for it.
+const CHANGED: u64 = 0b010 << 61;
+const RENEWED: u64 = 0b011 << 61;
+
+/// Bits that [`Decoder::steady`] can go on by without reading memory again.
+const AHEAD: u32 = 57;
 
 /// The samples of a chunk, from the front.
 pub(super) struct Decoder<'a> {
@@ -36,6 +48,66 @@ impl<'a> Decoder<'a> {
     #[inline]
     pub fn sample(&self) -> (u64, u64) {
         (self.time, self.value)
+    }
+
+    /// Milliseconds between the last two.
+    #[inline]
+    pub fn delta(&self) -> i64 {
+        self.delta as i64
+    }
+
+    /// Whether the next one is as far from the last as that from the one before it, where there is one.
+    #[inline]
+    pub fn is_steady(&self) -> bool {
+        self.bytes.get(self.at / 8).is_some_and(|byte| byte << (self.at % 8) & 0x80 == 0)
+    }
+
+    /// Reads on while samples come in the same step, until `values` is full. Returns how many came; what is near the end,
+    /// or makes no sense, is left for [`Self::advance`].
+    ///
+    /// Where the next sample begins depends on what this one is, so nothing is as dear as the way from one to the other:
+    /// it leads over a few instructions here, and over memory only where a value is wide.
+    pub fn steady(&mut self, values: &mut [f64]) -> usize {
+        let (mut leading, mut width) = (self.leading, 64 - self.leading - self.trailing);
+        let Some(mut bits) = self.whole(self.at) else { return 0 };
+        let mut count = 0;
+        for slot in values {
+            // What comes behind `bits`.
+            let next = self.bytes.get(self.at / 8 + 8..self.at / 8 + 16).and_then(|next| next.first_chunk());
+            let Some(next) = next.map(|next| u64::from_be_bytes(*next) << (self.at % 8)) else { break };
+            if bits >> 63 != 0 {
+                break;
+            }
+            // No processor could guess which of the three cases a value is.
+            let (changed, renewed) = (bits >= CHANGED, bits >= RENEWED);
+            let new_leading = select(renewed, (bits << 3 >> 58) as u32, leading);
+            let new_width = select(renewed, (bits << 9 >> 58) as u32 + 1, width);
+            if new_leading + new_width > 64 {
+                break;
+            }
+            let header = select(renewed, 15, 3);
+            let spent = select(changed, header + new_width, 2);
+            let xor = if spent <= AHEAD {
+                let xor = bits << header;
+                bits = bits << spent | next >> (64 - spent);
+                xor
+            } else {
+                let xor = bits << header | next >> (64 - header);
+                let Some(window) = self.whole(self.at + spent as usize) else { break };
+                bits = window;
+                xor
+            };
+            let unused = new_width.wrapping_neg() % 64;
+            let xor = xor >> unused << (unused.wrapping_sub(new_leading) % 64);
+            self.value ^= select(changed, xor, 0);
+            self.at += spent as usize;
+            (leading, width) = (new_leading, new_width);
+            *slot = f64::from_bits(self.value);
+            count += 1;
+        }
+        (self.leading, self.trailing) = (leading, 64 - width - leading);
+        self.time = self.time.wrapping_add(self.delta.wrapping_mul(count as u64));
+        count
     }
 
     /// Reads the next one. `None` where the bytes end, or do not make sense.
@@ -111,6 +183,14 @@ impl<'a> Decoder<'a> {
         }
         self.at += width as usize;
         bits >> (64 - width)
+    }
+
+    /// The 64 bits from a bit on; `None` near the end.
+    #[inline]
+    fn whole(&self, at: usize) -> Option<u64> {
+        let (first, rest) = self.bytes.get(at / 8..at / 8 + 9)?.split_first_chunk::<8>()?;
+        let shift = at % 8;
+        Some(u64::from_be_bytes(*first) << shift | u64::from(*rest.first()?) >> (8 - shift))
     }
 
     /// 64 bits from a byte on; zeros behind the end.

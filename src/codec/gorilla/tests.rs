@@ -158,6 +158,49 @@ proptest! {
         prop_assert_eq!(got, want);
     }
 
+    /// What is decoded many at a time is what is decoded one by one, in any range, behind anything, cut or not.
+    #[test]
+    fn steady_samples_are_those_read_one_by_one(
+        irregular in proptest::collection::vec((1usize..200, 1i64..30_000), 0..4),
+        raw in proptest::collection::vec(prop_oneof![
+            6 => (0i32..100).prop_map(f64::from), 2 => any::<u64>().prop_map(f64::from_bits), 2 => Just(7.0),
+            2 => (0i32..1000).prop_map(|v| f64::from(v) / 10.0)], SAMPLES_PER_CHUNK_MAX),
+        noisy in any::<bool>(),
+        count in 1usize..=SAMPLES_PER_CHUNK_MAX,
+        (from, to) in (-10i64..530, -10i64..530),
+        cut in 0usize..40,
+    ) {
+        let values: Vec<f64> = raw[..count].iter().map(|v| if noisy { v.sqrt() } else { *v }).collect();
+        let mut steps = vec![10_000; count];
+        for (at, step) in irregular {
+            steps[at % count] = step;
+        }
+        let times: Vec<i64> = steps.iter().scan(1_700_000_000_000, |t, s| { *t += s; Some(*t) }).collect();
+        let chunk = Chunk::of(&times, &values);
+        let bytes = &chunk.bytes[..chunk.bytes.len().saturating_sub(cut)];
+        let at = |number: i64| times[0] + number * 10_000;
+        let (start, end) = (at(from), at(to) + 3);
+        let (mut want, mut read) = (Vec::new(), 0);
+        let mut decoder = Decoder::new(bytes);
+        while let Some(decoder) = decoder.as_mut().filter(|_| read < count) {
+            let (time, value) = decoder.sample();
+            if from_tsz(time) > end {
+                read = count; // whatever follows
+                break;
+            }
+            want.extend((from_tsz(time) >= start).then_some((from_tsz(time), value)));
+            read += 1;
+            if read < count && decoder.advance().is_none() {
+                break;
+            }
+        }
+        let mut samples = Samples::default();
+        let result = decode(bytes, count, start, end, &mut samples);
+        prop_assert_eq!(result.is_ok(), read == count, "{:?} after {}", result, read);
+        let got: Vec<_> = samples.times.iter().zip(&samples.values).map(|(time, value)| (*time, value.to_bits())).collect();
+        prop_assert_eq!(got, want);
+    }
+
     #[test]
     fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), count in 0usize..600) {
         let mut samples = Samples::default();

@@ -2,7 +2,7 @@
 
 use super::run::{Run, Scratch};
 use super::vector::{Metric, Vector};
-use super::window::{RangeVector, Windows};
+use super::window::{Front, RangeVector, Windows};
 use crate::promql::budget::Usage;
 use crate::promql::error::QueryError;
 use crate::promql::grid::{ABSENT, Grid, Shift, is_absent};
@@ -80,13 +80,11 @@ impl Vector for InstantSelector<'_> {
         let mut samples = scratch.take_samples();
         self.found.read(index, scratch, &mut samples)?;
         let (times, values) = (&samples.times[..], &samples.values[..]);
-        let mut seen = 0; // samples that are not later than the step
+        let mut seen = Front::default(); // samples that are not later than the step
         for (time, slot) in self.grid.times().zip(column.iter_mut()) {
             let time = self.shift.apply(time);
-            while seen < times.len() && times[seen] <= time {
-                seen += 1;
-            }
-            *slot = match seen.checked_sub(1) {
+            seen.advance(times, time);
+            *slot = match seen.at.checked_sub(1) {
                 Some(newest) if times[newest] > time - self.lookback_ms => match self.pick {
                     Pick::Time if !is_absent(values[newest]) => times[newest] as f64 / 1000.0,
                     _ => values[newest],
@@ -135,9 +133,12 @@ impl RangeVector for RangeSelector<'_> {
 
 /// Takes staleness markers out; samples without any stay untouched.
 fn remove_markers(samples: &mut Samples) {
-    let Some(first) = samples.values.iter().position(|value| is_absent(*value)) else { return };
-    let mut kept = first;
-    for at in first..samples.values.len() {
+    // Without a way out, as there mostly is none: so a processor looks at several at once.
+    if !samples.values.iter().fold(false, |any, value| any | is_absent(*value)) {
+        return;
+    }
+    let mut kept = 0;
+    for at in 0..samples.values.len() {
         if !is_absent(samples.values[at]) {
             samples.values[kept] = samples.values[at];
             samples.times[kept] = samples.times[at];

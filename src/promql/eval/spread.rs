@@ -19,8 +19,11 @@ const CHUNK_SERIES_MAX: usize = 64;
 /// A vector is cut into about this many chunks, so that a few slow series can spread too.
 const CHUNKS_AIM: usize = 64;
 
-/// How long the caller works alone before it calls for help; starting a thread costs a tenth of this.
-const ALONE: Duration = Duration::from_micros(300);
+/// How long the caller works alone before it looks whether to call for help.
+const ALONE: Duration = Duration::from_micros(100);
+
+/// It does where what is left would take it this long; starting a thread costs a fifth of this.
+const WORTH_HELP: Duration = Duration::from_micros(150);
 
 /// Stack of a helper: plans nest up to a thousand levels.
 const STACK_BYTES: usize = 16 << 20;
@@ -59,12 +62,15 @@ pub(in crate::promql) fn spread<'q, P: Send>(
         }
     };
     let mut scratch = run.scratch();
-    let alone = (run.threads > 1 && chunks > 1).then(|| clock::instant() + ALONE);
-    work(&mut scratch, alone, false);
-    let left = chunks.saturating_sub(line.next.load(Ordering::Relaxed));
+    let began = (run.threads > 1 && chunks > 1).then(clock::instant);
+    work(&mut scratch, began.map(|began| began + ALONE), false);
+    let done = line.next.load(Ordering::Relaxed);
+    let left = chunks.saturating_sub(done);
     if left > 0 && !line.stop.load(Ordering::Relaxed) {
+        let took = began.map_or(Duration::ZERO, |began| clock::instant() - began);
+        let is_worth_help = took * left as u32 >= WORTH_HELP * done as u32; // both are a few dozen, or hundreds
         std::thread::scope(|scope| {
-            for _ in 1..run.threads.min(left) {
+            for _ in 1..if is_worth_help { run.threads.min(left) } else { 1 } {
                 let helper = std::thread::Builder::new().name("promql".into()).stack_size(STACK_BYTES);
                 // Where no thread can be started, those that run do the work.
                 let _ = helper.spawn_scoped(scope, || work(&mut run.scratch(), None, true));

@@ -74,18 +74,39 @@ impl Windows {
     /// The windows over `times`, step by step.
     pub fn over<'a>(&self, times: &'a [i64]) -> impl Iterator<Item = Window> + use<'a> {
         let windows = *self;
-        let (mut from, mut to) = (0, 0);
+        let (mut from, mut to) = (Front::default(), Front::default());
         windows.grid.times().map(move |time| {
             let end = windows.shift.apply(time);
             let start = end - windows.range_ms;
-            while to < times.len() && times[to] <= end {
-                to += 1;
-            }
-            while from < to && times[from] <= start {
-                from += 1;
-            }
-            Window { from, to, start, end }
+            to.advance(times, end);
+            from.advance(&times[..to.at], start);
+            Window { from: from.at, to: to.at, start, end }
         })
+    }
+}
+
+/// Counts how many times lie up to a border that moves on. Samples and borders mostly come in steps of their own, so it
+/// first looks where as many more are as at the border before.
+#[derive(Debug, Default)]
+pub(super) struct Front {
+    /// How many.
+    pub at: usize,
+    stride: usize,
+}
+
+impl Front {
+    /// Moves on to the last of `times` that is not later than `border`.
+    #[inline]
+    pub fn advance(&mut self, times: &[i64], border: i64) {
+        let began = self.at;
+        let likely = began + self.stride;
+        if likely.checked_sub(1).and_then(|last| times.get(last)).is_some_and(|last| *last <= border) {
+            self.at = likely;
+        }
+        while self.at < times.len() && times[self.at] <= border {
+            self.at += 1;
+        }
+        self.stride = self.at - began;
     }
 }
 
@@ -139,6 +160,7 @@ impl RangeVector for Subquery<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
     #[test]
     fn windows_leave_out_their_left_border() {
@@ -148,6 +170,27 @@ mod tests {
         assert_eq!(windows.span(), (11, 40));
         let seen: Vec<_> = windows.part(1..3).over(&[10, 15, 20, 21, 30]).map(|w| (w.from, w.to)).collect();
         assert_eq!(seen, [(3, 5), (5, 5)]);
+    }
+
+    #[test]
+    fn windows_over_irregular_samples_hold_what_lies_in_them() {
+        let seed = rand::rng().next_u64();
+        let mut random = StdRng::seed_from_u64(seed);
+        for _ in 0..300 {
+            let mut time = 0;
+            let times: Vec<i64> = (0..random.random_range(0..80))
+                .map(|_| {
+                    time += if random.random_bool(0.8) { 10 } else { random.random_range(1..90) };
+                    time
+                })
+                .collect();
+            let (step, range_ms) = (random.random_range(1..80), random.random_range(1..120));
+            let windows = Windows { grid: Grid::new(-50, 900, step), range_ms, shift: Shift::default() };
+            for window in windows.over(&times) {
+                let upto = |border: i64| times.iter().filter(|time| **time <= border).count();
+                assert_eq!((window.from, window.to), (upto(window.start), upto(window.end)), "seed {seed}");
+            }
+        }
     }
 
     #[test]
