@@ -5,7 +5,7 @@
 //! then, behind a semicolon, what they mean.
 
 use sealine::clock::ManualClock;
-use sealine::codec::block::{self, Block};
+use sealine::codec::block::{self, Block, Reference};
 use sealine::codec::gorilla::{Chunk, OpenChunk};
 use sealine::codec::lines::LineWriter;
 use sealine::config::{Config, Flags};
@@ -71,6 +71,11 @@ fn a_block_is_as_docs_format_block_md_shows_it() {
     let block = |times: &[i64], values: &[f64]| -> Block { block::encode(times, values).unwrap().remove(0) };
     assert_example(page, "block", &block(&[1000, 11_000, 21_000, 31_000], &[20.5, 21.0, 20.5, 21.5]).bytes);
     assert_example(page, "irregular block", &block(&[1000, 1010, 1030], &[1.0; 3]).bytes);
+    let (times, others) = ([1000, 11_000, 21_000, 31_000], [20.5, 21.0, 20.5, 21.5]);
+    let length = block(&times, &others).bytes.len();
+    let reference = Reference { back: length as u64 + 4, length };
+    let over = block::encode_over(&times, &others.map(|value| 100.0 - value), &others, reference).unwrap();
+    assert_example(page, "block over another", &over.bytes);
 }
 
 /// The log of a store that got two requests: the second one needs no definition.

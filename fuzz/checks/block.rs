@@ -1,7 +1,7 @@
 //! What must hold for any bytes as a block: they are samples in order or they are refused, a range of them is what it is
 //! of the whole, memory follows the count, and any samples come back from blocks as they went in.
 
-use sealine::codec::block::{SAMPLES_PER_BLOCK_MAX, decode, encode, merge_decoded};
+use sealine::codec::block::{Reference, SAMPLES_PER_BLOCK_MAX, decode, encode, encode_over, merge_decoded, reference};
 use sealine::series::Samples;
 
 /// Of a block that is made up: its first time.
@@ -19,29 +19,47 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn as_a_block(block: &[u8], count: usize, span: (i64, i64)) {
+    if reference(block).is_some() {
+        return as_a_block_over_another(block, count, span);
+    }
     let mut whole = Samples::default();
-    let outcome = decode(block, count, span, (i64::MIN, i64::MAX), &mut whole);
+    let outcome = decode(block, None, count, span, (i64::MIN, i64::MAX), &mut whole);
     assert!(whole.times.is_sorted_by(|a, b| a < b), "times increase");
     assert!(whole.times.len() == whole.values.len() && whole.len() <= count);
     if outcome.is_ok() {
         assert!(whole.len() == count && count <= SAMPLES_PER_BLOCK_MAX, "all or an error");
         assert_eq!((whole.times[0], whole.times[count - 1]), span);
-        in_ranges(block, span, &whole);
+        in_ranges(block, None, span, &whole);
     }
 }
 
-fn in_ranges(block: &[u8], span: (i64, i64), whole: &Samples) {
+/// The other block has as many samples as this one says, evenly apart but for the last, and values that change.
+fn as_a_block_over_another(block: &[u8], count: usize, span: (i64, i64)) {
+    let times: Vec<i64> = (0..count as i64 - 1).map(|at| FIRST + at).chain([span.1]).collect();
+    let values: Vec<f64> = (0..times.len()).map(|at| (at % 500) as f64 / 4.0).collect();
+    let Some(under) = encode(&times, &values).and_then(|blocks| blocks.into_iter().next()) else { return };
+    let mut whole = Samples::default();
+    let outcome = decode(block, Some(&under.bytes), count, span, (i64::MIN, i64::MAX), &mut whole);
+    assert!(whole.times.is_sorted_by(|a, b| a < b), "times increase");
+    assert!(whole.times.len() == whole.values.len() && whole.len() <= count);
+    if outcome.is_ok() {
+        assert_eq!(whole.times, times, "its times are the other's");
+        in_ranges(block, Some(&under.bytes), span, &whole);
+    }
+}
+
+fn in_ranges(block: &[u8], other: Option<&[u8]>, span: (i64, i64), whole: &Samples) {
     let count = whole.len();
     let at = |part: usize| whole.times[count * part / 4];
     for range in [(span.0, at(2)), (at(1), at(3)), (at(2), at(2)), (at(3), at(1)), (at(3) + 1, i64::MAX)] {
         let mut part = Samples::default();
-        decode(block, count, span, range, &mut part).expect("what is sound whole is sound in part");
+        decode(block, other, count, span, range, &mut part).expect("what is sound whole is sound in part");
         let wanted = |(time, _): &(i64, u64)| range.0 <= *time && *time <= range.1;
         assert_eq!(pairs(&part), pairs(whole).into_iter().filter(wanted).collect::<Vec<_>>(), "{range:?}");
     }
     let mut twice = Samples::default();
     for _ in 0..2 {
-        merge_decoded(block, count, span, (i64::MIN, i64::MAX), &mut twice).expect("it is sound");
+        merge_decoded(block, other, count, span, (i64::MIN, i64::MAX), &mut twice).expect("it is sound");
     }
     assert_eq!(pairs(&twice), pairs(whole), "equal samples count once");
 }
@@ -64,9 +82,25 @@ fn as_samples(bytes: &[u8]) {
     let mut read = Samples::default();
     for block in encode(&times, &values).expect("times increase") {
         let (span, all) = ((block.first, block.last), (i64::MIN, i64::MAX));
-        merge_decoded(&block.bytes, block.count, span, all, &mut read).expect("it was written");
+        merge_decoded(&block.bytes, None, block.count, span, all, &mut read).expect("it was written");
     }
+    over_themselves(&times, &values);
     assert_eq!(pairs(&read), pairs(&Samples { times, values }));
+}
+
+/// Values that are told by those that came before, each by the one ten places ahead of it.
+fn over_themselves(times: &[i64], values: &[f64]) {
+    let mut others = values.to_vec();
+    others.rotate_left(10 % values.len().max(1));
+    let Some(blocks) = encode(times, &others) else { return };
+    let [under] = &blocks[..] else { return };
+    let at = Reference { back: under.bytes.len() as u64, length: under.bytes.len() };
+    if let Some(over) = encode_over(times, values, &others, at) {
+        assert_eq!(reference(&over.bytes), Some(at));
+        let (span, all, mut read) = ((over.first, over.last), (i64::MIN, i64::MAX), Samples::default());
+        decode(&over.bytes, Some(&under.bytes), over.count, span, all, &mut read).expect("it was written");
+        assert_eq!(pairs(&read), pairs(&Samples { times: times.to_vec(), values: values.to_vec() }));
+    }
 }
 
 fn pairs(samples: &Samples) -> Vec<(i64, u64)> {

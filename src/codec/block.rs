@@ -5,15 +5,20 @@
 //!         pages of [`SAMPLES_PER_PAGE`] that can be read with it one by one: a query decodes the pages that it needs.
 //! Cases:  times in steps, but for some gaps, take no column, an unchanged value none of values. Values that are decimals, as what
 //!         agents send mostly is, are kept as integers. Every value comes back with the bits that it had.
+//! Over:   a block may be over another, of a series whose values tell its own but for a little: it has that one's times, and
+//!         of its values what they are off a line through those. What the other is over does not matter: it is over none.
 
 mod column;
 mod head;
+mod line;
 mod unit;
 mod values;
 
 use crate::series::Samples;
 use column::{Column, Pages};
-use head::{Head, Run, Times};
+use head::{Head, Run, Times, Written};
+use line::{Counts, Line, number_of, value_of};
+use pco::data_types::Number;
 use std::ops::Range;
 use values::{Stored, Values};
 
@@ -40,6 +45,15 @@ pub struct Block {
     pub bytes: Box<[u8]>,
 }
 
+/// Where the block is that another one is over: both are in one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    /// How many bytes it starts before the other.
+    pub back: u64,
+    /// Its bytes.
+    pub length: usize,
+}
+
 /// Why a block's bytes cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
@@ -64,6 +78,9 @@ pub enum BlockError {
         /// What is wrong, in the words of `pco`.
         why: String,
     },
+    /// It is over another block and that was not given, or is itself over one; or it is over none and one was given.
+    #[error("the block is not over the block that it was read with")]
+    Reference,
     /// Times go back, or do not start and end where they should.
     #[error("the block's times are not those that its head and its index entry speak of")]
     Times,
@@ -86,17 +103,18 @@ pub fn encode(times: &[i64], values: &[f64]) -> Option<Vec<Block>> {
 fn encode_part(times: &[i64], values: &[f64], blocks: &mut Vec<Block>) -> Option<()> {
     let deltas = head::time_deltas(times)?;
     let time_column;
-    let steps = match head::step_of(times) {
-        Some(step) => Ok(step),
+    let steps = match head::step_of(&deltas) {
+        Some(step) => Written::Steps(step),
         None => {
             time_column = Column::compress(&deltas)?;
-            Err(&time_column)
+            Written::Column(&time_column)
         }
     };
     let values = values::encode(values)?;
     let page_bytes = |page: usize| {
         let of = |column: Option<&Column>| column.map_or(0, |column| column.page(page).len() + 2);
-        of(steps.err()) + of(values.column.as_ref())
+        let times = if let Written::Column(column) = steps { Some(column) } else { None };
+        of(times) + of(values.column.as_ref())
     };
     let pages = times.len().div_ceil(SAMPLES_PER_PAGE);
     let mut from = 0;
@@ -115,25 +133,54 @@ fn encode_part(times: &[i64], values: &[f64], blocks: &mut Vec<Block>) -> Option
     Some(())
 }
 
+/// Encodes samples as a block over another, whose samples have the same times and the values `others`. `None` where there
+/// is no line from these to `values`. Whether the block is any shorter than one over none is for the caller to see.
+pub fn encode_over(times: &[i64], values: &[f64], others: &[f64], reference: Reference) -> Option<Block> {
+    let (first, last) = (*times.first()?, *times.last()?);
+    if times.len() > SAMPLES_PER_BLOCK_MAX || values.len() != times.len() || others.len() != times.len() {
+        return None;
+    }
+    let values = values::encode_over(values, others)?;
+    let bytes = head::write(times, Written::Of(reference), &values, 0..times.len().div_ceil(SAMPLES_PER_PAGE));
+    Some(Block { count: times.len(), first, last, bytes: bytes.into() })
+}
+
+/// Where the block is that this one is over; `None` where it is over none.
+pub fn reference(bytes: &[u8]) -> Option<Reference> {
+    head::reference(bytes)
+}
+
 /// Appends the samples of a block that lie in `range` (both ends included) to `into`, which must hold nothing later than
 /// the first of them. Only the pages that overlap the range are decoded.
 ///
-/// `count` and `span`, the times of the first and the last sample, are what the block's index entry says.
+/// `other` is the block that this one is over, where it is over one. `count` and `span`, the times of the first and the
+/// last sample, are what the block's index entry says, and they are the other's too.
 /// Errors: where `bytes` do not hold that. What was decoded until then stays in `into`.
 pub fn decode(
     bytes: &[u8],
+    other: Option<&[u8]>,
     count: usize,
     span: (i64, i64),
     range: (i64, i64),
     into: &mut Samples,
 ) -> Result<(), BlockError> {
-    let head = Head::parse(bytes, count, span).ok_or(BlockError::Head)?;
+    let parse = |bytes| Head::parse(bytes, count, span).ok_or(BlockError::Head);
+    let (head, other) = (parse(bytes)?, other.map(parse).transpose()?);
+    if matches!(head.times, Times::Others) != other.is_some() {
+        return Err(BlockError::Reference);
+    }
     let held = into.len();
-    let wanted = match &head.times {
+    let wanted = match other.as_ref().map_or(&head.times, |other| &other.times) {
         Times::Runs { step, runs } => push_runs(*step, runs, range, &mut into.times),
         Times::Column { firsts, column } => push_times(firsts, column, span.1, range, &mut into.times)?,
+        Times::Others => return Err(BlockError::Reference),
     };
-    let decoded = read_values(&head.values, wanted, &mut into.values);
+    let mut others = Vec::new();
+    let decoded = match &other {
+        Some(other) => read_values(&other.values, &[], wanted.clone(), &mut others),
+        None => Ok(()),
+    };
+    let decoded = decoded.and_then(|()| read_values(&head.values, &others, wanted, &mut into.values));
     into.times.truncate(into.values.len()); // the columns stay equally long
     let disordered = held > 0 && into.times.get(held).is_some_and(|first| *first <= into.times[held - 1]);
     if disordered {
@@ -148,12 +195,13 @@ pub fn decode(
 /// later than all that is there. Otherwise as [`decode`].
 pub fn merge_decoded(
     bytes: &[u8],
+    other: Option<&[u8]>,
     count: usize,
     span: (i64, i64),
     range: (i64, i64),
     into: &mut Samples,
 ) -> Result<(), BlockError> {
-    into.merge_decoded(span.0.max(range.0), |into| decode(bytes, count, span, range, into))
+    into.merge_decoded(span.0.max(range.0), |into| decode(bytes, other, count, span, range, into))
 }
 
 /// Pushes the times of runs that lie within `range`. Returns which samples they are of.
@@ -222,8 +270,13 @@ fn push_times(
     Ok(first_sample + from..first_sample + to)
 }
 
-/// Pushes the values of the samples `wanted`.
-fn read_values(values: &Values<'_>, wanted: Range<usize>, into: &mut Vec<f64>) -> Result<(), BlockError> {
+/// Pushes the values of the samples `wanted`; `others` are those that the block has which this one is over.
+fn read_values(
+    values: &Values<'_>,
+    others: &[f64],
+    wanted: Range<usize>,
+    into: &mut Vec<f64>,
+) -> Result<(), BlockError> {
     into.reserve(wanted.len());
     match values {
         Values::One(value) => into.extend(wanted.map(|_| *value)),
@@ -253,8 +306,43 @@ fn read_values(values: &Values<'_>, wanted: Range<usize>, into: &mut Vec<f64>) -
                 }
             }
         }
+        Values::OffLine { line, counts, base, width, column } => {
+            let (line, counts, base) = (*line, *counts, *base);
+            match width {
+                Stored::U16 => off_line::<u16>(line, counts, base, column, wanted, others, into)?,
+                Stored::U32 => off_line::<u32>(line, counts, base, column, wanted, others, into)?,
+                Stored::U64 => off_line::<u64>(line, counts, base, column, wanted, others, into)?,
+            }
+        }
     }
     Ok(())
+}
+
+/// Pushes the values of the samples `wanted`, which are off a line through `others`.
+fn off_line<T: Number + Into<u64>>(
+    line: Line,
+    counts: Counts,
+    base: i64,
+    column: &Pages<'_>,
+    wanted: Range<usize>,
+    others: &[f64],
+    into: &mut Vec<f64>,
+) -> Result<(), BlockError> {
+    let start = into.len();
+    column.read(wanted, &mut |numbers: &[T]| {
+        let others = others.get(into.len() - start..).unwrap_or_default();
+        let off = numbers.iter().map(|number| base.wrapping_add((*number).into() as i64));
+        let pairs = others.iter().zip(off);
+        match counts {
+            Counts::Decimals(places) => {
+                let scale = values::scale(places);
+                into.extend(pairs.map(|(other, off)| line.integer_at(*other).wrapping_add(off) as f64 / scale));
+            }
+            Counts::Floats => {
+                into.extend(pairs.map(|(other, off)| value_of(number_of(line.at(*other)).wrapping_add(off))));
+            }
+        }
+    })
 }
 
 #[cfg(test)]

@@ -370,23 +370,50 @@ impl ChunkFile {
         };
         for chunk in chunks {
             let damaged = |what: String| DiskError::damaged(&self.path, chunk.at, what);
-            let at = (chunk.at - base) as usize;
-            let (body, crc) = bytes
-                .get(at..at + chunk.length + 4)
-                .and_then(|bytes| bytes.split_last_chunk::<4>())
-                .ok_or_else(|| damaged("a chunk lies outside the file".into()))?;
-            if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
-                return Err(damaged("the checksum of a chunk does not match".into()));
-            }
+            let body = self.checked(bytes, chunk.at - base, chunk.at, chunk.length)?;
             let (span, range) = ((chunk.first, chunk.last), (start, end));
             match chunk.form {
                 Form::Chunk => gorilla::merge_decoded(body, chunk.count, chunk.first, range, into)
                     .map_err(|error| damaged(error.to_string()))?,
-                Form::Block => block::merge_decoded(body, chunk.count, span, range, into)
-                    .map_err(|error| damaged(error.to_string()))?,
+                Form::Block => {
+                    let other_read;
+                    let other = match block::reference(body) {
+                        None => None,
+                        Some(reference) => {
+                            let lies = || damaged("the block that it is over lies outside the file".into());
+                            let at = chunk.at.checked_sub(reference.back).ok_or_else(lies)?;
+                            Some(match &resident {
+                                Some(resident) => self.checked(&resident.bytes, at, at, reference.length)?,
+                                None => {
+                                    let length = reference.length.checked_add(4).ok_or_else(lies)?;
+                                    other_read = self.read_bytes(&*self.load()?, at, length)?;
+                                    self.checked(&other_read, 0, at, reference.length)?
+                                }
+                            })
+                        }
+                    };
+                    block::merge_decoded(body, other, chunk.count, span, range, into)
+                        .map_err(|error| damaged(error.to_string()))?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The bytes of a chunk that starts at `offset` of `bytes`, and at `at` of the file, if its checksum holds.
+    fn checked<'b>(&self, bytes: &'b [u8], offset: u64, at: u64, length: usize) -> Result<&'b [u8], DiskError> {
+        let range = || {
+            let from = usize::try_from(offset).ok()?;
+            Some(from..from.checked_add(length)?.checked_add(4)?)
+        };
+        let (body, crc) = range()
+            .and_then(|range| bytes.get(range))
+            .and_then(|bytes| bytes.split_last_chunk::<4>())
+            .ok_or_else(|| DiskError::damaged(&self.path, at, "a chunk lies outside the file"))?;
+        if crc32c::crc32c(body) != u32::from_le_bytes(*crc) {
+            return Err(DiskError::damaged(&self.path, at, "the checksum of a chunk does not match"));
+        }
+        Ok(body)
     }
 
     fn read_bytes(&self, loaded: &Loaded, at: u64, length: usize) -> Result<Vec<u8>, DiskError> {

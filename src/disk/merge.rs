@@ -1,11 +1,11 @@
 //! Joins chunk files of a partition: neighbours in the order in which they count, so that the order stays what it was.
 
+use super::archive::Archive;
 use super::file::{ChunkFile, FileSelection};
 use super::label_sets::JoinedSets;
 use super::partition::FileName;
 use super::writer::ChunkFileWriter;
 use super::{DiskError, Volume};
-use crate::codec::block::{self, Block};
 use crate::codec::gorilla::{Chunk, OpenChunk};
 use crate::pools::Pool;
 use crate::series::Samples;
@@ -20,9 +20,6 @@ const TIER_BYTES: u64 = 256 << 10;
 /// Memory that a merge takes beside the indexes, for each byte of index and entries that it merges: numbers of label
 /// sets, entries and index of the file to be.
 const HELD_BY_DESCRIBED: usize = 4;
-
-/// An archive keeps a series of fewer samples in chunks: there a block saves little, and takes long to find that.
-const BLOCK_SAMPLES_MIN: usize = 128;
 
 /// What a plan has to know of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +103,7 @@ pub fn merge(
 
     let mut writer = ChunkFileWriter::create(volume.clone(), dir, name, partition, resident, archived)?;
     let mut run = || -> Result<bool, DiskError> {
-        let mut samples = Samples::default();
+        let (mut samples, mut archive) = (Samples::default(), Archive::default());
         for (metric, sources) in &metrics {
             let found: Vec<(usize, FileSelection)> =
                 sources.iter().map(|(at, m)| Ok((*at, files[*at].series_of(*m)?))).collect::<Result<_, DiskError>>()?;
@@ -126,9 +123,9 @@ pub fn merge(
                     let chunks = selection.chunks_of(&selection.series[*one]);
                     files[*at].read(chunks, i64::MIN, i64::MAX, &mut samples)?;
                 }
-                match archived.then(|| blocks(&samples)).flatten() {
-                    Some(blocks) => writer.series(metric, same[0].0, blocks.iter())?,
-                    None => writer.series(metric, same[0].0, chunks(&samples).iter())?,
+                let in_blocks = archived && archive.series(&mut writer, metric, same[0].0, &samples)?;
+                if !in_blocks {
+                    writer.series(metric, same[0].0, chunks(&samples).iter())?;
                 }
             }
         }
@@ -146,11 +143,6 @@ pub fn merge(
         }
     }
     writer.finish(indexes[0].database(), &sets).map(Some)
-}
-
-/// Samples as blocks, where there are enough of them.
-fn blocks(samples: &Samples) -> Option<Vec<Block>> {
-    if samples.len() < BLOCK_SAMPLES_MIN { None } else { block::encode(&samples.times, &samples.values) }
 }
 
 /// Samples as as few chunks as may be.

@@ -4,6 +4,7 @@
 //! with the labels and postings that find them. It is written to the side, synced, and renamed into place; from then
 //! on it never changes. docs/format/chunks.md has the bytes.
 
+mod archive;
 mod file;
 mod format;
 mod index;

@@ -261,6 +261,99 @@ fn every_flipped_bit_of_an_archive_is_an_error_or_changes_nothing() {
     }
 }
 
+/// A walk, what it leaves of a total, the share that it has of it; and a series that nothing else tells.
+fn related(hosts: usize, samples: usize) -> Content {
+    let mut content = Content::new();
+    for host in 0..hosts {
+        let (mut used, mut other) = (5000.0, 1u64);
+        let mut series: [Vec<(i64, f64)>; 4] = Default::default();
+        for at in 0..samples as i64 {
+            other = (other + host as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+            used += (other % 201) as f64 - 100.0;
+            let values = [used, 1e6 - used, used / 1e6 * 100.0, (other >> 40) as f64];
+            let time = DAY * PARTITION_MS + at * 10_000;
+            series.iter_mut().zip(values).for_each(|(series, value)| series.push((time, value)));
+        }
+        let labels = Labels::from_pairs([("host", format!("h{host}").as_str())]);
+        for (metric, samples) in ["mem_0_used", "mem_free", "mem_used_percent", "net"].iter().zip(series) {
+            content.insert((metric.to_string(), labels.clone()), samples);
+        }
+    }
+    content
+}
+
+/// How many bytes a metric's series take in a file.
+fn metric_bytes(file: &ChunkFile, metric: &str) -> usize {
+    let selection = file.select(&[Matcher::new(METRIC_NAME, MatchOp::Equal, metric).unwrap()], i64::MIN, i64::MAX);
+    selection.unwrap().chunks.iter().map(|chunk| chunk.length).sum()
+}
+
+#[test]
+fn an_archive_keeps_a_series_over_one_that_tells_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let mut want = related(5, 3000);
+    let archive = |generation: u64, content: &Content, resident: bool| {
+        let name = FileName { first: generation, last: generation };
+        let chunks = Arc::new(write(&vfs, dir.path(), name, content));
+        merge(&Volume::unbounded(vfs.clone()), dir.path(), &[chunks], resident, true, &|| true).unwrap().unwrap()
+    };
+    for (generation, resident) in [(1, false), (2, true)] {
+        let file = archive(generation, &want, resident);
+        assert_eq!(read(&file, &[]), want, "resident: {resident}");
+        assert_eq!(verify_file(&vfs, file.path()), (vec![], 5 * 4 * 3000));
+        assert!(
+            metric_bytes(&file, "mem_free") * 10 < metric_bytes(&file, "mem_0_used"),
+            "{}",
+            metric_bytes(&file, "mem_free")
+        );
+        assert!(metric_bytes(&file, "mem_used_percent") * 2 < metric_bytes(&file, "mem_0_used"));
+        assert!(metric_bytes(&file, "net") > 5 * 3000 * 2, "nothing tells it");
+        let mut part = Samples::default();
+        let selection = file.select(&[], i64::MIN, i64::MAX).unwrap();
+        for series in &selection.series {
+            let samples = &want[&key(&file, series)];
+            file.read(selection.chunks_of(series), samples[1000].0, samples[1600].0, &mut part).unwrap();
+            assert!(
+                part.times.iter().copied().zip(part.values.iter().copied()).eq(samples[1000..=1600].iter().copied())
+            );
+            part.clear();
+        }
+    }
+    // One series has a time less, another has values of its own: they are kept over none, the others are as before.
+    let mut keys = want.keys().filter(|(metric, _)| metric == "mem_free").cloned().collect::<Vec<_>>().into_iter();
+    want.get_mut(&keys.next().unwrap()).unwrap().remove(500);
+    let own = want.get_mut(&keys.next_back().unwrap()).unwrap();
+    own.iter_mut().for_each(|(time, value)| *value = (*time / 10_000 % 7) as f64);
+    let file = archive(3, &want, false);
+    assert_eq!(read(&file, &[]), want);
+    assert!(metric_bytes(&file, "mem_free") < metric_bytes(&file, "mem_0_used") / 2);
+}
+
+fn key(file: &ChunkFile, series: &FileSeries) -> (String, Labels) {
+    let metric = file.with_index(|index| index.metric(series.metric as usize).to_string()).unwrap();
+    (metric, file.labels(series.set).unwrap())
+}
+
+#[test]
+fn every_flipped_bit_below_a_series_is_an_error_or_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = DiskVfs::shared();
+    let want = related(1, 300);
+    let chunks = Arc::new(write(&vfs, dir.path(), FileName { first: 1, last: 1 }, &want));
+    let archive =
+        merge(&Volume::unbounded(vfs.clone()), dir.path(), &[chunks], false, true, &|| true).unwrap().unwrap();
+    let path = archive.path().to_path_buf();
+    assert!(metric_bytes(&archive, "mem_free") < 150, "it is over another: {}", metric_bytes(&archive, "mem_free"));
+    let whole = fs::read(&path).unwrap();
+    for bit in 12 * 8..(archive.info().unwrap().entries_at as usize) * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).unwrap();
+        assert!(!verify_file(&vfs, &path).0.is_empty(), "bit {bit}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]

@@ -131,7 +131,7 @@ impl ChunkFileWriter {
             self.close_block();
             self.metrics.push(MetricEntries { name: metric.into(), series: 0, blocks: Vec::new() });
         }
-        let chunks_at = self.written + self.buffer.len() as u64;
+        let chunks_at = self.at();
         let entries_at = self.entries.len() as u64;
         let new_block = self.metrics.last().is_some_and(|m| m.series % SERIES_PER_BLOCK as u64 == 0);
         if new_block {
@@ -171,6 +171,22 @@ impl ChunkFileWriter {
         }
         self.info.series += 1;
         if self.buffer.len() >= WRITE_BYTES { self.write_out() } else { Ok(()) }
+    }
+
+    /// Where the next chunk will start.
+    pub(super) fn at(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Bytes of chunks that it was given.
+    pub(super) fn read_back(&self, at: u64, length: usize) -> Result<Vec<u8>, DiskError> {
+        let mut bytes = vec![0; length];
+        match at.checked_sub(self.written) {
+            Some(at) => bytes.copy_from_slice(&self.buffer[at as usize..][..length]),
+            // What is written is written by whole series.
+            None => self.file.read_at(&mut bytes, at).map_err(DiskError::file("read chunk file", &self.from))?,
+        }
+        Ok(bytes)
     }
 
     /// Writes what indexes the series, makes the file durable and gives it its name. `sets` are the label sets by

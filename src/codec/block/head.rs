@@ -1,13 +1,14 @@
 //! The head of a block: which columns follow, and where their pages are. docs/format/block.md has the layout.
 
 use super::column::{Column, FORMAT_BYTES, Pages, format};
+use super::line::{Counts, Line};
 use super::values::{Encoded, Kind, Stored, Values, are_places};
-use super::{SAMPLES_PER_BLOCK_MAX, SAMPLES_PER_PAGE};
+use super::{Reference, SAMPLES_PER_BLOCK_MAX, SAMPLES_PER_PAGE};
 use crate::codec::varint::{self, Cursor};
 use std::ops::Range;
 
-/// In the first byte: what the values are (the low three bits), and whether times have a column. The other bits are zero,
-/// and anything else is for a later version.
+/// In the first byte: what the values are (the low three bits), whether times have a column, and whether the block is over
+/// another. The other bits are zero, and anything else is for a later version.
 const ONE: u8 = 0;
 const FLOATS: u8 = 1;
 const DECIMALS_U16: u8 = 2;
@@ -15,6 +16,10 @@ const DECIMALS_U32: u8 = 3;
 const DECIMALS_U64: u8 = 4;
 const VALUES: u8 = 7;
 const TIMES_COLUMN: u8 = 8;
+const OVER: u8 = 16;
+
+/// In place of decimal places: values off a line are no decimals.
+const NO_PLACES: u8 = 7;
 
 /// What a head says.
 pub(super) struct Head<'a> {
@@ -28,6 +33,17 @@ pub(super) enum Times<'a> {
     Runs { step: i64, runs: Vec<Run> },
     /// Milliseconds from one to the next, and the time that each page starts with.
     Column { firsts: Vec<i64>, column: Pages<'a> },
+    /// They are those of another block.
+    Others,
+}
+
+/// How times are written.
+#[derive(Clone, Copy)]
+pub(super) enum Written<'a> {
+    /// In steps of so many milliseconds, most of them.
+    Steps(i64),
+    Column(&'a Column),
+    Of(Reference),
 }
 
 /// Samples one step apart.
@@ -43,14 +59,13 @@ pub(super) struct Run {
 /// Times have no column where a run is so many samples long on average.
 const RUN_SAMPLES_MIN: usize = 64;
 
-/// The step of times that are mostly equally far apart. `None` where they are not.
-pub(super) fn step_of(times: &[i64]) -> Option<i64> {
-    let mut deltas: Vec<i64> = times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
-    let middle = deltas.len() / 2;
-    let Some(first) = deltas.first() else { return Some(1) };
-    let step = if deltas.iter().all(|delta| delta == first) { *first } else { *deltas.select_nth_unstable(middle).1 };
+/// The step of times that are mostly equally far apart, by their [`time_deltas`]. `None` where they are not.
+pub(super) fn step_of(deltas: &[u32]) -> Option<i64> {
+    let (first, deltas) = deltas.split_first()?; // the second again
+    let equal = deltas.iter().all(|delta| delta == first);
+    let step = if equal { *first } else { *deltas.to_vec().select_nth_unstable(deltas.len() / 2).1 };
     let runs = 1 + deltas.iter().filter(|delta| **delta != step).count();
-    (runs == 1 || runs * RUN_SAMPLES_MIN <= times.len()).then_some(step)
+    (runs == 1 || runs * RUN_SAMPLES_MIN <= deltas.len() + 1).then_some(i64::from(step))
 }
 
 /// Milliseconds from each time to the next, the first being the second again. `None` where one does not fit, or times do
@@ -68,29 +83,39 @@ pub(super) fn time_deltas(times: &[i64]) -> Option<Vec<u32>> {
     Some(deltas)
 }
 
-/// The bytes of a block of the pages `pages`, whose times are `times`: in a column, or else in steps.
-pub(super) fn write(times: &[i64], steps: Result<i64, &Column>, values: &Encoded, pages: Range<usize>) -> Vec<u8> {
-    let time_column = steps.err();
+/// The bytes of a block of the pages `pages`, whose times are `times`.
+pub(super) fn write(times: &[i64], written: Written<'_>, values: &Encoded, pages: Range<usize>) -> Vec<u8> {
     let mut out = Vec::new();
+    let (form, time_column) = match written {
+        Written::Steps(_) => (0, None),
+        Written::Column(column) => (TIMES_COLUMN, Some(column)),
+        Written::Of(_) => (OVER, None),
+    };
     let kind = match values.kind {
         Kind::One(_) => ONE,
         Kind::Floats => FLOATS,
-        Kind::Decimals { width: Stored::U16, .. } => DECIMALS_U16,
-        Kind::Decimals { width: Stored::U32, .. } => DECIMALS_U32,
-        Kind::Decimals { width: Stored::U64, .. } => DECIMALS_U64,
+        Kind::Decimals { width, .. } | Kind::OffLine { width, .. } => match width {
+            Stored::U16 => DECIMALS_U16,
+            Stored::U32 => DECIMALS_U32,
+            Stored::U64 => DECIMALS_U64,
+        },
     };
-    out.push(kind | if time_column.is_some() { TIMES_COLUMN } else { 0 });
+    out.push(kind | form);
     if time_column.is_some() || values.column.is_some() {
         out.extend_from_slice(&format());
     }
-    match steps {
-        Ok(step) => push_runs(&mut out, times, step),
-        Err(column) => {
+    match written {
+        Written::Steps(step) => push_runs(&mut out, times, step),
+        Written::Column(column) => {
             let firsts = times.iter().step_by(SAMPLES_PER_PAGE);
             for (before, first) in firsts.clone().zip(firsts.skip(1)) {
                 varint::push(&mut out, (first - before) as u64);
             }
             push_lengths(&mut out, column, pages.clone());
+        }
+        Written::Of(Reference { back, length }) => {
+            varint::push(&mut out, back);
+            varint::push(&mut out, length as u64);
         }
     }
     match values.kind {
@@ -98,6 +123,15 @@ pub(super) fn write(times: &[i64], steps: Result<i64, &Column>, values: &Encoded
         Kind::Floats => {}
         Kind::Decimals { places, base, .. } => {
             out.push(places);
+            varint::push_signed(&mut out, base);
+        }
+        Kind::OffLine { line, counts, base, .. } => {
+            out.extend_from_slice(&line.slope.to_bits().to_le_bytes());
+            out.extend_from_slice(&line.offset.to_bits().to_le_bytes());
+            out.push(match counts {
+                Counts::Decimals(places) => places,
+                Counts::Floats => NO_PLACES,
+            });
             varint::push_signed(&mut out, base);
         }
     }
@@ -109,6 +143,21 @@ pub(super) fn write(times: &[i64], steps: Result<i64, &Column>, values: &Encoded
         pages.clone().for_each(|page| out.extend_from_slice(column.page(page)));
     }
     out
+}
+
+/// What the block is over, if it is: read without the rest of the head.
+pub(super) fn reference(bytes: &[u8]) -> Option<Reference> {
+    let mut cursor = Cursor::new(bytes);
+    let [form] = cursor.take_array()?;
+    if form & OVER == 0 {
+        return None;
+    }
+    let _: [u8; FORMAT_BYTES] = cursor.take_array()?;
+    read_reference(&mut cursor)
+}
+
+fn read_reference(cursor: &mut Cursor<'_>) -> Option<Reference> {
+    Some(Reference { back: cursor.read()?, length: cursor.read_len()? })
 }
 
 /// The step, how many runs end in front of another, and of each of those its samples and how far behind it the next starts.
@@ -157,16 +206,28 @@ impl<'a> Head<'a> {
         }
         let mut cursor = Cursor::new(bytes);
         let [form] = cursor.take_array()?;
-        if form & !(VALUES | TIMES_COLUMN) != 0 {
+        if form & !(VALUES | TIMES_COLUMN | OVER) != 0 {
             return None;
         }
-        let (has_times, has_values) = (form & TIMES_COLUMN != 0, form & VALUES != ONE);
+        let (has_times, is_over, has_values) = (form & TIMES_COLUMN != 0, form & OVER != 0, form & VALUES != ONE);
+        let width = match form & VALUES {
+            ONE | FLOATS => None,
+            DECIMALS_U16 => Some(Stored::U16),
+            DECIMALS_U32 => Some(Stored::U32),
+            DECIMALS_U64 => Some(Stored::U64),
+            _ => return None,
+        };
+        if is_over && (has_times || width.is_none()) {
+            return None;
+        }
         let format = if has_times || has_values { cursor.take_array()? } else { [0; FORMAT_BYTES] };
         let pages = count.div_ceil(SAMPLES_PER_PAGE);
-        let mut steps = None;
+        let mut runs = None;
         let mut firsts = Vec::new();
         let mut time_lengths = Vec::new();
-        if has_times {
+        if is_over {
+            read_reference(&mut cursor)?;
+        } else if has_times {
             firsts.push(span.0);
             let mut before = span.0;
             for _ in 1..pages {
@@ -175,26 +236,29 @@ impl<'a> Head<'a> {
             }
             time_lengths = read_lengths(&mut cursor, pages)?;
         } else {
-            steps = Some(read_runs(&mut cursor, count, span)?);
+            runs = Some(read_runs(&mut cursor, count, span)?);
         }
-        let mut kind = match form & VALUES {
-            ONE => Kind::One(f64::from_bits(u64::from_le_bytes(cursor.take_array()?))),
-            FLOATS => Kind::Floats,
-            DECIMALS_U16 => Kind::Decimals { places: 0, base: 0, width: Stored::U16 },
-            DECIMALS_U32 => Kind::Decimals { places: 0, base: 0, width: Stored::U32 },
-            DECIMALS_U64 => Kind::Decimals { places: 0, base: 0, width: Stored::U64 },
-            _ => return None,
-        };
-        if let Kind::Decimals { places, base, .. } = &mut kind {
-            [*places] = cursor.take_array()?;
-            *base = cursor.read_signed()?;
-            if !are_places(*places) {
-                return None;
+        let kind = match width {
+            None if has_values => Kind::Floats,
+            None => Kind::One(read_float(&mut cursor)?),
+            Some(width) => {
+                let line = match is_over {
+                    true => Some(Line { slope: read_float(&mut cursor)?, offset: read_float(&mut cursor)? }),
+                    false => None,
+                };
+                let ([places], base) = (cursor.take_array()?, cursor.read_signed()?);
+                match line {
+                    Some(line) if places == NO_PLACES => Kind::OffLine { line, counts: Counts::Floats, base, width },
+                    _ if !are_places(places) => return None,
+                    Some(line) => Kind::OffLine { line, counts: Counts::Decimals(places), base, width },
+                    None => Kind::Decimals { places, base, width },
+                }
             }
-        }
+        };
         let value_lengths = if has_values { read_lengths(&mut cursor, pages)? } else { Vec::new() };
-        let times = match steps {
+        let times = match runs {
             Some((step, runs)) => Times::Runs { step, runs },
+            None if is_over => Times::Others,
             None => Times::Column { firsts, column: take_column(&mut cursor, "times", format, count, &time_lengths)? },
         };
         let mut values = || take_column(&mut cursor, "values", format, count, &value_lengths);
@@ -202,9 +266,16 @@ impl<'a> Head<'a> {
             Kind::One(value) => Values::One(value),
             Kind::Floats => Values::Floats(values()?),
             Kind::Decimals { places, base, width } => Values::Decimals { places, base, width, column: values()? },
+            Kind::OffLine { line, counts, base, width } => {
+                Values::OffLine { line, counts, base, width, column: values()? }
+            }
         };
         cursor.is_empty().then_some(Head { times, values })
     }
+}
+
+fn read_float(cursor: &mut Cursor<'_>) -> Option<f64> {
+    Some(f64::from_bits(u64::from_le_bytes(cursor.take_array()?)))
 }
 
 /// The length of a column's description and of each of its pages.

@@ -15,6 +15,18 @@ fn noise(count: usize) -> impl Iterator<Item = u64> {
         .map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (at << 7)).wrapping_mul(0xD6E8_FEB8_6659_FD93))
 }
 
+const TOTAL: f64 = 16_777_216_000.0;
+
+/// What of a total is used: a walk in pages of 4096 bytes.
+fn used(start: f64, count: usize) -> Vec<f64> {
+    let mut used = start;
+    let walk = noise(count).map(|n| {
+        used += (n >> 40) as f64 % 5000.0 * 4096.0 - 2500.0 * 4096.0;
+        used
+    });
+    walk.collect()
+}
+
 fn bits(samples: &Samples) -> Vec<(i64, u64)> {
     samples.times.iter().copied().zip(samples.values.iter().map(|value| value.to_bits())).collect()
 }
@@ -23,7 +35,7 @@ fn read(blocks: &[Block], range: (i64, i64)) -> Samples {
     let mut samples = Samples::default();
     for block in blocks {
         let Block { count, first, last, bytes } = block;
-        merge_decoded(bytes, *count, (*first, *last), range, &mut samples).unwrap();
+        merge_decoded(bytes, None, *count, (*first, *last), range, &mut samples).unwrap();
     }
     samples
 }
@@ -104,6 +116,17 @@ fn percentages_of_a_total_are_kept_as_counts() {
     }
 }
 
+/// What rounding does to one step has to stay apart from what is left of the next.
+#[test]
+fn percentages_of_a_walk_in_large_steps_are_kept_as_counts_wherever_it_is() {
+    for start in [5e9, 8e9, 9e9, 10e9] {
+        let percentages: Vec<f64> = used(start, 8640).iter().map(|used| used / TOTAL * 100.0).collect();
+        let blocks = assert_round_trip("percentages", &steps(8640), &percentages);
+        let bytes = blocks.iter().map(|block| block.bytes.len()).sum::<usize>() as f64 / 8640.0;
+        assert!(bytes < 2.0, "from {start} on: {bytes} bytes a sample");
+    }
+}
+
 #[test]
 fn what_is_long_or_noisy_is_cut() {
     let noisy: Vec<f64> = noise(8640).map(|n| n as f64 / 3.0).collect();
@@ -162,11 +185,11 @@ fn what_is_merged_over_samples_replaces_equal_times() {
     let (times, values): (Vec<i64>, Vec<f64>) = (0..1000).map(|at| (FIRST + at * 10, at as f64)).unzip();
     let block = &encode(&times, &values).unwrap()[0];
     let mut samples = Samples { times: vec![FIRST - 5, FIRST + 20, FIRST + 25], values: vec![-1.0, -2.0, -3.0] };
-    merge_decoded(&block.bytes, 1000, (block.first, block.last), (FIRST, FIRST + 30), &mut samples).unwrap();
+    merge_decoded(&block.bytes, None, 1000, (block.first, block.last), (FIRST, FIRST + 30), &mut samples).unwrap();
     assert_eq!(samples.times, [FIRST - 5, FIRST, FIRST + 10, FIRST + 20, FIRST + 25, FIRST + 30]);
     assert_eq!(samples.values, [-1.0, 0.0, 1.0, 2.0, -3.0, 3.0]);
     let mut later = Samples { times: vec![FIRST + 20], values: vec![-2.0] };
-    let refused = decode(&block.bytes, 1000, (block.first, block.last), (FIRST, FIRST + 30), &mut later);
+    let refused = decode(&block.bytes, None, 1000, (block.first, block.last), (FIRST, FIRST + 30), &mut later);
     assert_eq!((refused, later.len()), (Err(BlockError::Times), 1), "decoding in place needs what is earlier");
 }
 
@@ -183,7 +206,7 @@ fn no_flipped_bit_or_cut_makes_it_panic_or_break_the_order_of_times() {
     let span = (whole.first, whole.last);
     let check = |what: &str, bytes: &[u8], count: usize| {
         let mut samples = Samples::default();
-        let outcome = decode(bytes, count, span, (i64::MIN, i64::MAX), &mut samples);
+        let outcome = decode(bytes, None, count, span, (i64::MIN, i64::MAX), &mut samples);
         assert!(samples.times.is_sorted_by(|a, b| a < b), "{what}");
         assert!(samples.times.len() == samples.values.len() && samples.len() <= count, "{what}");
         assert!(outcome.is_err() || samples.len() == count, "{what}");
@@ -214,7 +237,7 @@ fn times_have_to_be_those_of_the_index() {
         (&irregular, (irregular.first, irregular.last + 1), BlockError::Times),
         (&irregular, (irregular.first, irregular.first), BlockError::Times),
     ] {
-        let outcome = decode(&block.bytes, block.count, span, (i64::MIN, i64::MAX), &mut Samples::default());
+        let outcome = decode(&block.bytes, None, block.count, span, (i64::MIN, i64::MAX), &mut Samples::default());
         assert_eq!(outcome, Err(want), "{span:?}");
     }
 }
@@ -241,6 +264,119 @@ fn what_would_take_memory_is_refused_before_it_is_asked_for() {
         };
         let outcome = pages.read(0..values.len(), &mut |_: &[f64]| {});
         assert!(matches!(outcome, Err(BlockError::Description { .. })), "{outcome:?}");
+    }
+}
+
+/// A block and one over it, which must give back `values`.
+fn assert_round_trip_over(name: &str, times: &[i64], values: &[f64], others: &[f64]) -> (Block, Block) {
+    let under = encode(times, others).unwrap().remove(0);
+    assert_eq!(under.count, times.len(), "{name}: one block");
+    let reference = Reference { back: 70_000, length: under.bytes.len() };
+    let over = encode_over(times, values, others, reference).unwrap_or_else(|| panic!("{name}: there is no line"));
+    assert_eq!((block_over(&over), block_over(&under)), (Some(reference), None), "{name}");
+    let (span, mut got) = ((over.first, over.last), Samples::default());
+    decode(&over.bytes, Some(&under.bytes), over.count, span, (i64::MIN, i64::MAX), &mut got).unwrap();
+    assert_eq!(bits(&got), bits(&Samples { times: times.to_vec(), values: values.to_vec() }), "{name}");
+    for (from, to) in [(0, 0), (3, 700), (511, 513), (1000, times.len() - 1)] {
+        let mut part = Samples::default();
+        decode(&over.bytes, Some(&under.bytes), over.count, span, (times[from], times[to]), &mut part).unwrap();
+        assert_eq!(bits(&part), bits(&got)[from..=to], "{name}: samples {from} to {to}");
+    }
+    (under, over)
+}
+
+fn block_over(block: &Block) -> Option<Reference> {
+    reference(&block.bytes)
+}
+
+#[test]
+fn what_another_series_tells_takes_next_to_nothing_and_comes_back_bit_by_bit() {
+    let used = used(8e9, 8640);
+    let of = |value: &dyn Fn(f64) -> f64| used.iter().map(|used| value(*used)).collect::<Vec<f64>>();
+    for (name, values, bytes_max) in [
+        ("free", of(&|used| TOTAL - used), 0.01),
+        ("half of it", of(&|used| (used / 8192.0).floor()), 0.2),
+        ("used percent", of(&|used| used / TOTAL * 100.0), 0.35),
+        ("available percent", of(&|used| (TOTAL - used) / TOTAL * 100.0), 0.35),
+        ("used percent, two places", of(&|used| (used / TOTAL * 1e4).round() / 100.0), 0.2),
+    ] {
+        let (_, over) = assert_round_trip_over(name, &steps(8640), &values, &used);
+        let each = over.bytes.len() as f64 / 8640.0;
+        assert!(each < bytes_max, "{name}: {each} bytes a sample");
+    }
+}
+
+#[test]
+fn a_block_over_another_keeps_any_bits_and_its_times() {
+    let irregular: Vec<i64> =
+        noise(1300).enumerate().map(|(at, n)| FIRST + at as i64 * 1000 + (n % 50) as i64).collect();
+    let count = irregular.len();
+    let strange = [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, 5e-324];
+    let with = |mut values: Vec<f64>| {
+        values[7..7 + strange.len()].copy_from_slice(&strange);
+        values
+    };
+    let any: Vec<f64> = noise(count).map(|n| f64::from_bits(n % (1 << 62))).collect();
+    let integers: Vec<f64> = noise(count).map(|n| (n >> 12) as f64 - 2f64.powi(51)).collect();
+    let small: Vec<f64> = noise(count).map(|n| (n % 100) as f64 / 10.0).collect();
+    for (name, values, others) in [
+        ("strange values", with(used(8e9, count)), used(8e9, count)),
+        ("strange others", used(8e9, count), with(used(8e9, count))),
+        ("any bits", any.clone(), small.clone()),
+        ("over any bits", small.clone(), any.clone()),
+        ("large integers", integers.clone(), small.clone()),
+        ("over large integers", small.clone(), integers.clone()),
+    ] {
+        let (under, over) = (encode(&irregular, &others).unwrap(), encode_over(&irregular, &values, &others, NOWHERE));
+        if over.is_some() && under.len() == 1 {
+            assert_round_trip_over(name, &irregular, &values, &others);
+        } else {
+            assert!(name.contains("strange") || name.contains("any bits"), "{name}");
+        }
+    }
+    assert_eq!(encode_over(&irregular, &small, &[3.0; 1300], NOWHERE), None, "no line through an unchanging value");
+    assert_eq!(encode_over(&irregular, &[3.0; 1300], &small, NOWHERE), None, "nor to one");
+    assert_eq!(encode_over(&irregular, &small[1..], &small, NOWHERE), None, "one value each");
+}
+
+const NOWHERE: Reference = Reference { back: 0, length: 0 };
+
+#[test]
+fn a_block_is_read_with_the_one_that_it_is_over_and_no_other() {
+    let used = used(8e9, 1300);
+    let free: Vec<f64> = used.iter().map(|used| TOTAL - used).collect();
+    let (under, over) = assert_round_trip_over("free", &steps(1300), &free, &used);
+    let read = |bytes: &[u8], other: Option<&[u8]>| {
+        let (span, mut samples) = ((over.first, over.last), Samples::default());
+        let outcome = decode(bytes, other, over.count, span, (i64::MIN, i64::MAX), &mut samples);
+        assert!(samples.times.is_sorted_by(|a, b| a < b) && samples.times.len() == samples.values.len());
+        assert!(outcome.is_err() || samples.len() == over.count);
+        outcome
+    };
+    assert_eq!(read(&over.bytes, Some(&under.bytes)), Ok(()));
+    assert_eq!(read(&over.bytes, None), Err(BlockError::Reference));
+    assert_eq!(
+        read(&over.bytes, Some(&over.bytes)),
+        Err(BlockError::Reference),
+        "no block over one that is over another"
+    );
+    assert_eq!(read(&under.bytes, Some(&under.bytes)), Err(BlockError::Reference));
+    let faster: Vec<i64> = (0..1300).map(|at| FIRST + at * 5000).collect();
+    let faster = encode(&faster, &used).unwrap().remove(0);
+    assert_eq!(read(&over.bytes, Some(&faster.bytes)), Err(BlockError::Head), "the other has other times");
+    for bit in 0..over.bytes.len() * 8 {
+        let mut bytes = over.bytes.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let _ = read(&bytes, Some(&under.bytes));
+        let _ = reference(&bytes);
+    }
+    for bit in 0..under.bytes.len() * 8 {
+        let mut bytes = under.bytes.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let _ = read(&over.bytes, Some(&bytes));
+    }
+    for length in 0..over.bytes.len() {
+        assert!(read(&over.bytes[..length], Some(&under.bytes)).is_err(), "cut at {length}");
     }
 }
 

@@ -20,12 +20,14 @@ pub(super) fn of(values: &[f64]) -> Option<f64> {
     }
     let smallest = largest / UNITS_MAX;
     let pairs = values.windows(2).step_by(apart).filter_map(|pair| pair.first().zip(pair.last()));
-    let unit = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |unit, step| divisor(unit, step, smallest));
     // The more units a number has, the more exact is the unit that it gives.
     let refined = |unit: f64, number: f64| {
         let units = (number / unit).round();
         if units >= 1.0 { number / units } else { unit }
     };
+    // After each step, or what rounding did would be taken for a remainder of the next.
+    let steps = pairs.map(|(a, b)| (a - b).abs());
+    let unit = steps.fold(0.0, |unit, step| refined(divisor(unit, step, smallest), step));
     let span = some().fold(f64::NEG_INFINITY, f64::max) - some().fold(f64::INFINITY, f64::min);
     let unit = refined(unit, span);
     let off = |value: f64, unit: f64| value / unit - (value / unit).round();

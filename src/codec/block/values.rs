@@ -1,6 +1,7 @@
 //! How the values of a block are kept: as one that does not change, as decimals, or as they are.
 
 use super::column::{Column, Pages};
+use super::line::{Counts, Line, number_of};
 use super::unit;
 
 /// Decimal places that are tried. What has more is mostly no decimal.
@@ -28,6 +29,13 @@ pub(super) enum Kind {
         base: i64,
         width: Stored,
     },
+    /// Integers which, with `base` and what `line` gives added, are the values in `counts`.
+    OffLine {
+        line: Line,
+        counts: Counts,
+        base: i64,
+        width: Stored,
+    },
 }
 
 /// Values as they are written.
@@ -42,6 +50,7 @@ pub(super) enum Values<'a> {
     One(f64),
     Floats(Pages<'a>),
     Decimals { places: u8, base: i64, width: Stored, column: Pages<'a> },
+    OffLine { line: Line, counts: Counts, base: i64, width: Stored, column: Pages<'a> },
 }
 
 /// What decimals with so many places are divided by.
@@ -64,8 +73,34 @@ pub(super) fn encode(values: &[f64]) -> Option<Encoded> {
     let Some((places, integers)) = decimals(values) else {
         return Some(Encoded { kind: Kind::Floats, column: Some(floats(values)?) });
     };
+    let (base, width, column) = pack(&integers)?;
+    Some(Encoded { kind: Kind::Decimals { places, base, width }, column: Some(column) })
+}
+
+/// Encodes values, at least one, as what they are off a line through `others`, of which there are as many. `None` where
+/// there is no line, or where `pco` cannot.
+pub(super) fn encode_over(values: &[f64], others: &[f64]) -> Option<Encoded> {
+    let off = |integer: &dyn Fn(usize) -> i64, line: &dyn Fn(f64) -> i64| -> Option<Vec<i64>> {
+        others.iter().enumerate().map(|(at, other)| integer(at).checked_sub(line(*other))).collect()
+    };
+    let (line, counts, integers) = match decimals(values) {
+        Some((places, integers)) => {
+            let line = Line::through(others, |at| integers[at] as f64)?;
+            (line, Counts::Decimals(places), off(&|at| integers[at], &|other| line.integer_at(other))?)
+        }
+        None => {
+            let line = Line::through(others, |at| values[at])?;
+            (line, Counts::Floats, off(&|at| number_of(values[at]), &|other| number_of(line.at(other)))?)
+        }
+    };
+    let (base, width, column) = pack(&integers)?;
+    Some(Encoded { kind: Kind::OffLine { line, counts, base, width }, column: Some(column) })
+}
+
+/// Integers as a column of what they are above the least of them. `None` where they are 2^63 apart, or `pco` cannot.
+fn pack(integers: &[i64]) -> Option<(i64, Stored, Column)> {
     let base = *integers.iter().min()?;
-    let range = integers.iter().max()? - base; // both are at most 2^53 from 0
+    let range = integers.iter().max()?.checked_sub(base)?;
     let above = integers.iter().map(|integer| (integer - base) as u64);
     let (width, column) = if range <= i64::from(u16::MAX) {
         (Stored::U16, Column::compress(&above.map(|number| number as u16).collect::<Vec<_>>()))
@@ -74,7 +109,7 @@ pub(super) fn encode(values: &[f64]) -> Option<Encoded> {
     } else {
         (Stored::U64, Column::compress(&above.collect::<Vec<_>>()))
     };
-    Some(Encoded { kind: Kind::Decimals { places, base, width }, column: Some(column?) })
+    Some((base, width, column?))
 }
 
 /// Values as they are: as counts of a unit and what rounding did to them, where that is shorter.
