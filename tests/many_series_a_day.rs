@@ -44,10 +44,10 @@ fn chunk_files(data: &Path) -> Vec<PathBuf> {
 }
 
 /// Bytes of entries and index in a file, and whether it is an archive.
-fn described(path: &PathBuf) -> (u64, bool) {
+fn described(path: &Path) -> (u64, bool) {
     let bytes = path.metadata().expect("it is there").len();
     let name = FileName { first: 1, last: 1 };
-    let file = ChunkFile::found(Volume::unbounded(DiskVfs::shared()), path.clone(), name, bytes);
+    let file = ChunkFile::found(Volume::unbounded(DiskVfs::shared()), path.to_path_buf(), name, bytes);
     let info = file.info().expect("it is sound");
     (info.described_bytes(bytes), info.archived)
 }
@@ -77,7 +77,7 @@ fn a_day_of_very_many_series_is_archived_in_several_files() {
     let max = store.pools().limit() / 32;
     clock.jump_to(START_MS + 30 * DAY_MS);
     assert!(store.archive(true, &|| true).expect("the disk takes it").archived > 0);
-    let files: Vec<_> = chunk_files(data.path()).iter().map(described).collect();
+    let files: Vec<_> = chunk_files(data.path()).iter().map(|path| described(path)).collect();
     assert!(files.len() > 1 && files.len() < SEALS, "{files:?}");
     assert!(files.iter().all(|(bytes, archived)| *archived && *bytes <= max), "at most {max}: {files:?}");
     assert_eq!(store.pools().bytes(Pool::Maintenance), 0, "what it took is given back");
