@@ -7,7 +7,6 @@ use crate::api::{
 };
 use crate::clock;
 use crate::config::Config;
-use crate::pools::Full;
 use crate::promql::{Engine, QueryError, Request, SourceError};
 use crate::series::Labels;
 use crate::store::{Question, Reader, Stopped, Store, StoreError};
@@ -188,9 +187,6 @@ fn query_error(error: QueryError, cancel: &Cancel) -> ApiError {
 }
 
 fn source_error(error: &SourceError, cancel: &Cancel) -> ApiError {
-    if let Some(full) = error.0.downcast_ref::<Full>() {
-        return ApiError::new(ErrorKind::Unavailable, format!("the query was refused: {full}"));
-    }
     let (kind, message) = match error.0.is::<Stopped>() {
         false => (ErrorKind::Internal, error.to_string()),
         true if cancel.is_canceled() => (ErrorKind::Canceled, "the query was cancelled".to_string()),

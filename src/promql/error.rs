@@ -48,7 +48,7 @@ pub enum QueryError {
     Canceled,
     /// Storage failed.
     #[error(transparent)]
-    Storage(#[from] SourceError),
+    Storage(SourceError),
 }
 
 /// The selector that costs most, for messages; `None` where there was none yet.
@@ -60,6 +60,16 @@ impl fmt::Display for Heaviest {
         match &self.0 {
             None => Ok(()),
             Some(selector) => write!(f, ", most of it for {selector}"),
+        }
+    }
+}
+
+impl From<SourceError> for QueryError {
+    /// Memory that is short is the same to whoever asks, wherever in the query it shows.
+    fn from(error: SourceError) -> Self {
+        match error.0.downcast::<Full>() {
+            Ok(full) => QueryError::Full(*full),
+            Err(error) => QueryError::Storage(SourceError(error)),
         }
     }
 }
