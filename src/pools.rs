@@ -16,6 +16,10 @@ const CHUNKS_PART: u64 = 2;
 /// A query that holds no more than this is not refused for what others hold.
 const SMALL_QUERY_BYTES: u64 = 256 << 10;
 
+/// A selector whose series take no more than this part of the limit to know is not refused either: what dashboards ask
+/// is answered while memory is short for others.
+const SELECTION_PART: u64 = 8;
+
 /// The index may come to this part of the limit; a series that is new then is refused.
 const INDEX_PART: u64 = 2;
 
@@ -165,6 +169,11 @@ impl Pools {
         if bytes <= SMALL_QUERY_BYTES { Ok(()) } else { self.admit(Step::Queries, "all pools") }
     }
 
+    /// Whether a selector may hold `bytes` to know its series.
+    pub fn admit_selection(&self, bytes: u64) -> Result<(), Full> {
+        if bytes <= self.limit / SELECTION_PART { Ok(()) } else { self.admit_query(bytes) }
+    }
+
     /// Whether the index may have another series.
     pub fn admit_series(&self) -> bool {
         self.bytes(Pool::Index) < self.limit / INDEX_PART
@@ -230,6 +239,7 @@ mod tests {
             assert_eq!(due, steps[..want], "{bytes}");
             assert_eq!(pools.admit_query(SMALL_QUERY_BYTES + 1).is_err(), want >= 3, "{bytes}");
             pools.admit_query(SMALL_QUERY_BYTES).unwrap();
+            pools.admit_selection(1000 / SELECTION_PART).unwrap();
             assert_eq!(pools.admit_write(0).is_err(), want >= 4, "{bytes}");
         }
     }

@@ -87,7 +87,7 @@ impl Reader {
     /// Counts what a selection holds. Fails where memory is short.
     fn count(&self, counted: &mut Lease, bytes: usize) -> Result<(), SourceError> {
         counted.set(bytes);
-        self.store.pools.admit_query(bytes as u64).map_err(|full| SourceError(Box::new(full)))
+        self.store.pools.admit_selection(bytes as u64).map_err(|full| SourceError(Box::new(full)))
     }
 
     /// Fails where nobody waits any more.
