@@ -48,8 +48,8 @@ fn described(path: &Path) -> (u64, bool) {
     let bytes = path.metadata().expect("it is there").len();
     let name = FileName { first: 1, last: 1 };
     let file = ChunkFile::found(Volume::unbounded(DiskVfs::shared()), path.to_path_buf(), name, bytes);
-    let info = file.info().expect("it is sound");
-    (info.described_bytes(bytes), info.archived)
+    let (described, info) = (file.described_bytes(), file.info());
+    (described.expect("it is sound"), info.expect("it is sound").archived)
 }
 
 fn fill(store: &Arc<Store>) {

@@ -41,7 +41,7 @@ fn read_each_way(bytes: &[u8]) {
     let mut shown = Vec::new();
     let dumped = disk::dump(&vfs, &path, &mut shown).map(|written| written.expect("a vector takes all"));
     let file = Arc::new(open(bytes));
-    let Ok((metrics, sets)) = file.with_index(|index| (index.metric_count(), index.set_count())) else {
+    let Ok((metrics, sets)) = file.index().map(|index| (index.metric_count(), index.set_count())) else {
         assert!(!faults.is_empty() && dumped.is_err(), "a file that cannot be read is damaged");
         return;
     };
@@ -57,7 +57,7 @@ fn read_each_way(bytes: &[u8]) {
         let _ = file.select(matchers, 1_699_920_000_000, 1_699_920_010_000).map(|found| read(&file, &found));
         let _ = file.sets_passing(matchers, i64::MIN, i64::MAX);
     }
-    let labels = file.with_index(|index| {
+    let labels = file.index().map(|index| {
         let mut names = Gathering::new(usize::MAX, &|| false);
         index.label_names(None, &mut names);
         names.finish().unwrap_or_default()
@@ -158,7 +158,7 @@ fn sum_ends(bytes: &mut [u8], index: usize, trailer: usize) {
 /// The checksums of the chunks that can be found.
 fn sum_chunks(bytes: &mut [u8], entries: usize) {
     let file = open(bytes);
-    let metrics = file.with_index(|index| index.metric_count()).unwrap_or(0);
+    let metrics = file.index().map(|index| index.metric_count()).unwrap_or(0);
     for found in (0..metrics).filter_map(|metric| file.series_of(metric).ok()) {
         for chunk in &found.chunks {
             let (from, to) = (chunk.at as usize, chunk.at as usize + chunk.length);

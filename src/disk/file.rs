@@ -4,13 +4,15 @@ use super::format::{ARCHIVE_VERSION, FILE_MAGIC, FileInfo, HEADER_BYTES, TRAILER
 use super::index::{BlockRef, FileIndex};
 use super::partition::FileName;
 use super::{DiskError, Volume};
+use crate::codec::block::{self, Reference};
 use crate::codec::varint::Cursor;
-use crate::codec::{Form, block, gorilla};
+use crate::codec::{Form, gorilla};
 use crate::pools::{Lease, Pool};
 use crate::series::{Labels, METRIC_NAME, Matcher, PARTITION_MS, Samples};
 use crate::vfs::VfsFile;
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,9 +54,11 @@ pub(super) struct Resident {
 }
 
 impl Resident {
-    /// None yet.
-    pub fn new(volume: &Volume) -> Resident {
-        Resident { bytes: Vec::new(), counted: volume.pools.lease(Pool::Files) }
+    /// The first bytes of a file.
+    pub fn new(volume: &Volume, bytes: Vec<u8>) -> Resident {
+        let mut counted = volume.pools.lease(Pool::Files);
+        counted.set(bytes.capacity());
+        Resident { bytes, counted }
     }
 
     /// Adds the bytes that come next in the file.
@@ -168,6 +172,11 @@ impl ChunkFile {
         self.bytes
     }
 
+    /// Bytes of its entries and index: what says which series there are, and where.
+    pub fn described_bytes(&self) -> Result<u64, DiskError> {
+        Ok(self.bytes.saturating_sub(self.info()?.entries_at))
+    }
+
     /// Its trailer.
     pub fn info(&self) -> Result<FileInfo, DiskError> {
         if let Some(info) = self.info.get() {
@@ -209,11 +218,6 @@ impl ChunkFile {
         self.used.swap(false, Ordering::Relaxed)
     }
 
-    /// Runs `with` on the index.
-    pub fn with_index<R>(&self, with: impl FnOnce(&FileIndex) -> R) -> Result<R, DiskError> {
-        Ok(with(&*self.index()?))
-    }
-
     /// The index, which is read where it is not in memory.
     pub fn index(&self) -> Result<OpenIndex, DiskError> {
         self.load().map(OpenIndex)
@@ -243,9 +247,7 @@ impl ChunkFile {
         } else if self.resident.read().is_none() {
             let loaded = self.load()?;
             let bytes = self.read_bytes(&loaded, 0, loaded.info.entries_at as usize)?;
-            let mut counted = self.volume.pools.lease(Pool::Files);
-            counted.set(bytes.capacity());
-            *self.resident.write() = Some(Arc::new(Resident { bytes, counted }));
+            *self.resident.write() = Some(Arc::new(Resident::new(&self.volume, bytes)));
         }
         Ok(())
     }
@@ -376,28 +378,34 @@ impl ChunkFile {
                 Form::Chunk => gorilla::merge_decoded(body, chunk.count, chunk.first, range, into)
                     .map_err(|error| damaged(error.to_string()))?,
                 Form::Block => {
-                    let other_read;
                     let other = match block::reference(body) {
+                        Some(reference) => Some(self.referred(chunk, reference, resident.as_deref())?),
                         None => None,
-                        Some(reference) => {
-                            let lies = || damaged("the block that it is over lies outside the file".into());
-                            let at = chunk.at.checked_sub(reference.back).ok_or_else(lies)?;
-                            Some(match &resident {
-                                Some(resident) => self.checked(&resident.bytes, at, at, reference.length)?,
-                                None => {
-                                    let length = reference.length.checked_add(4).ok_or_else(lies)?;
-                                    other_read = self.read_bytes(&*self.load()?, at, length)?;
-                                    self.checked(&other_read, 0, at, reference.length)?
-                                }
-                            })
-                        }
                     };
-                    block::merge_decoded(body, other, chunk.count, span, range, into)
+                    block::merge_decoded(body, other.as_deref(), chunk.count, span, range, into)
                         .map_err(|error| damaged(error.to_string()))?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The bytes of the block that a block is over.
+    fn referred<'r>(
+        &self,
+        over: &ChunkRef,
+        Reference { back, length }: Reference,
+        resident: Option<&'r Resident>,
+    ) -> Result<Cow<'r, [u8]>, DiskError> {
+        let lies = || DiskError::damaged(&self.path, over.at, "the block that it is over lies outside the file");
+        let at = over.at.checked_sub(back).ok_or_else(lies)?;
+        if let Some(resident) = resident {
+            return self.checked(&resident.bytes, at, at, length).map(Cow::Borrowed);
+        }
+        let mut bytes = self.read_bytes(&*self.load()?, at, length.checked_add(4).ok_or_else(lies)?)?;
+        self.checked(&bytes, 0, at, length)?;
+        bytes.truncate(length);
+        Ok(Cow::Owned(bytes))
     }
 
     /// The bytes of a chunk that starts at `offset` of `bytes`, and at `at` of the file, if its checksum holds.

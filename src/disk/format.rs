@@ -65,11 +65,6 @@ pub fn encode_header(version: u32) -> [u8; HEADER_BYTES] {
 }
 
 impl FileInfo {
-    /// Bytes of entries and index in a file of so many bytes: what says which series there are, and where.
-    pub fn described_bytes(&self, file_bytes: u64) -> u64 {
-        file_bytes.saturating_sub(self.entries_at)
-    }
-
     /// The trailer's bytes.
     pub fn encode(&self) -> [u8; TRAILER_BYTES] {
         let mut bytes = Vec::with_capacity(TRAILER_BYTES);

@@ -86,8 +86,7 @@ pub fn merge(
     let first = files.iter().map(|file| file.name().first).min().unwrap_or(oldest.name().first);
     let name = FileName { first, last: newest.name().last };
     let partition = oldest.info()?.partition;
-    let described =
-        files.iter().map(|file| Ok(file.info()?.described_bytes(file.bytes()))).sum::<Result<u64, DiskError>>()?;
+    let described = files.iter().map(|file| file.described_bytes()).sum::<Result<u64, DiskError>>()?;
     let mut counted = volume.pools.lease(Pool::Maintenance);
     counted.set(described as usize * HELD_BY_DESCRIBED);
     let indexes = files.iter().map(|file| file.index()).collect::<Result<Vec<_>, _>>()?;

@@ -45,9 +45,9 @@ fn read(file: &ChunkFile, matchers: &[Matcher]) -> Content {
     for series in &selection.series {
         let mut samples = Samples::default();
         file.read(selection.chunks_of(series), i64::MIN, i64::MAX, &mut samples).unwrap();
-        let metric = file.with_index(|index| index.metric(series.metric as usize).to_string()).unwrap();
+        let metric = file.index().unwrap().metric(series.metric as usize).to_string();
         let labels = file.labels(series.set).unwrap();
-        assert_eq!(file.with_index(|index| index.set_hash(series.set)).unwrap(), labels.hash128());
+        assert_eq!(file.index().unwrap().set_hash(series.set), labels.hash128());
         content.insert((metric, labels), samples.times.into_iter().zip(samples.values).collect());
     }
     content
@@ -331,7 +331,7 @@ fn an_archive_keeps_a_series_over_one_that_tells_it() {
 }
 
 fn key(file: &ChunkFile, series: &FileSeries) -> (String, Labels) {
-    let metric = file.with_index(|index| index.metric(series.metric as usize).to_string()).unwrap();
+    let metric = file.index().unwrap().metric(series.metric as usize).to_string();
     (metric, file.labels(series.set).unwrap())
 }
 

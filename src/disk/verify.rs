@@ -83,10 +83,9 @@ type Each<'a> = dyn FnMut(&ChunkFile, &str, u32, &[ChunkRef]) + 'a;
 /// Gives every series to `each`.
 fn walk(vfs: &SharedVfs, path: &Path, each: &mut Each<'_>) -> Result<(), DiskError> {
     let file = open(vfs, path)?;
-    let metrics = file.with_index(|index| (0..index.metric_count()).map(|m| index.metric(m).to_string()).collect())?;
-    let metrics: Vec<String> = metrics;
-    for (number, metric) in metrics.iter().enumerate() {
-        let selection = file.series_of(number)?;
+    let index = file.index()?;
+    for number in 0..index.metric_count() {
+        let (metric, selection) = (index.metric(number), file.series_of(number)?);
         for series in &selection.series {
             each(&file, metric, series.set, selection.chunks_of(series));
         }

@@ -105,7 +105,7 @@ impl ChunkFileWriter {
         };
         Ok(ChunkFileWriter {
             file: created.map_err(DiskError::file("create chunk file", &from))?,
-            resident: resident.then(|| Resident::new(&volume)),
+            resident: resident.then(|| Resident::new(&volume, Vec::new())),
             volume,
             from,
             to,
@@ -211,7 +211,7 @@ impl ChunkFileWriter {
         sets: &impl LabelSets<'a>,
     ) -> Result<(u64, Option<Resident>), DiskError> {
         self.close_block();
-        self.info.entries_at = self.written + self.buffer.len() as u64;
+        self.info.entries_at = self.at();
         self.write_out()?;
         if let Some(resident) = &mut self.resident {
             resident.shrink();

@@ -40,14 +40,14 @@ impl Reader {
             },
             |file, matchers, into| {
                 let selection = file.select(matchers, question.start, question.end)?;
-                file.with_index(|index| {
-                    for series in &selection.series {
-                        if into.is_over() {
-                            return;
-                        }
-                        into.take(index.set(series.set).with(METRIC_NAME, index.metric(series.metric as usize)));
+                let index = file.index()?;
+                for series in &selection.series {
+                    if into.is_over() {
+                        break;
                     }
-                })
+                    into.take(index.series(series.metric, series.set));
+                }
+                Ok(())
             },
         )
     }
@@ -87,9 +87,11 @@ impl Reader {
                     metrics.dedup(); // they come in order
                     metrics
                 } else {
-                    file.with_index(|index| index.metrics_passing(matchers))?
+                    file.index()?.metrics_passing(matchers)
                 };
-                file.with_index(|index| metrics.iter().for_each(|metric| into.add(index.metric(*metric))))
+                let index = file.index()?;
+                metrics.iter().for_each(|metric| into.add(index.metric(*metric)));
+                Ok(())
             },
         )
     }
@@ -108,7 +110,10 @@ impl Reader {
             };
             match sets.as_ref().is_some_and(RoaringBitmap::is_empty) {
                 true => Ok(()),
-                false => file.with_index(|index| in_file(index, sets.as_ref(), into)),
+                false => {
+                    in_file(&*file.index()?, sets.as_ref(), into);
+                    Ok(())
+                }
             }
         })
     }

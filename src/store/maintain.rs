@@ -263,6 +263,7 @@ impl Store {
 
 /// What a plan has to know of these files. One that does not say what it holds is left alone.
 fn sizes(files: &[Arc<ChunkFile>]) -> Vec<Size> {
-    let described = |file: &ChunkFile| file.info().map_or(u64::MAX, |info| info.described_bytes(file.bytes()));
-    files.iter().map(|file| Size { bytes: file.bytes(), described: described(file) }).collect()
+    let size =
+        |file: &Arc<ChunkFile>| Size { bytes: file.bytes(), described: file.described_bytes().unwrap_or(u64::MAX) };
+    files.iter().map(size).collect()
 }
