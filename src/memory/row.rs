@@ -8,8 +8,8 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// Lines that are collected as they come before they are encoded: a cache line of values a series. Encoding eight at
-/// a time costs one walk through a series' state instead of eight.
+/// Lines that are collected as they come before they are encoded. Encoding eight at a time costs one walk through a
+/// series' state instead of eight.
 const TAIL_LINES: usize = 8;
 
 /// The newest lines of a full tail that wait on, once a line of the row has come late: agents that send over several
@@ -87,11 +87,13 @@ impl AddAssign for Growth {
     }
 }
 
-/// The newest lines as they came, by field: `values[field * TAIL_LINES + line]`.
+/// The newest lines as they came, a line behind the other: `values[line * fields + field]`. Of the rows of many series
+/// none is in the cache, so a line is one place in memory, not one a field.
 #[derive(Default)]
 struct Tail {
     lines: usize,
     times: [i64; TAIL_LINES],
+    fields: usize,
     values: Vec<f64>,
 }
 
@@ -199,12 +201,12 @@ impl Hot {
     /// Encodes the tail into the open chunks, field by field, but for the newest lines, of which so many are kept.
     fn encode_tail(&mut self, kept: usize) -> Growth {
         let lines = self.tail.lines;
-        self.tail.lines = kept;
         if lines == 0 || lines < TAIL_LINES && planted::is(Bug::DropTail) {
+            self.tail.lines = 0;
             return Growth::default();
         }
         let mut grown = Growth::default();
-        let fields = self.tail.values.len() / TAIL_LINES;
+        let fields = self.tail.fields;
         if self.open.len() < fields {
             grown.bytes += ((fields - self.open.len()) * size_of::<Option<OpenChunk>>()) as isize;
             self.open.reserve_exact(fields - self.open.len());
@@ -215,16 +217,14 @@ impl Hot {
         let (done, waiting) = order[..lines].split_at(lines - kept);
         let (mut times, mut values) = ([0i64; TAIL_LINES], [0f64; TAIL_LINES]);
         for field in 0..fields {
-            let column = &mut self.tail.values[field * TAIL_LINES..][..lines];
             let mut present = 0;
             for &line in done {
-                let value = column[usize::from(line)];
+                let value = self.tail.values[usize::from(line) * fields + field];
                 if value.to_bits() != ABSENT_BITS {
                     (times[present], values[present]) = (self.tail.times[usize::from(line)], value);
                     present += 1;
                 }
             }
-            move_to_front(column, waiting, f64::from_bits(ABSENT_BITS));
             let (mut times, mut values) = (&times[..present], &values[..present]);
             while !times.is_empty() {
                 let open = &mut self.open[field];
@@ -247,18 +247,9 @@ impl Hot {
                 }
             }
         }
-        move_to_front(&mut self.tail.times, waiting, 0);
+        self.tail.keep(waiting);
         grown
     }
-}
-
-/// What stands at `places`, in that order, goes to the front; behind it all is `empty`.
-fn move_to_front<T: Copy>(column: &mut [T], places: &[u8], empty: T) {
-    let mut kept = [empty; TAIL_LINES];
-    for (to, from) in kept.iter_mut().zip(places) {
-        *to = column[usize::from(*from)];
-    }
-    column.copy_from_slice(&kept[..column.len()]);
 }
 
 /// How many of `times`, which are in order, lie in the partition of `first`.
@@ -280,20 +271,40 @@ fn close_chunk(closed: &mut Vec<Closed>, generation: u64, field: u16, open: Open
 impl Tail {
     fn push(&mut self, time: i64, values: &[(u16, f64)]) -> isize {
         let fields = values.iter().map(|(field, _)| usize::from(*field) + 1).max().unwrap_or(0);
-        let mut grown = 0;
-        if self.values.len() < fields * TAIL_LINES {
-            grown = (fields * TAIL_LINES - self.values.len()) as isize * 8;
-            self.values.reserve_exact(fields * TAIL_LINES - self.values.len());
-            self.values.resize(fields * TAIL_LINES, f64::from_bits(ABSENT_BITS));
-        }
-        self.times[self.lines] = time;
+        let grown = if fields > self.fields { self.widen(fields) } else { 0 };
+        let line = &mut self.values[self.lines * self.fields..][..self.fields];
+        line.fill(f64::from_bits(ABSENT_BITS));
         for (field, value) in values {
             // The one NaN that means 'absent' is kept as another NaN.
-            let value = if value.to_bits() == ABSENT_BITS { f64::NAN } else { *value };
-            self.values[usize::from(*field) * TAIL_LINES + self.lines] = value;
+            line[usize::from(*field)] = if value.to_bits() == ABSENT_BITS { f64::NAN } else { *value };
         }
+        self.times[self.lines] = time;
         self.lines += 1;
         grown
+    }
+
+    /// Makes room for so many fields a line, which the lines that are there do not have. Returns the bytes it grew by.
+    fn widen(&mut self, fields: usize) -> isize {
+        let mut wide = Vec::with_capacity(fields * TAIL_LINES);
+        for line in self.values.chunks_exact(self.fields.max(1)) {
+            wide.extend_from_slice(line);
+            wide.resize(wide.len() + fields - line.len(), f64::from_bits(ABSENT_BITS));
+        }
+        wide.resize(fields * TAIL_LINES, f64::from_bits(ABSENT_BITS));
+        let grown = (wide.len() - self.values.len()) as isize * 8;
+        (self.values, self.fields) = (wide, fields);
+        grown
+    }
+
+    /// Keeps only these lines, as they came.
+    fn keep(&mut self, lines: &[u8]) {
+        let mut to = 0;
+        for from in (0..self.lines).filter(|line| lines.contains(&(*line as u8))) {
+            self.times[to] = self.times[from];
+            self.values.copy_within(from * self.fields..(from + 1) * self.fields, to * self.fields);
+            to += 1;
+        }
+        self.lines = to;
     }
 
     /// The lines' numbers in order of time; of equal times, as they came.
@@ -308,11 +319,11 @@ impl Tail {
     /// One field's samples within `start..=end`, sorted, of equal times the last one.
     fn sorted(&self, field: u16, start: i64, end: i64) -> Samples {
         let mut samples = Samples::default();
-        let Some(column) = self.values.get(usize::from(field) * TAIL_LINES..).and_then(|c| c.get(..self.lines)) else {
+        if usize::from(field) >= self.fields {
             return samples;
-        };
-        for line in &self.order(self.lines)[..self.lines] {
-            let (time, value) = (self.times[usize::from(*line)], column[usize::from(*line)]);
+        }
+        for line in self.order(self.lines)[..self.lines].iter().map(|line| usize::from(*line)) {
+            let (time, value) = (self.times[line], self.values[line * self.fields + usize::from(field)]);
             if value.to_bits() == ABSENT_BITS || time < start || time > end {
                 continue;
             }
