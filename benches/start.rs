@@ -2,7 +2,7 @@
 //! series, ten thousand chunk files. The real binary, loaded over HTTP with its own defaults for the log, `kill -9`, and
 //! then the median of three starts; each time from the start of the process to its message that it is ready.
 //!
-//! `make bench-start`, or `cargo bench --bench start [-- MiB of log …]`, prints one Markdown table.
+//! `cargo bench --bench start [-- MiB of log …]` prints one Markdown table; `make bench-start` draws a plot of it as well.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 

@@ -1,4 +1,5 @@
-"""Datagrams of 1.4 kB: A_SECOND (100000) for FOR_S (10), and as fast as they go with writes by HTTP beside them.
+"""Datagrams of 1.4 kB: A_SECOND (100000) for FOR_S (10), and as fast as they go with writes by HTTP beside them, which
+are measured on the same server before that.
 
 Each datagram has whole lines of lpgen's `cpu`. Sent lines are stored lines plus counted ones, to the last."""
 
@@ -13,16 +14,22 @@ from tables import machine, markdown, say, setting, three
 LINES_A_DATAGRAM = 4
 HOSTS = 5000
 
+# Requests by HTTP before datagrams come.
+HTTP_ALONE = 200
+
 
 def ours(work, lines, a_second, beside=None):
     with Sealine(work) as server:
         before = server.cpu_s()
         if beside:
             with Writers(server, beside.paths(), conns=1, pause_s=0.02) as writers:
+                writers.wait_for(len(beside.paths()))  # these make the series
+                alone = time.perf_counter()
+                writers.wait_for(HTTP_ALONE)
                 began = time.perf_counter()
                 report = send_datagrams(server.udp, lines, a_second)
                 ended = time.perf_counter()
-            report["http"] = writers.took_ms(began, ended)
+            report["alone"], report["http"] = writers.took_ms(alone, began), writers.took_ms(began, ended)
         else:
             report = send_datagrams(server.udp, lines, a_second)
         took = 0
@@ -54,7 +61,8 @@ def row(what, report):
     share = f"{lost / report['lines']:.3%}" if lost else "none"
     return (what, f"{report['pps']:,.0f}", f"{report['packets']:,}", share,
             f"{report['kernel']:,} / {report['queue']:,}" if "kernel" in report else "not told",
-            f"{report['cpu'] / report['packets'] * 1e6:.2f}" if "cpu" in report else "-", three(report.get("http", [])))
+            f"{report['cpu'] / report['packets'] * 1e6:.2f}" if "cpu" in report else "-",
+            three(report.get("alone", [])), three(report.get("http", [])))
 
 
 def main(work):
@@ -70,4 +78,4 @@ def main(work):
         table.append(row(f"VictoriaMetrics, {what}", theirs(work, lines, rate)))
     print(machine() + "\n")
     print(markdown(["datagrams of 1.4 kB", "sent a second", "sent", "lines lost", "counted drops: kernel / ours",
-                    "CPU µs a datagram", "5000 lines by HTTP beside, ms: p50 / p99 / max"], table))
+                    "CPU µs a datagram", "5000 lines by HTTP, ms: p50 / p99 / max, before", "beside"], table))
