@@ -51,9 +51,9 @@ def known(query, ours, theirs):
 
 
 def values_by_time(body):
-    """The values of an answer by time, whichever series they are of."""
+    """The values of an answer by time, whichever series they are of. 0 and -0 are one: neither comes before the other."""
     found = {}
     for points in compare.by_labels(body["data"]["result"]).values():
         for at, value in points:
-            found.setdefault(at, []).append(value)
+            found.setdefault(at, []).append("0" if value == "-0" else value)
     return {at: sorted(values) for at, values in found.items()}
