@@ -7,7 +7,6 @@ RANDOM_QUERIES ?= 20000
 SEEDS   ?= 20000
 ROUNDS  ?= 200
 LOG_MIB ?= 256
-START_MIB ?= 64 128 256 512 1024
 SECONDS ?= 300
 
 .DEFAULT_GOAL := help
@@ -58,7 +57,7 @@ bench-query: check-tools ## Measure what queries cost beside one scan of their s
 	cargo bench --locked --bench promql
 
 bench-start: check-tools ## Measure how long a start takes, by what it finds: logs of START_MIB (64 128 256 512 1024), series, files
-	START_MIB="$(START_MIB)" benches/peer/run.sh start
+	benches/peer/run.sh start
 
 simulate: check-tools ## Tell SEEDS (20000) random histories of crashes, power cuts and failing disks
 	SEEDS="$(SEEDS)" cargo test --locked --release --test simulation -- --nocapture

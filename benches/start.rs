@@ -16,7 +16,7 @@ use support::daemon::Daemon;
 use support::http::Client;
 
 /// Lengths of log that are measured where no others are asked for, in MiB.
-const LOGS_MIB: [u64; 3] = [64, 256, 1024];
+const LOGS_MIB: [u64; 5] = [64, 128, 256, 512, 1024];
 
 /// Hosts with ten integer gauges each, as agents send them every ten seconds.
 const HOSTS: usize = 4000;

@@ -5,9 +5,8 @@ SERIES ("10000 100000 1000000 5000000"): how many to ingest, in turn; the peer t
 Each run sends all series once, which makes them, and then as often as gives 12 M samples (SAMPLES), but 3 times at
 least. WIDE_HOSTS (10000) and a DAY of points (8640) are what queries are asked over, archived."""
 
-import os
-
 from load import STEP_S, Lines, send
+from plots import draw
 from questions import ask, wait_until_seen
 from servers import Peer, Sealine
 from series import room
@@ -75,7 +74,7 @@ def over_files(work, lines, measure):
     return got
 
 
-def ingest_tables(work, sizes, samples, peer_series, write):
+def ingest_tables(work, sizes, samples, peer_series):
     got = {name: {} for name in NAMES}
     for series in sizes:
         say(f"{series:,} series")
@@ -96,39 +95,31 @@ def ingest_tables(work, sizes, samples, peer_series, write):
             ("new-series", "Time to make a series", "microseconds a series", "new"),
             ("memory-by-series", "Resident memory a series", "bytes a series", "bytes")):
         lines = {name: [(series, one[key]) for series, one in got[name].items() if one[key] > 0] for name in NAMES}
-        write(file, title, "series", label, lines)
+        draw(file, title, "series", label, lines)
 
 
-def query_table(what, got, write, file, title, label):
+def query_table(what, got, file, title, label):
     rows = [(f"{x:,}", f"{ms:.2f}", f"{got[1][x]:.2f}", ratio(got[1][x], ms)) for x, ms in got[0].items()]
     print(markdown([what, "Sealine, ms", "VictoriaMetrics, ms", "ratio"], rows) + "\n", flush=True)
-    write(file, title, label, "milliseconds", {name: list(one.items()) for name, one in zip(NAMES, got)})
+    draw(file, title, label, "milliseconds", {name: list(one.items()) for name, one in zip(NAMES, got)})
 
 
 def main(work):
-    from plots import plot
-    folder = setting("PLOTS", os.path.join("docs", "performance"))
     sizes = [int(word) for word in setting("SERIES", "10000 100000 1000000 5000000").split()]
     runs, wide_hosts = setting("RUNS", 10), setting("WIDE_HOSTS", 10_000)
-    os.makedirs(folder, exist_ok=True)
-
-    def write(file, *of):
-        with open(os.path.join(folder, f"{file}.svg"), "w", encoding="utf-8") as out:
-            out.write(plot(*of))
-        print(f"![{of[0]}](performance/{file}.svg)\n", flush=True)
 
     print(machine() + "\n", flush=True)
-    ingest_tables(work, sizes, setting("SAMPLES", 12_000_000), setting("PEER_SERIES", 1_000_000), write)
+    ingest_tables(work, sizes, setting("SAMPLES", 12_000_000), setting("PEER_SERIES", 1_000_000))
 
     say("queries by series")
     lines = Lines(work, "wide", hosts=wide_hosts, points=200)
     got = over_files(work, lines, lambda server, lines: queries_by_series(server, lines, wide_hosts, runs))
-    query_table("series read", got, write, "query-by-series", "A rate over 20 minutes, p50", "series read")
+    query_table("series read", got, "query-by-series", "A rate over 20 minutes, p50", "series read")
     lines.remove()
 
     say("queries by range")
     lines = Lines(work, "deep", hosts=100, points=setting("DAY", 8640))
     got = over_files(work, lines, lambda server, lines: queries_by_range(server, lines, runs))
     title = "An average of 100 series by region, a point a minute, p50"
-    query_table("minutes", got, write, "query-by-range", title, "minutes")
+    query_table("minutes", got, "query-by-range", title, "minutes")
     lines.remove()

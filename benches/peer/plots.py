@@ -1,6 +1,9 @@
 """Small line plots as SVG: logarithmic axes with units, a legend, readable on light and on dark pages."""
 
 import math
+import os
+
+from tables import setting
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 74, 16, 56, 52
@@ -72,3 +75,12 @@ def plot(title, x_label, y_label, lines):
         out.append(f'<text x="{legend + 15}" y="42">{name}</text>')
         legend += 30 + 8 * len(name)
     return "\n".join([*out, "</svg>", ""])
+
+
+def draw(file, title, x_label, y_label, lines):
+    """Writes the plot into the folder PLOTS (docs/performance), and prints what shows it on a page beside that."""
+    folder = setting("PLOTS", os.path.join("docs", "performance"))
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, f"{file}.svg"), "w", encoding="utf-8") as out:
+        out.write(plot(title, x_label, y_label, lines))
+    print(f"![{title}](performance/{file}.svg)\n", flush=True)

@@ -11,9 +11,18 @@ name=$1
 export SEALINE_SHARED=$(realpath -m "${SEALINE_SHARED:-../shared}")
 export PEER=${PEER:-victoria-metrics}
 skip() { echo "bench-$name: skipped, $1"; exit 0; }
-[ "$name" = start ] || [ -f "$SEALINE_SHARED/bench/lpgen.rs" ] || skip "there is no load generator: $SEALINE_SHARED/bench/lpgen.rs"
+case $name in
+  start) uses="" ;;
+  check) uses="generator" ;;
+  *) uses="generator peer" ;;
+esac
 command -v python3 >/dev/null || skip "python3 is not there (Debian: apt-get install python3)"
-[ "$name" = check ] || [ "$name" = start ] || command -v "$PEER" >/dev/null || skip "$PEER is not there (Debian: apt-get install victoria-metrics)"
+case $uses in
+  generator*) [ -f "$SEALINE_SHARED/bench/lpgen.rs" ] || skip "there is no load generator: $SEALINE_SHARED/bench/lpgen.rs" ;;
+esac
+case $uses in
+  *peer) command -v "$PEER" >/dev/null || skip "$PEER is not there (Debian: apt-get install victoria-metrics)" ;;
+esac
 
 target=${CARGO_TARGET_DIR:-target}
 if [ -z "${SEALINE_BIN:-}" ]; then
@@ -24,9 +33,9 @@ export SEALINE_BIN=$(realpath "$SEALINE_BIN")
 
 export BENCH_TOOLS=$(realpath -m "$target/bench-tools")
 mkdir -p "$BENCH_TOOLS"
-for tool in lpgen lpsend; do
+for tool in ${uses:+lpgen lpsend}; do
   source=$SEALINE_SHARED/bench/$tool.rs
-  [ ! -f "$source" ] || [ "$BENCH_TOOLS/$tool" -nt "$source" ] || rustc --edition 2021 -O -o "$BENCH_TOOLS/$tool" "$source"
+  [ "$BENCH_TOOLS/$tool" -nt "$source" ] || rustc --edition 2021 -O -o "$BENCH_TOOLS/$tool" "$source"
 done
 
 work=$(mktemp -d -t "sealine-$name.XXXXXX")

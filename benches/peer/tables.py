@@ -54,9 +54,9 @@ def version(binary):
     return os.path.basename(binary)
 
 
-def machine():
+def machine(programs=("SEALINE_BIN", "PEER")):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.split(": ")[1].strip() for line in file if line.startswith("model name")), "unknown")
     kernel = os.uname().release.split("-")[0]
-    programs = ", ".join(version(os.environ[name]) for name in ("SEALINE_BIN", "PEER"))
-    return f"{os.cpu_count()} cores of {model}, Linux {kernel}; {programs}."
+    versions = ", ".join(version(os.environ[name]) for name in programs)
+    return f"{os.cpu_count()} cores of {model}, Linux {kernel}; {versions}."

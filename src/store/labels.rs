@@ -80,6 +80,7 @@ impl Reader {
             question,
             |memory, matchers, into| memory.label_values(METRIC_NAME, matchers, into),
             |file, matchers, into| {
+                let index = file.index()?;
                 let metrics = if by_label(matchers) {
                     let selection = file.select(matchers, question.start, question.end)?;
                     let mut metrics: Vec<usize> =
@@ -87,9 +88,8 @@ impl Reader {
                     metrics.dedup(); // they come in order
                     metrics
                 } else {
-                    file.index()?.metrics_passing(matchers)
+                    index.metrics_passing(matchers)
                 };
-                let index = file.index()?;
                 metrics.iter().for_each(|metric| into.add(index.metric(*metric)));
                 Ok(())
             },
@@ -108,13 +108,10 @@ impl Reader {
                 [] => None,
                 _ => Some(file.sets_passing(matchers, question.start, question.end)?),
             };
-            match sets.as_ref().is_some_and(RoaringBitmap::is_empty) {
-                true => Ok(()),
-                false => {
-                    in_file(&*file.index()?, sets.as_ref(), into);
-                    Ok(())
-                }
+            if !sets.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                in_file(&*file.index()?, sets.as_ref(), into);
             }
+            Ok(())
         })
     }
 
