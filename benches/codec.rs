@@ -12,7 +12,8 @@ use sealine::codec::gorilla::{Chunk, OpenChunk, SAMPLES_PER_CHUNK_MAX, decode};
 use sealine::series::Samples;
 use std::hint::black_box;
 
-const SAMPLES: usize = 8 * SAMPLES_PER_CHUNK_MAX;
+/// Too many for the processor to learn them by heart, which it does with a few thousand that are encoded again and again.
+const SAMPLES: usize = 512 * SAMPLES_PER_CHUNK_MAX;
 
 /// Samples that are encoded at once.
 const RUN: usize = 8;

@@ -58,8 +58,8 @@ pub struct OpenChunk {
     delta: u64,
     value_bits: u64,
     /// Zeros around the last window that was written out; 64 before there is one.
-    leading: u8,
-    trailing: u8,
+    leading: u32,
+    trailing: u32,
 }
 
 impl OpenChunk {
@@ -67,7 +67,7 @@ impl OpenChunk {
     pub fn start(time: i64, value: f64) -> Self {
         let mut chunk = OpenChunk {
             bits: Bits { words: Vec::with_capacity(4), word: 0, free: 64 },
-            count: 1,
+            count: 0,
             first: time,
             time,
             delta: 0,
@@ -75,9 +75,7 @@ impl OpenChunk {
             leading: 64,
             trailing: 64,
         };
-        let muted = Cell::new(false);
-        let mut encoder = StdEncoder::new(to_tsz(time), Pen { bits: &mut chunk.bits, muted: &muted });
-        encoder.encode(DataPoint::new(to_tsz(time), value));
+        chunk.write(&[time], &[value]);
         chunk
     }
 
@@ -108,30 +106,46 @@ impl OpenChunk {
         if taken == 0 {
             return 0;
         }
-        let (mut before, mut leading, mut trailing) = (self.value_bits, self.leading, self.trailing);
-        let muted = Cell::new(true);
-        let (before_it, same, alone) = self.lesson();
-        let mut encoder = StdEncoder::new(before_it.get_time(), Pen { bits: &mut self.bits, muted: &muted });
-        encoder.encode(before_it);
-        if !alone {
-            encoder.encode(same);
-        }
-        muted.set(false);
-        for (time, value) in times[..taken].iter().zip(values) {
-            encoder.encode(DataPoint::new(to_tsz(*time), *value));
-            let xor = value.to_bits() ^ before;
-            before = value.to_bits();
-            let (xor_leading, xor_trailing) = (xor.leading_zeros() as u8, xor.trailing_zeros() as u8);
-            if xor != 0 && (xor_leading < leading || xor_trailing < trailing) {
-                (leading, trailing) = (xor_leading, xor_trailing);
-            }
-        }
-        let before_last = if taken > 1 { times[taken - 2] } else { self.time };
-        self.time = times[taken - 1];
-        self.delta = to_tsz(self.time) - to_tsz(before_last);
-        (self.value_bits, self.leading, self.trailing) = (before, leading, trailing);
-        self.count += taken as u32;
+        self.write(&times[..taken], &values[..taken]);
         taken
+    }
+
+    /// Encodes samples, at least one, that `tsz` can encode.
+    fn write(&mut self, times: &[i64], values: &[f64]) {
+        let (mut before, mut leading, mut trailing) = (self.value_bits, self.leading, self.trailing);
+        let (lesson, taught) = self.lesson();
+        let start = if taught > 0 { lesson[0].get_time() } else { to_tsz(times[0]) };
+        let muted = Cell::new(taught > 0);
+        let mut encoder = StdEncoder::new(start, Pen::new(&mut self.bits, &muted));
+        // One call for the lesson and the samples: so it becomes a part of the loop, and the encoder's state, and the
+        // pen's, lie in registers.
+        for at in 0..taught + times.len() {
+            let point = match lesson[..taught].get(at) {
+                Some(point) => *point,
+                None => {
+                    let at = at - taught;
+                    muted.set(false);
+                    let xor = values[at].to_bits() ^ before;
+                    before = values[at].to_bits();
+                    // Which of them opens a window nobody can foresee: without a branch, since the encoder has one already.
+                    let (zeros_before, zeros_behind) = (xor.leading_zeros(), xor.trailing_zeros());
+                    let opens = (xor != 0) & ((zeros_before < leading) | (zeros_behind < trailing));
+                    leading = if opens { zeros_before } else { leading };
+                    trailing = if opens { zeros_behind } else { trailing };
+                    DataPoint::new(to_tsz(times[at]), values[at])
+                }
+            };
+            encoder.encode(point);
+        }
+        drop(encoder);
+        let (last, before_last) = match times {
+            [.., before_last, last] => (*last, *before_last),
+            [last] => (*last, self.time),
+            [] => return,
+        };
+        (self.time, self.delta) = (last, to_tsz(last) - to_tsz(before_last));
+        (self.value_bits, self.leading, self.trailing) = (before, leading, trailing);
+        self.count += times.len() as u32;
     }
 
     /// How many samples with these times `tsz` can encode behind those that are there.
@@ -152,17 +166,17 @@ impl OpenChunk {
         times.len().min(room)
     }
 
-    /// Two samples that put an encoder into the state that the last one was left in: a first one, `delta` before the last,
-    /// whose value differs from the last in just the bits that open the remembered window; then the last sample itself.
-    /// The first will do where there is only one (`true`). They are to be written to nowhere.
-    fn lesson(&self) -> (DataPoint, DataPoint, bool) {
+    /// Samples that put an encoder into the state that the last one was left in, and how many of them there are: a first
+    /// one, `delta` before the last, whose value differs from the last in just the bits that open the remembered window;
+    /// then the last sample itself, where it was not the first. They are to be written to nowhere.
+    fn lesson(&self) -> ([DataPoint; 2], usize) {
         let time = to_tsz(self.time);
         let window = match self.leading {
             64 => 0,
             leading => 1 << (63 - leading) | 1 << self.trailing,
         };
         let first = DataPoint::new(time - self.delta, f64::from_bits(self.value_bits ^ window));
-        (first, DataPoint::new(time, f64::from_bits(self.value_bits)), self.count == 1)
+        ([first, DataPoint::new(time, f64::from_bits(self.value_bits))], self.count.min(2) as usize)
     }
 
     /// A finished copy of what has been written so far.
@@ -194,21 +208,6 @@ struct Bits {
 }
 
 impl Bits {
-    /// Appends the low `num` bits, 1 to 64.
-    #[inline]
-    fn push(&mut self, bits: u64, num: u32) {
-        let bits = bits & (u64::MAX >> (64 - num));
-        if num < self.free {
-            self.free -= num;
-            self.word |= bits << self.free;
-        } else {
-            let over = num - self.free;
-            self.words.push(self.word | bits >> over);
-            self.free = 64 - over;
-            self.word = if over == 0 { 0 } else { bits << self.free };
-        }
-    }
-
     /// The last byte is filled up with zeros.
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity((self.words.len() + 1) * 8);
@@ -219,11 +218,28 @@ impl Bits {
     }
 }
 
-/// What an encoder writes with.
+/// What an encoder writes with: it goes on where the bits end. It has the last word in its own hand, where the
+/// compiler can keep it in a register, and gives it back in the end.
 struct Pen<'a> {
     bits: &'a mut Bits,
+    word: u64,
+    free: u32,
     /// While set, writes go nowhere.
     muted: &'a Cell<bool>,
+}
+
+impl<'a> Pen<'a> {
+    fn new(bits: &'a mut Bits, muted: &'a Cell<bool>) -> Self {
+        let (word, free) = (bits.word, bits.free);
+        Pen { bits, word, free, muted }
+    }
+}
+
+impl Drop for Pen<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        (self.bits.word, self.bits.free) = (self.word, self.free);
+    }
 }
 
 impl Write for Pen<'_> {
@@ -237,10 +253,21 @@ impl Write for Pen<'_> {
         self.write_bits(u64::from(byte), 8);
     }
 
+    /// `num` is 1 to 64 in every call that tsz makes.
     #[inline]
     fn write_bits(&mut self, bits: u64, num: u32) {
-        if !self.muted.get() {
-            self.bits.push(bits, num); // num is 1 to 64 in every call tsz makes
+        if self.muted.get() {
+            return;
+        }
+        let bits = bits & (u64::MAX >> (64 - num));
+        if num < self.free {
+            self.free -= num;
+            self.word |= bits << self.free;
+        } else {
+            let over = num - self.free;
+            self.bits.words.push(self.word | bits >> over);
+            self.free = 64 - over;
+            self.word = if over == 0 { 0 } else { bits << self.free };
         }
     }
 
