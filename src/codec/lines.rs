@@ -18,6 +18,9 @@ const WHOLE: u64 = 0;
 const THOUSANDTHS: u64 = 1;
 const RAW: u64 = 2;
 
+/// The bit that a number that ends with its varint never has.
+const RAW_BIT: u32 = 1;
+
 /// Numbers up to here, times four, still fit a varint without loss, and their thousandths divide exactly.
 const EXACT_MAX: f64 = (1u64 << 52) as f64;
 
@@ -85,19 +88,82 @@ fn push_value(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&value.to_bits().to_le_bytes());
 }
 
+/// A value that its varint tells all of.
 #[inline]
-fn read_value(cursor: &mut Cursor<'_>) -> Option<f64> {
-    let head = cursor.read()?;
+fn short_value(head: u64) -> Option<f64> {
     match head & 3 {
         WHOLE => Some(unzigzag(head >> 2) as f64),
         THOUSANDTHS => Some(unzigzag(head >> 2) as f64 / 1000.0),
-        RAW if head == RAW => Some(f64::from_bits(u64::from_le_bytes(cursor.take_array()?))),
         _ => None,
     }
 }
 
+#[inline]
+fn read_value(cursor: &mut Cursor<'_>) -> Option<f64> {
+    let head = cursor.read()?;
+    match head {
+        RAW => Some(f64::from_bits(u64::from_le_bytes(cursor.take_array()?))),
+        _ => short_value(head),
+    }
+}
+
+/// Reads the values of a line, from their shape on, and nothing behind them. They replace what `values` held.
+/// `None` where the bytes are not in the form.
+#[inline]
+pub fn read_values(bytes: &[u8], values: &mut Vec<(u16, f64)>) -> Option<()> {
+    values.clear();
+    walk(&mut Cursor::new(bytes), |field, value| values.push((field, value)))
+}
+
+/// Reads a line from its shape on.
+#[inline]
+fn walk(cursor: &mut Cursor<'_>, mut see: impl FnMut(u16, f64)) -> Option<()> {
+    let (count, sparse) = read_shape(cursor)?;
+    let mut at = 0;
+    while at < count {
+        if sparse {
+            let field = u16::try_from(cursor.read()?).ok()?;
+            see(field, read_value(cursor)?);
+            at += 1;
+            continue;
+        }
+        cursor.read_short(usize::from(count - at), |head| {
+            let value = short_value(head);
+            if let Some(value) = value {
+                see(at, value);
+                at += 1;
+            }
+            value.is_some()
+        });
+        if at < count {
+            see(at, read_value(cursor)?);
+            at += 1;
+        }
+    }
+    Some(())
+}
+
+#[inline]
+fn read_shape(cursor: &mut Cursor<'_>) -> Option<(u16, bool)> {
+    let shape = cursor.read()?;
+    let count = u16::try_from(shape >> 1).ok()?;
+    Some((count, shape & 1 == 1))
+}
+
+/// Passes over a line from its shape on. What it goes over in one step is not looked at: [`walk`] may refuse it.
+#[inline]
+fn pass(cursor: &mut Cursor<'_>) -> Option<()> {
+    let mut values = *cursor;
+    match read_shape(&mut values)? {
+        (count, false) if values.skip_without(count.into(), RAW_BIT) => *cursor = values,
+        _ => walk(cursor, |_, _| {})?,
+    }
+    Some(())
+}
+
 /// Reads the lines of a body.
 pub struct LineReader<'a> {
+    body: &'a [u8],
     cursor: Cursor<'a>,
     last_time: i64,
 }
@@ -105,7 +171,7 @@ pub struct LineReader<'a> {
 impl<'a> LineReader<'a> {
     /// Reads `body` from its first line.
     pub fn new(body: &'a [u8]) -> Self {
-        LineReader { cursor: Cursor::new(body), last_time: 0 }
+        LineReader { body, cursor: Cursor::new(body), last_time: 0 }
     }
 
     /// Whether every line has been read.
@@ -118,31 +184,25 @@ impl<'a> LineReader<'a> {
     #[inline]
     pub fn next(&mut self, values: &mut Vec<(u16, f64)>) -> Option<i64> {
         values.clear();
-        self.walk(|field, value| values.push((field, value)))
+        let (time, _) = self.line(|cursor| walk(cursor, |field, value| values.push((field, value))))?;
+        Some(time)
     }
 
-    /// Passes over the next line. Answers `None` where [`Self::next`] would.
+    /// Passes over the next line: gives its time, and where in the body [`read_values`] finds its values.
+    /// `None` at the end of the body, and where it is seen that the bytes are not in the form, which it need not be.
     #[inline]
-    pub fn skip(&mut self) -> Option<i64> {
-        self.walk(|_, _| {})
+    pub fn skip(&mut self) -> Option<(i64, usize)> {
+        self.line(pass)
     }
 
     #[inline]
-    fn walk(&mut self, mut see: impl FnMut(u16, f64)) -> Option<i64> {
+    fn line(&mut self, values: impl FnOnce(&mut Cursor<'a>) -> Option<()>) -> Option<(i64, usize)> {
         let mut cursor = self.cursor;
         let time = self.last_time.wrapping_add(cursor.read_signed()?);
-        let shape = cursor.read()?;
-        let count = shape >> 1;
-        if count > FIELDS_MAX as u64 {
-            return None;
-        }
-        for at in 0..count as u16 {
-            let field = if shape & 1 == 1 { u16::try_from(cursor.read()?).ok()? } else { at };
-            see(field, read_value(&mut cursor)?);
-        }
-        self.cursor = cursor;
-        self.last_time = time;
-        Some(time)
+        let at = self.body.len() - cursor.rest().len();
+        values(&mut cursor)?;
+        (self.cursor, self.last_time) = (cursor, time);
+        Some((time, at))
     }
 }
 
@@ -159,8 +219,15 @@ mod tests {
         let mut skipping = LineReader::new(body);
         loop {
             let time = reader.next(&mut values);
-            assert_eq!((skipping.skip(), skipping.cursor.rest()), (time, reader.cursor.rest()));
+            let skipped = skipping.skip();
             let Some(time) = time else { break };
+            assert_eq!((skipped.map(|(time, _)| time), skipping.cursor.rest()), (Some(time), reader.cursor.rest()));
+            let mut again = Vec::new();
+            assert_eq!(skipped.and_then(|(_, at)| read_values(&body[at..], &mut again)), Some(()));
+            assert!(
+                again.iter().zip(&values).all(|(one, other)| one.0 == other.0 && one.1.to_bits() == other.1.to_bits())
+            );
+            assert_eq!(again.len(), values.len());
             lines.push((time, values.iter().map(|(f, v)| (*f, v.to_bits())).collect()));
         }
         reader.is_empty().then_some(lines)

@@ -7,11 +7,12 @@
 mod cardinality;
 mod database;
 mod index;
+mod lines;
 mod row;
 mod schema;
 
 pub use cardinality::{Cardinality, CardinalityLimits, Exceeded};
 pub use database::{Database, Databases, Held};
 pub use index::{Index, KeyHash, NewRow, SchemaMetrics, Selected, hash_key};
-pub use row::{Closed, Growth, LogMark, Row};
+pub use row::{Closed, Growth, LogMark, Row, Run};
 pub use schema::{Field, Schema};

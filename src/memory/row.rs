@@ -1,5 +1,6 @@
 //! One row: a tag set of a measurement, and the chunks of its fields that are not on disk yet.
 
+use super::lines::Lines;
 use crate::codec::gorilla::{self, Chunk, ChunkError, OpenChunk};
 use crate::planted::{self, Bug};
 use crate::series::{Labels, Samples, partition_of};
@@ -16,9 +17,11 @@ const TAIL_LINES: usize = 8;
 /// connections overtake themselves by a few lines, and each line that comes behind what is encoded ends a chunk.
 const LATE_LINES: usize = 4;
 
-/// Stands in the tail for 'this line did not have this field': a NaN that no parser makes and that is not the one
-/// for staleness.
-const ABSENT_BITS: u64 = 0x7ff0_5ea1_ab5e_47ff;
+/// Lines that are encoded at once where they come together, as a replay brings them.
+const RUN_LINES: usize = 64;
+
+/// Lines of one row, on their way into it ([`Row::extend`]).
+pub type Run = Lines<RUN_LINES>;
 
 /// A row and what memory holds of it.
 pub struct Row {
@@ -62,7 +65,7 @@ pub struct Closed {
 struct Hot {
     /// The generation of the tail and the open chunks.
     generation: u64,
-    tail: Tail,
+    tail: Lines<TAIL_LINES>,
     /// Whether a line has come that was older than the one before it.
     late: bool,
     /// By field. One is missing where nothing has been encoded since the last seal.
@@ -87,16 +90,6 @@ impl AddAssign for Growth {
     }
 }
 
-/// The newest lines as they came, a line behind the other: `values[line * fields + field]`. Of the rows of many series
-/// none is in the cache, so a line is one place in memory, not one a field.
-#[derive(Default)]
-struct Tail {
-    lines: usize,
-    times: [i64; TAIL_LINES],
-    fields: usize,
-    values: Vec<f64>,
-}
-
 impl Row {
     /// A row without samples.
     pub fn new(id: u32, labels: Labels) -> Self {
@@ -107,16 +100,34 @@ impl Row {
     /// Adds a line of `generation`; generations never go back.
     pub fn append(&self, generation: u64, time: i64, values: &[(u16, f64)]) -> Growth {
         let mut hot = self.hot.lock();
-        let mut grown = Growth::default();
-        if hot.generation != generation {
-            grown += hot.close();
-            hot.generation = generation;
-        }
-        grown.bytes += hot.tail.push(time, values);
-        if hot.tail.lines == TAIL_LINES {
-            let kept = if hot.late { LATE_LINES } else { 0 };
+        let mut grown = hot.begin(generation);
+        let before = hot.tail.heap_bytes() as isize;
+        hot.tail.push(time, values);
+        grown.bytes += hot.tail.heap_bytes() as isize - before;
+        if hot.tail.len() == TAIL_LINES {
+            let kept = hot.kept();
             grown += hot.encode_tail(kept);
         }
+        grown
+    }
+
+    /// How many lines a run may hold before it has to go into the row: those of a tail find room in it.
+    pub const RUN_MAX: usize = RUN_LINES - TAIL_LINES;
+
+    /// Adds lines of `generation`, at most [`Self::RUN_MAX`], and takes them out of `lines`.
+    pub fn extend(&self, generation: u64, lines: &mut Run) -> Growth {
+        let mut hot = self.hot.lock();
+        let mut grown = hot.begin(generation);
+        lines.prepend(&hot.tail);
+        hot.tail.clear();
+        if lines.len() >= TAIL_LINES {
+            let kept = hot.kept();
+            grown += hot.encode(lines, kept);
+        }
+        let before = hot.tail.heap_bytes() as isize;
+        hot.tail.prepend(lines);
+        grown.bytes += hot.tail.heap_bytes() as isize - before;
+        lines.clear();
         grown
     }
 
@@ -151,7 +162,7 @@ impl Row {
     /// Whether the row holds no sample.
     pub fn is_empty(&self) -> bool {
         let hot = self.hot.lock();
-        hot.closed.is_empty() && hot.tail.lines == 0 && hot.open.iter().all(Option::is_none)
+        hot.closed.is_empty() && hot.tail.is_empty() && hot.open.iter().all(Option::is_none)
     }
 
     /// Merges one field's samples within `start..=end` into `into`, over what is there: what was written later counts.
@@ -184,11 +195,29 @@ impl Closed {
 }
 
 impl Hot {
+    /// Makes sure that what is open is of this generation.
+    fn begin(&mut self, generation: u64) -> Growth {
+        if self.generation == generation {
+            return Growth::default();
+        }
+        let grown = self.close();
+        self.generation = generation;
+        grown
+    }
+
+    /// How many of the newest lines wait on when others are encoded.
+    fn kept(&self) -> usize {
+        if self.late { LATE_LINES } else { 0 }
+    }
+
     /// Moves tail and open chunks over to the closed ones, and gives their memory back.
     fn close(&mut self) -> Growth {
-        let mut grown = self.encode_tail(0);
-        grown.bytes -= (self.tail.values.capacity() * 8) as isize;
-        self.tail = Tail::default();
+        let mut grown = Growth::default();
+        if self.tail.len() == TAIL_LINES || !planted::is(Bug::DropTail) {
+            grown += self.encode_tail(0);
+        }
+        grown.bytes -= self.tail.heap_bytes() as isize;
+        self.tail = Lines::default();
         grown.bytes -= (self.open.len() * size_of::<Option<OpenChunk>>()) as isize;
         for (field, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
             if let Some(open) = open {
@@ -198,56 +227,61 @@ impl Hot {
         grown
     }
 
-    /// Encodes the tail into the open chunks, field by field, but for the newest lines, of which so many are kept.
     fn encode_tail(&mut self, kept: usize) -> Growth {
-        let lines = self.tail.lines;
-        if lines == 0 || lines < TAIL_LINES && planted::is(Bug::DropTail) {
-            self.tail.lines = 0;
-            return Growth::default();
-        }
+        let mut tail = std::mem::take(&mut self.tail);
+        let grown = self.encode(&mut tail, kept);
+        self.tail = tail;
+        grown
+    }
+
+    /// Encodes lines into the open chunks, field by field, but for the newest, of which so many are kept.
+    fn encode<const ROOM: usize>(&mut self, lines: &mut Lines<ROOM>, kept: usize) -> Growth {
         let mut grown = Growth::default();
-        let fields = self.tail.fields;
+        let fields = lines.fields();
         if self.open.len() < fields {
             grown.bytes += ((fields - self.open.len()) * size_of::<Option<OpenChunk>>()) as isize;
             self.open.reserve_exact(fields - self.open.len());
             self.open.resize_with(fields, || None);
         }
-        let order = self.tail.order(lines);
-        self.late |= !order[..lines].is_sorted();
-        let (done, waiting) = order[..lines].split_at(lines - kept);
-        let (mut times, mut values) = ([0i64; TAIL_LINES], [0f64; TAIL_LINES]);
+        let order = lines.order();
+        self.late |= !order.as_they_came;
+        let (done, waiting) = order.numbers().split_at(lines.len() - kept);
+        let (mut times, mut values) = ([0i64; ROOM], [0f64; ROOM]);
         for field in 0..fields {
             let mut present = 0;
-            for &line in done {
-                let value = self.tail.values[usize::from(line) * fields + field];
-                if value.to_bits() != ABSENT_BITS {
-                    (times[present], values[present]) = (self.tail.times[usize::from(line)], value);
-                    present += 1;
-                }
+            for (time, value) in done.iter().filter_map(|line| lines.sample(*line, field)) {
+                (times[present], values[present]) = (time, value);
+                present += 1;
             }
-            let (mut times, mut values) = (&times[..present], &values[..present]);
-            while !times.is_empty() {
-                let open = &mut self.open[field];
-                let before = open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize;
-                let taken = match open {
-                    Some(chunk) => chunk.append(&times[..within_partition(chunk.first(), times)], values),
-                    None => {
-                        grown.chunks += 1;
-                        *open = Some(OpenChunk::start(times[0], values[0]));
-                        1
-                    }
-                };
-                grown.bytes += open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize - before;
-                (times, values) = (&times[taken..], &values[taken..]);
-                if taken == 0
-                    && let Some(full) = open.take()
-                {
-                    self.late |= times[0] < full.last();
-                    grown.bytes += close_chunk(&mut self.closed, self.generation, field as u16, full);
+            grown += self.encode_field(field, &times[..present], &values[..present]);
+        }
+        lines.keep(waiting);
+        grown
+    }
+
+    /// Encodes samples of a field, in order of time.
+    fn encode_field(&mut self, field: usize, mut times: &[i64], mut values: &[f64]) -> Growth {
+        let mut grown = Growth::default();
+        while !times.is_empty() {
+            let open = &mut self.open[field];
+            let before = open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize;
+            let taken = match open {
+                Some(chunk) => chunk.append(&times[..within_partition(chunk.first(), times)], values),
+                None => {
+                    grown.chunks += 1;
+                    *open = Some(OpenChunk::start(times[0], values[0]));
+                    1
                 }
+            };
+            grown.bytes += open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize - before;
+            (times, values) = (&times[taken..], &values[taken..]);
+            if taken == 0
+                && let Some(full) = open.take()
+            {
+                self.late |= times[0] < full.last();
+                grown.bytes += close_chunk(&mut self.closed, self.generation, field as u16, full);
             }
         }
-        self.tail.keep(waiting);
         grown
     }
 }
@@ -266,75 +300,6 @@ fn close_chunk(closed: &mut Vec<Closed>, generation: u64, field: u16, open: Open
     let grown = done.heap_bytes() as isize - open.heap_bytes() as isize;
     closed.push(done);
     grown
-}
-
-impl Tail {
-    fn push(&mut self, time: i64, values: &[(u16, f64)]) -> isize {
-        let fields = values.iter().map(|(field, _)| usize::from(*field) + 1).max().unwrap_or(0);
-        let grown = if fields > self.fields { self.widen(fields) } else { 0 };
-        let line = &mut self.values[self.lines * self.fields..][..self.fields];
-        line.fill(f64::from_bits(ABSENT_BITS));
-        for (field, value) in values {
-            // The one NaN that means 'absent' is kept as another NaN.
-            line[usize::from(*field)] = if value.to_bits() == ABSENT_BITS { f64::NAN } else { *value };
-        }
-        self.times[self.lines] = time;
-        self.lines += 1;
-        grown
-    }
-
-    /// Makes room for so many fields a line, which the lines that are there do not have. Returns the bytes it grew by.
-    fn widen(&mut self, fields: usize) -> isize {
-        let mut wide = Vec::with_capacity(fields * TAIL_LINES);
-        for line in self.values.chunks_exact(self.fields.max(1)) {
-            wide.extend_from_slice(line);
-            wide.resize(wide.len() + fields - line.len(), f64::from_bits(ABSENT_BITS));
-        }
-        wide.resize(fields * TAIL_LINES, f64::from_bits(ABSENT_BITS));
-        let grown = (wide.len() - self.values.len()) as isize * 8;
-        (self.values, self.fields) = (wide, fields);
-        grown
-    }
-
-    /// Keeps only these lines, as they came.
-    fn keep(&mut self, lines: &[u8]) {
-        let mut to = 0;
-        for from in (0..self.lines).filter(|line| lines.contains(&(*line as u8))) {
-            self.times[to] = self.times[from];
-            self.values.copy_within(from * self.fields..(from + 1) * self.fields, to * self.fields);
-            to += 1;
-        }
-        self.lines = to;
-    }
-
-    /// The lines' numbers in order of time; of equal times, as they came.
-    fn order(&self, lines: usize) -> [u8; TAIL_LINES] {
-        let mut order = std::array::from_fn(|at| at as u8);
-        if !self.times[..lines].is_sorted() {
-            order[..lines].sort_by_key(|at| self.times[usize::from(*at)]);
-        }
-        order
-    }
-
-    /// One field's samples within `start..=end`, sorted, of equal times the last one.
-    fn sorted(&self, field: u16, start: i64, end: i64) -> Samples {
-        let mut samples = Samples::default();
-        if usize::from(field) >= self.fields {
-            return samples;
-        }
-        for line in self.order(self.lines)[..self.lines].iter().map(|line| usize::from(*line)) {
-            let (time, value) = (self.times[line], self.values[line * self.fields + usize::from(field)]);
-            if value.to_bits() == ABSENT_BITS || time < start || time > end {
-                continue;
-            }
-            if samples.times.last() == Some(&time) {
-                samples.times.pop();
-                samples.values.pop();
-            }
-            samples.push(time, value);
-        }
-        samples
-    }
 }
 
 #[cfg(test)]
@@ -396,6 +361,35 @@ mod tests {
         row.close(1);
         assert!(read(&row, 0).contains(&(3975, -1.0)));
         assert_eq!(read(&row, 0).len(), 400);
+    }
+
+    #[test]
+    fn runs_of_lines_give_the_samples_that_single_lines_give() {
+        let mut random = 7u64;
+        let mut below = |limit: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % limit
+        };
+        let (single, runs) = (row(), row());
+        let (mut run, mut held, mut generation) = (Run::default(), Growth::default(), 1);
+        for at in 0..5_000u64 {
+            let time = (at - below(8).min(at)) as i64 * 1000;
+            let values: Vec<(u16, f64)> =
+                (0..4).filter(|field| below(5) > *field).map(|field| (field as u16, at as f64)).collect();
+            single.append(generation, time, &values);
+            run.push(time, &values);
+            if run.len() == Row::RUN_MAX || below(20) == 0 {
+                held += runs.extend(generation, &mut run);
+                assert!(run.is_empty());
+                assert!((0..5).all(|field| read(&runs, field) == read(&single, field)), "line {at}");
+                generation += u64::from(below(30) == 0);
+            }
+        }
+        held += runs.extend(generation, &mut run);
+        assert_eq!(read(&runs, 0), read(&single, 0));
+        held += runs.close(generation);
+        held += runs.drop_closed(generation).1;
+        assert_eq!(held, Growth::default());
     }
 
     #[test]

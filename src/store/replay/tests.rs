@@ -1,11 +1,12 @@
 //! Payloads as a log has them and as damage leaves them, filled in by one worker and by several.
 
+use super::numbered::{GAP_MAX, Numbered};
 use super::*;
 use crate::codec::lines::LineWriter;
 use crate::codec::varint;
 use crate::memory::CardinalityLimits;
 use crate::pools::Pools;
-use crate::series::{Naming, Samples};
+use crate::series::{Labels, Naming, Samples};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

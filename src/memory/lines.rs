@@ -1,0 +1,167 @@
+//! Lines of a row as they came, before they are encoded.
+
+use crate::series::Samples;
+
+/// Stands where a line does not have a field: a NaN that no parser makes and that is not the one for staleness.
+const ABSENT_BITS: u64 = 0x7ff0_5ea1_ab5e_47ff;
+
+/// Up to `ROOM` lines, at most 256, one behind the other: the time of each, then the bits of its values, by field. Of the
+/// rows of many series none is in the cache, so a line is one place in memory, not one a field.
+#[derive(Default)]
+pub struct Lines<const ROOM: usize> {
+    fields: usize,
+    words: Vec<u64>,
+}
+
+/// Numbers of lines in order of time; of equal times, as they came.
+pub struct Order<const ROOM: usize> {
+    numbers: [u8; ROOM],
+    count: usize,
+    /// Whether that is the order in which they came.
+    pub as_they_came: bool,
+}
+
+impl<const ROOM: usize> Lines<ROOM> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.words.len() / self.width()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// How many fields a line has; some may be absent.
+    pub fn fields(&self) -> usize {
+        self.fields
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.words.capacity() * 8
+    }
+
+    fn width(&self) -> usize {
+        1 + self.fields
+    }
+
+    /// Adds a line. There must be room for it.
+    #[inline]
+    pub fn push(&mut self, time: i64, values: &[(u16, f64)]) {
+        let fields = values.iter().map(|(field, _)| usize::from(*field) + 1).max().unwrap_or(0);
+        if fields > self.fields || self.words.is_empty() {
+            self.widen(fields.max(self.fields));
+        }
+        self.words.push(time as u64);
+        let at = self.words.len();
+        self.words.resize(at + self.fields, ABSENT_BITS);
+        let line = &mut self.words[at..];
+        for (field, value) in values {
+            // The one NaN that means 'absent' is kept as another NaN.
+            let bits = value.to_bits();
+            line[usize::from(*field)] = if bits == ABSENT_BITS { f64::NAN.to_bits() } else { bits };
+        }
+    }
+
+    /// Makes room for so many fields a line, which the lines that are there do not have.
+    fn widen(&mut self, fields: usize) {
+        if self.words.is_empty() {
+            self.fields = fields;
+            self.words.reserve_exact(self.width() * ROOM);
+            return;
+        }
+        let mut wide = Vec::with_capacity((1 + fields) * ROOM);
+        for line in self.words.chunks_exact(self.width()) {
+            wide.extend_from_slice(line);
+            wide.resize(wide.len() + fields - self.fields, ABSENT_BITS);
+        }
+        (self.words, self.fields) = (wide, fields);
+    }
+
+    /// Forgets all lines, and which fields they had; keeps the room.
+    pub fn clear(&mut self) {
+        self.words.clear();
+        self.fields = 0;
+    }
+
+    /// Keeps only these lines, as they came.
+    pub fn keep(&mut self, lines: &[u8]) {
+        let (width, mut to) = (self.width(), 0);
+        for from in (0..self.len()).filter(|line| lines.contains(&(*line as u8))) {
+            self.words.copy_within(from * width..(from + 1) * width, to * width);
+            to += 1;
+        }
+        self.words.truncate(to * width);
+    }
+
+    /// Puts these lines before those that are there. There must be room for all.
+    pub fn prepend<const N: usize>(&mut self, lines: &Lines<N>) {
+        if lines.fields > self.fields || self.words.is_empty() {
+            self.widen(lines.fields.max(self.fields));
+        }
+        let (width, count) = (self.width(), lines.len());
+        let had = self.words.len();
+        self.words.resize(had + count * width, ABSENT_BITS);
+        self.words.copy_within(..had, count * width);
+        for (to, line) in self.words.chunks_exact_mut(width).zip(lines.words.chunks_exact(lines.width())) {
+            let (known, more) = to.split_at_mut(line.len());
+            known.copy_from_slice(line);
+            more.fill(ABSENT_BITS);
+        }
+    }
+
+    /// The numbers of the lines, in order of time.
+    pub fn order(&self) -> Order<ROOM> {
+        let count = self.len();
+        let mut numbers = std::array::from_fn(|at| at as u8);
+        let time = |number: &u8| self.time(usize::from(*number));
+        let as_they_came = numbers[..count].is_sorted_by_key(time);
+        if !as_they_came {
+            numbers[..count].sort_by_key(time);
+        }
+        Order { numbers, count, as_they_came }
+    }
+
+    #[inline]
+    fn time(&self, line: usize) -> i64 {
+        self.words[line * self.width()] as i64
+    }
+
+    /// What a line has of a field.
+    #[inline]
+    pub fn sample(&self, line: u8, field: usize) -> Option<(i64, f64)> {
+        let line = &self.words[usize::from(line) * self.width()..][..self.width()];
+        match line[1 + field] {
+            ABSENT_BITS => None,
+            bits => Some((line[0] as i64, f64::from_bits(bits))),
+        }
+    }
+
+    /// One field's samples within `start..=end`, sorted, of equal times the last one.
+    pub fn sorted(&self, field: u16, start: i64, end: i64) -> Samples {
+        let mut samples = Samples::default();
+        if usize::from(field) >= self.fields {
+            return samples;
+        }
+        for line in self.order().numbers() {
+            let Some((time, value)) = self.sample(*line, usize::from(field)) else { continue };
+            if time < start || time > end {
+                continue;
+            }
+            if samples.times.last() == Some(&time) {
+                samples.times.pop();
+                samples.values.pop();
+            }
+            samples.push(time, value);
+        }
+        samples
+    }
+}
+
+impl<const ROOM: usize> Order<ROOM> {
+    /// The numbers.
+    pub fn numbers(&self) -> &[u8] {
+        &self.numbers[..self.count]
+    }
+}

@@ -1,0 +1,137 @@
+//! Adds the lines of its rows, a stretch of the log at a time, and in it a row after the other.
+
+use super::{Filled, Line, LoggedRow, Share};
+use crate::codec::lines;
+use crate::memory::{Database, Growth, Row, Run};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+/// Adds the lines of its share of the rows.
+#[derive(Default)]
+pub(super) struct Worker {
+    number: usize,
+    generation: u64,
+    rows: Vec<WorkersRow>,
+    /// Rows that have lines in this stretch, in the order of their first ones.
+    touched: Vec<u32>,
+    /// The lines of this stretch, by row in that order; of a row, in the order of the log.
+    sorted: Vec<Line>,
+    /// The values of one line.
+    values: Vec<(u16, f64)>,
+    /// Lines of one row.
+    run: Run,
+    filled: Filled,
+}
+
+struct WorkersRow {
+    logged: LoggedRow,
+    /// How many lines of this stretch it has.
+    lines: u32,
+    /// Where the next of them goes in the sorted ones; in the end, where they end.
+    end: u32,
+}
+
+impl Worker {
+    pub fn new(number: usize) -> Self {
+        Worker { number, ..Worker::default() }
+    }
+
+    pub fn run(mut self, shares: Receiver<Share>) -> Filled {
+        for share in shares {
+            if self.generation != share.generation {
+                self.generation = share.generation;
+                self.rows.clear();
+            }
+            let rows = share.rows.into_iter().map(|logged| WorkersRow { logged, lines: 0, end: 0 });
+            self.rows.extend(rows);
+            self.sort(&share.stretch.lines[self.number]);
+            self.apply(&share.stretch.bytes);
+        }
+        self.filled
+    }
+
+    /// Sorts by row, with two looks at each line.
+    fn sort(&mut self, lines: &[Line]) {
+        self.touched.clear();
+        for line in lines {
+            let row = &mut self.rows[line.row as usize];
+            if row.lines == 0 {
+                self.touched.push(line.row);
+            }
+            row.lines += 1;
+        }
+        let mut end = 0;
+        for number in &self.touched {
+            let row = &mut self.rows[*number as usize];
+            row.end = end;
+            end += std::mem::take(&mut row.lines);
+        }
+        self.sorted.resize(lines.len(), Line::default());
+        for line in lines {
+            let row = &mut self.rows[line.row as usize];
+            self.sorted[row.end as usize] = *line;
+            row.end += 1;
+        }
+    }
+
+    fn apply(&mut self, bytes: &[u8]) {
+        let mut of_database = OfDatabase::default();
+        let mut from = 0;
+        for (nth, number) in self.touched.iter().enumerate() {
+            let row = &self.rows[*number as usize];
+            let to = row.end as usize;
+            if let Some(next) = self.touched.get(nth + 1) {
+                // The next row's lines lie all over the stretch: asked for all at once, they come while this row's are
+                // encoded.
+                let next = &self.sorted[to..self.rows[*next as usize].end as usize];
+                black_box(next.iter().fold(0, |sum, line| sum ^ bytes[line.values as usize]));
+            }
+            let logged = &row.logged;
+            if !of_database.is(&logged.database) {
+                self.filled += of_database.end();
+                of_database.database = Some(logged.database.clone());
+            }
+            for line in &self.sorted[from..to] {
+                let read = lines::read_values(&bytes[line.values as usize..], &mut self.values);
+                if read.is_none() || !logged.fields.translate(&mut self.values) {
+                    self.filled.orphans += 1;
+                    continue;
+                }
+                of_database.samples += self.values.len() as u64;
+                of_database.newest = of_database.newest.max(Some(line.time));
+                self.run.push(line.time, &self.values);
+                if self.run.len() == Row::RUN_MAX {
+                    of_database.grown += logged.row.extend(self.generation, &mut self.run);
+                }
+            }
+            of_database.grown += logged.row.extend(self.generation, &mut self.run);
+            from = to;
+        }
+        self.filled += of_database.end();
+    }
+}
+
+/// What was added to rows of a database that it has not been told of.
+#[derive(Default)]
+struct OfDatabase {
+    database: Option<Arc<Database>>,
+    samples: u64,
+    newest: Option<i64>,
+    grown: Growth,
+}
+
+impl OfDatabase {
+    fn is(&self, database: &Arc<Database>) -> bool {
+        self.database.as_ref().is_some_and(|this| Arc::ptr_eq(this, database))
+    }
+
+    fn end(&mut self) -> Filled {
+        let told = std::mem::take(self);
+        if let (Some(database), Some(newest)) = (told.database, told.newest) {
+            database.held.saw(newest);
+            database.held.add(told.samples as i64, told.grown);
+        }
+        Filled { samples: told.samples, orphans: 0 }
+    }
+}
