@@ -2,7 +2,9 @@
 //! `std::thread::available_parallelism`, which knows quotas already.
 
 use rustix::process::setpriority_process;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Assumed where the kernel does not tell: small enough for every machine that runs a daemon.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
@@ -23,6 +25,24 @@ pub fn stand_back() {
     if let Err(error) = setpriority_process(Some(rustix::thread::gettid()), NICE) {
         tracing::debug!(%error, "a thread cannot lower its priority");
     }
+}
+
+/// How long a thread works on that gives way.
+const WORKS_ON: Duration = Duration::from_micros(100);
+
+/// Lets others have the processor that wait for it, where this thread has not done so for a while; it is `now`. To be called
+/// again and again by what may take its time: most kernels look at their tick alone, every 4 ms, whether a thread that has
+/// just woken up should go first, although this one has stood back.
+pub fn give_way(now: Instant) {
+    thread_local! {
+        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    LAST.with(|last| {
+        if last.get().is_none_or(|last| now.saturating_duration_since(last) >= WORKS_ON) {
+            last.set(Some(now));
+            std::thread::yield_now();
+        }
+    });
 }
 
 /// Files that the process may have open, sockets included; `None` where there is no limit, or none is told.

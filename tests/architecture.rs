@@ -28,9 +28,9 @@ const DRAWN: &[(&str, &str, &[&str])] = &[
 
 /// Modules that may use less than the layers below them: what each one may use.
 const NARROW: &[(&str, &[&str])] = &[
-    ("lineproto", &[]),                                 // bytes to lines, for any program
-    ("series", &[]),                                    // the words that all others share
-    ("promql", &["series", "clock", "units", "pools"]), // sees samples through its own trait
+    ("lineproto", &[]),                                            // bytes to lines, for any program
+    ("series", &[]),                                               // the words that all others share
+    ("promql", &["series", "clock", "machine", "units", "pools"]), // sees samples through its own trait
 ];
 
 /// One use of a module by another.
@@ -237,7 +237,7 @@ fn what_points_elsewhere_is_told() {
         (
             "promql/plan/mod.rs",
             "use crate::config::Config;",
-            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"units\", \"pools\"], but not `config`",
+            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"machine\", \"units\", \"pools\"], but not `config`",
         ),
         (
             "main.rs",

@@ -2,9 +2,9 @@
 
 use super::error::{Heaviest, QueryError};
 use super::limits::{Cancel, Limits};
-use crate::clock;
 use crate::pools::{Pool, Pools};
 use crate::series::{METRIC_NAME, MatchOp, Matcher};
+use crate::{clock, machine};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,14 +76,16 @@ impl Budget {
         }
     }
 
-    /// Fails where the deadline passed or the client left. Asked once a series.
+    /// Fails where the deadline passed or the client left. Asked once a series, and gives way to writes there.
     pub fn check(&self) -> Result<(), QueryError> {
         if self.cancel.is_canceled() {
             return Err(QueryError::Canceled);
         }
+        let now = clock::instant();
+        machine::give_way(now);
         match self.deadline {
-            Some(deadline) if clock::instant() >= deadline => {
-                let (after, heaviest) = (clock::instant() - self.started, self.heaviest());
+            Some(deadline) if now >= deadline => {
+                let (after, heaviest) = (now - self.started, self.heaviest());
                 Err(QueryError::Timeout { after, heaviest })
             }
             _ => Ok(()),
