@@ -137,6 +137,20 @@ fn what_nobody_has_defined_is_counted_once() {
 }
 
 #[test]
+fn a_row_of_which_no_line_can_be_added_is_left_as_it_is() {
+    // With a generation of its own, and as long as a stretch. What it did to the row would be missing from the figures.
+    let lines = (0..20).map(|at| (0, at, vec![(0, at as f64 * 0.1)])).collect();
+    let before = record(1, vec![definition(0, 0)], lines);
+    let unknown = record(2, vec![definition(0, 0)], (0..60).map(|at| (0, at, vec![(7, 1.0)])).collect());
+    let after = record(2, vec![definition(0, 0)], vec![(0, 100, vec![(0, 1.0)])]);
+    assert!(unknown.payload().len() * 2 > STRETCH_BYTES);
+    let with = filled(&[before.clone(), unknown, after.clone()], 1);
+    let without = filled(&[before, after], 1);
+    assert_eq!(with.0, Filled { samples: 21, orphans: 60 });
+    assert_eq!(with.1, without.1);
+}
+
+#[test]
 fn numbers_take_no_more_room_than_what_was_set() {
     let mut numbered = Numbered::default();
     for number in [usize::MAX, 1 << 40, GAP_MAX + 10, 3, GAP_MAX, GAP_MAX + 10] {

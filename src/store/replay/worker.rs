@@ -105,7 +105,9 @@ impl Worker {
                     of_database.grown += logged.row.extend(self.generation, &mut self.run);
                 }
             }
-            of_database.grown += logged.row.extend(self.generation, &mut self.run);
+            if !self.run.is_empty() {
+                of_database.grown += logged.row.extend(self.generation, &mut self.run);
+            }
             from = to;
         }
         self.filled += of_database.end();
