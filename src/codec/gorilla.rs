@@ -58,8 +58,8 @@ pub struct OpenChunk {
     delta: u64,
     value_bits: u64,
     /// Zeros around the last window that was written out; 64 before there is one.
-    leading: u32,
-    trailing: u32,
+    leading: u8,
+    trailing: u8,
 }
 
 impl OpenChunk {
@@ -112,7 +112,8 @@ impl OpenChunk {
 
     /// Encodes samples, at least one, that `tsz` can encode.
     fn write(&mut self, times: &[i64], values: &[f64]) {
-        let (mut before, mut leading, mut trailing) = (self.value_bits, self.leading, self.trailing);
+        let (mut before, mut leading, mut trailing) =
+            (self.value_bits, u32::from(self.leading), u32::from(self.trailing));
         let (lesson, taught) = self.lesson();
         let start = if taught > 0 { lesson[0].get_time() } else { to_tsz(times[0]) };
         let muted = Cell::new(taught > 0);
@@ -144,7 +145,7 @@ impl OpenChunk {
             [] => return,
         };
         (self.time, self.delta) = (last, to_tsz(last) - to_tsz(before_last));
-        (self.value_bits, self.leading, self.trailing) = (before, leading, trailing);
+        (self.value_bits, self.leading, self.trailing) = (before, leading as u8, trailing as u8); // 64 at most
         self.count += times.len() as u32;
     }
 

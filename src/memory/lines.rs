@@ -50,9 +50,7 @@ impl<const ROOM: usize> Lines<ROOM> {
     #[inline]
     pub fn push(&mut self, time: i64, values: &[(u16, f64)]) {
         let fields = values.iter().map(|(field, _)| usize::from(*field) + 1).max().unwrap_or(0);
-        if fields > self.fields || self.words.is_empty() {
-            self.widen(fields.max(self.fields));
-        }
+        self.widen(fields);
         self.words.push(time as u64);
         let at = self.words.len();
         self.words.resize(at + self.fields, ABSENT_BITS);
@@ -64,13 +62,18 @@ impl<const ROOM: usize> Lines<ROOM> {
         }
     }
 
-    /// Makes room for so many fields a line, which the lines that are there do not have.
+    /// Makes room for so many fields a line; the lines that are there do not have those that are new.
+    #[inline]
     fn widen(&mut self, fields: usize) {
         if self.words.is_empty() {
-            self.fields = fields;
+            self.fields = fields.max(self.fields);
             self.words.reserve_exact(self.width() * ROOM);
-            return;
+        } else if fields > self.fields {
+            self.move_to(fields);
         }
+    }
+
+    fn move_to(&mut self, fields: usize) {
         let mut wide = Vec::with_capacity((1 + fields) * ROOM);
         for line in self.words.chunks_exact(self.width()) {
             wide.extend_from_slice(line);
@@ -97,9 +100,7 @@ impl<const ROOM: usize> Lines<ROOM> {
 
     /// Puts these lines before those that are there. There must be room for all.
     pub fn prepend<const N: usize>(&mut self, lines: &Lines<N>) {
-        if lines.fields > self.fields || self.words.is_empty() {
-            self.widen(lines.fields.max(self.fields));
-        }
+        self.widen(lines.fields);
         let (width, count) = (self.width(), lines.len());
         let had = self.words.len();
         self.words.resize(had + count * width, ABSENT_BITS);
