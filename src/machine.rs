@@ -30,19 +30,34 @@ pub fn stand_back() {
 /// How long a thread works on that gives way.
 const WORKS_ON: Duration = Duration::from_micros(100);
 
+/// How long it stays where it is when it gives way.
+const STAYS: Duration = Duration::from_millis(1);
+
 /// Lets others have the processor that wait for it, where this thread has not done so for a while; it is `now`. To be called
 /// again and again by what may take its time: most kernels look at their tick alone, every 4 ms, whether a thread that has
 /// just woken up should go first, although this one has stood back.
+///
+/// Now and then the thread sleeps, as briefly as can be: a thread that wakes up is given an idle processor. One that only
+/// yields is not moved to it for having run a moment ago, so two threads of a query would share one processor to the end.
 pub fn give_way(now: Instant) {
     thread_local! {
-        static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+        static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
+        static SLEPT: Cell<Option<Instant>> = const { Cell::new(None) };
     }
-    LAST.with(|last| {
-        if last.get().is_none_or(|last| now.saturating_duration_since(last) >= WORKS_ON) {
+    let due = |last: &Cell<Option<Instant>>, after| {
+        let due = last.get().is_none_or(|last| now.saturating_duration_since(last) >= after);
+        if due {
             last.set(Some(now));
+        }
+        due
+    };
+    if GAVE_WAY.with(|last| due(last, WORKS_ON)) {
+        if SLEPT.with(|last| due(last, STAYS)) {
+            std::thread::sleep(Duration::from_nanos(1));
+        } else {
             std::thread::yield_now();
         }
-    });
+    }
 }
 
 /// Files that the process may have open, sockets included; `None` where there is no limit, or none is told.

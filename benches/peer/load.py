@@ -34,6 +34,7 @@ class Lines:
         if gzip:
             for path in self.paths():
                 subprocess.run(["gzip", "-1", path], check=True)
+        os.sync()  # what the kernel has still to write would be in the way of the servers' own syncs
 
     @property
     def end(self):
@@ -77,8 +78,8 @@ class Writers:
     where they do not last; `pause_s` between two requests of a connection. `times` has (begin, end) of each, by
     time.perf_counter."""
 
-    def __init__(self, server, paths, conns=2, pause_s=0):
-        self.server, self.pause_s = server, pause_s
+    def __init__(self, server, paths, conns=2, pause_s=0, db=DB):
+        self.server, self.pause_s, self.db = server, pause_s, db
         self.bodies = [open(path, "rb").read() for path in paths]
         self.times, self.failed, self.sent, self.over = [], None, 0, threading.Event()
         self.lock = threading.Lock()
@@ -91,7 +92,7 @@ class Writers:
                 with self.lock:
                     body, self.sent = self.bodies[self.sent % len(self.bodies)], self.sent + 1
                 begin = time.perf_counter()
-                connection.request("POST", f"/write?db={DB}", body)
+                connection.request("POST", f"/write?db={self.db}", body)
                 answer = connection.getresponse()
                 answer.read()
                 self.times.append((begin, time.perf_counter()))

@@ -1,11 +1,11 @@
 """Datagrams of 1.4 kB: A_SECOND (100000) for FOR_S (10), and as fast as they go with writes by HTTP beside them, which
-are measured on the same server before that.
+are measured on the same server before that. Those go to a database of their own: each series gets its samples in order.
 
 Each datagram has whole lines of lpgen's `cpu`. Sent lines are stored lines plus counted ones, to the last."""
 
 import time
 
-from load import STEP_S, Lines, Writers, send_datagrams
+from load import Lines, Writers, send_datagrams
 from questions import count
 from servers import Peer, Sealine
 from tables import machine, markdown, say, setting, three
@@ -14,16 +14,18 @@ from tables import machine, markdown, say, setting, three
 LINES_A_DATAGRAM = 4
 HOSTS = 5000
 
-# Requests by HTTP before datagrams come.
+# Requests by HTTP: those that make the series, those before datagrams come, and enough that none is sent twice.
+HTTP_FIRST = 20
 HTTP_ALONE = 200
+HTTP_REQUESTS = 600
 
 
 def ours(work, lines, a_second, beside=None):
     with Sealine(work) as server:
         before = server.cpu_s()
         if beside:
-            with Writers(server, beside.paths(), conns=1, pause_s=0.02) as writers:
-                writers.wait_for(len(beside.paths()))  # these make the series
+            with Writers(server, beside.paths(), conns=1, pause_s=0.02, db="beside") as writers:
+                writers.wait_for(HTTP_FIRST)
                 alone = time.perf_counter()
                 writers.wait_for(HTTP_ALONE)
                 began = time.perf_counter()
@@ -70,7 +72,7 @@ def main(work):
     say("generating lines")
     points = max(a_second * seconds * LINES_A_DATAGRAM // HOSTS, 2)
     lines = Lines(work, "data", hosts=HOSTS, points=points)
-    beside = Lines(work, "beside", hosts=5000, points=20, start=lines.end + 360 * STEP_S)
+    beside = Lines(work, "beside", hosts=5000, points=HTTP_REQUESTS)
     table = []
     for what, rate in ((f"{a_second:,} a second", a_second), ("as fast as they go", 0)):
         say(what)

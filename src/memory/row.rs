@@ -104,11 +104,17 @@ impl Row {
         let before = hot.tail.heap_bytes() as isize;
         hot.tail.push(time, values);
         grown.bytes += hot.tail.heap_bytes() as isize - before;
-        if hot.tail.len() == TAIL_LINES {
+        if hot.tail.len() == TAIL_LINES || (hot.open.is_empty() && hot.tail.len() == self.first_lines()) {
             let kept = hot.kept();
             grown += hot.encode_tail(kept);
         }
         grown
+    }
+
+    /// How many lines are encoded first: as many as the row's number says, so that rows which get their lines together
+    /// fill their tails one after the other. Otherwise each eighth round of all agents would have all the work to do.
+    fn first_lines(&self) -> usize {
+        self.id as usize % TAIL_LINES + 1
     }
 
     /// How many lines a run may hold before it has to go into the row: those of a tail find room in it.
@@ -245,7 +251,7 @@ impl Hot {
         }
         let order = lines.order();
         self.late |= !order.as_they_came;
-        let (done, waiting) = order.numbers().split_at(lines.len() - kept);
+        let (done, waiting) = order.numbers().split_at(lines.len().saturating_sub(kept));
         let (mut times, mut values) = ([0i64; ROOM], [0f64; ROOM]);
         for field in 0..fields {
             let mut present = 0;
@@ -308,7 +314,7 @@ mod tests {
     use crate::series::PARTITION_MS;
 
     fn row() -> Row {
-        Row::new(0, Labels::empty())
+        Row::new(TAIL_LINES as u32 - 1, Labels::empty()) // whose first tail is a full one
     }
 
     fn read(row: &Row, field: u16) -> Vec<(i64, f64)> {
@@ -361,6 +367,27 @@ mod tests {
         row.close(1);
         assert!(read(&row, 0).contains(&(3975, -1.0)));
         assert_eq!(read(&row, 0).len(), 400);
+    }
+
+    #[test]
+    fn rows_that_get_their_lines_together_encode_them_in_turn() {
+        for id in 0..TAIL_LINES {
+            let row = Row::new(id as u32, Labels::empty());
+            for generation in 1..=2 {
+                for at in 0..=id as i64 {
+                    row.append(generation, generation as i64 * 1000 + at, &[(0, 1.0)]);
+                    let waits = row.hot.lock().tail.len();
+                    assert_eq!(waits, if at == id as i64 { 0 } else { at as usize + 1 }, "row {id}");
+                }
+            }
+            // Of a row whose lines come late, some wait on: with few lines, all of them.
+            row.append(2, 0, &[(0, 2.0)]);
+            for at in 0..7 {
+                row.append(2, 3000 - at, &[(0, 2.0)]);
+            }
+            row.append(3, 4000, &[(0, 3.0)]);
+            assert_eq!(read(&row, 0).len(), 2 * (id + 1) + 9, "row {id}");
+        }
     }
 
     #[test]

@@ -19,8 +19,6 @@ pub(super) struct Budget {
     started: Instant,
     deadline: Option<Instant>,
     cancel: Cancel,
-    /// Until when writes are to be expected, in milliseconds since the start.
-    writes_until: AtomicU64,
     series: AtomicU64,
     samples: AtomicU64,
     held: Arc<AtomicU64>,
@@ -61,9 +59,6 @@ impl Drop for Hold {
     }
 }
 
-/// How long after a write was seen the next one is expected.
-const WRITES_GO_ON_MS: u64 = 10;
-
 impl Budget {
     /// Opens the account now.
     pub fn new(limits: Limits, deadline: Option<Instant>, cancel: Cancel, pools: Arc<Pools>) -> Self {
@@ -72,7 +67,6 @@ impl Budget {
             started: clock::instant(),
             deadline,
             cancel,
-            writes_until: AtomicU64::new(0),
             series: AtomicU64::new(0),
             samples: AtomicU64::new(0),
             held: Arc::new(AtomicU64::new(0)),
@@ -82,31 +76,19 @@ impl Budget {
         }
     }
 
-    /// Fails where the deadline passed or the client left. Asked once a series, and gives way to writes there.
+    /// Fails where the deadline passed or the client left. Asked once a series, and gives way to others there.
     pub fn check(&self) -> Result<(), QueryError> {
         if self.cancel.is_canceled() {
             return Err(QueryError::Canceled);
         }
         let now = clock::instant();
-        self.give_way(now);
+        machine::give_way(now);
         match self.deadline {
             Some(deadline) if now >= deadline => {
                 let (after, heaviest) = (now - self.started, self.heaviest());
                 Err(QueryError::Timeout { after, heaviest })
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Lets writes go first, where there are any: threads that give way to each other only would keep each other from
-    /// being moved to a processor of their own.
-    fn give_way(&self, now: Instant) {
-        let at = (now - self.started).as_millis() as u64;
-        if self.pools.bytes(Pool::Buffers) > 0 {
-            self.writes_until.store(at + WRITES_GO_ON_MS, Ordering::Relaxed);
-        }
-        if at < self.writes_until.load(Ordering::Relaxed) {
-            machine::give_way(now);
         }
     }
 
