@@ -1,10 +1,13 @@
 //! Line protocol over UDP. One thread empties the socket and does nothing else, many datagrams a system call; another
 //! one parses and stores. Between them is a queue with a bound in bytes: what finds it full is counted and dropped, and
-//! what the kernel dropped before us is counted too.
+//! what the kernel dropped before us is counted too. Both threads give way to others: nobody waits for an answer to a
+//! datagram, and who sends a request does.
 
 use super::Intake;
+use crate::clock;
 use crate::config::Udp;
 use crate::lineproto::Precision;
+use crate::machine;
 use crate::pools::{Lease, Pool};
 use crate::store::check_database;
 use crate::telemetry::{Protocol, Telemetry};
@@ -177,6 +180,7 @@ fn receive(
         lease.set(queue.waiting.bytes.capacity());
         drop(queue);
         wake.notify_one();
+        machine::give_way(clock::instant());
     }
     queue.lock().closed = true;
     wake.notify_one();
@@ -205,6 +209,7 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
         for &end in &datagrams.ends {
             // Each datagram by itself: one that is cut cannot spoil the next.
             stage.add(&datagrams.bytes[start..end], 1);
+            machine::give_way(clock::instant());
             start = end;
             if end - batch_start >= BATCH_BYTES
                 && let Ok(next) = intake.store.stage(database, precision)
