@@ -72,7 +72,7 @@ def main(work):
     say("generating lines")
     points = max(a_second * seconds * LINES_A_DATAGRAM // HOSTS, 2)
     lines = Lines(work, "data", hosts=HOSTS, points=points)
-    beside = Lines(work, "beside", hosts=5000, points=HTTP_REQUESTS)
+    beside = Lines(work, "beside", hosts=HOSTS, points=HTTP_REQUESTS)
     table = []
     for what, rate in ((f"{a_second:,} a second", a_second), ("as fast as they go", 0)):
         say(what)
