@@ -100,7 +100,8 @@ impl OpenChunk {
     }
 
     /// Appends samples from the front for as long as the chunk can take them; returns how many. Where that is fewer
-    /// than there are, the chunk is to be finished and another one started.
+    /// than there are, the chunk is to be finished and another one started. They are in order of time, which may begin
+    /// before the chunk's last.
     pub fn append(&mut self, times: &[i64], values: &[f64]) -> usize {
         let taken = self.takes(times);
         if taken == 0 {
@@ -151,9 +152,19 @@ impl OpenChunk {
 
     /// How many samples with these times `tsz` can encode behind those that are there.
     fn takes(&self, times: &[i64]) -> usize {
+        debug_assert!(times.is_sorted());
+        let times = &times[..times.len().min(SAMPLES_PER_CHUNK_MAX - self.count as usize)];
         let (mut time, mut delta) = (self.time, self.delta as i64);
-        let room = SAMPLES_PER_CHUNK_MAX - self.count as usize;
-        for (at, next) in times.iter().take(room).enumerate() {
+        // No delta on the way is longer than the whole way, and no delta of deltas longer than the longest delta.
+        let fits = |way: i64| (0..=i64::from(i32::MAX)).contains(&way);
+        if let [first, .., last] = times
+            && *first >= time
+            && last.checked_sub(time).is_some_and(fits)
+            && fits(delta)
+        {
+            return times.len();
+        }
+        for (at, next) in times.iter().enumerate() {
             let fits = next.checked_sub(time).is_some_and(|step| {
                 let dod = step.wrapping_sub(delta);
                 delta = step;
@@ -164,7 +175,7 @@ impl OpenChunk {
             }
             time = *next;
         }
-        times.len().min(room)
+        times.len()
     }
 
     /// Samples that put an encoder into the state that the last one was left in, and how many of them there are: a first

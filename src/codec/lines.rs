@@ -107,12 +107,11 @@ fn read_value(cursor: &mut Cursor<'_>) -> Option<f64> {
     }
 }
 
-/// Reads the values of a line, from their shape on, and nothing behind them. They replace what `values` held.
+/// Reads the values of a line, from their shape on, and nothing behind them: `see` gets each with its field's index.
 /// `None` where the bytes are not in the form.
 #[inline]
-pub fn read_values(bytes: &[u8], values: &mut Vec<(u16, f64)>) -> Option<()> {
-    values.clear();
-    walk(&mut Cursor::new(bytes), |field, value| values.push((field, value)))
+pub fn read_values(bytes: &[u8], see: impl FnMut(u16, f64)) -> Option<()> {
+    walk(&mut Cursor::new(bytes), see)
 }
 
 /// Reads a line from its shape on.
@@ -223,7 +222,8 @@ mod tests {
             let Some(time) = time else { break };
             assert_eq!((skipped.map(|(time, _)| time), skipping.cursor.rest()), (Some(time), reader.cursor.rest()));
             let mut again = Vec::new();
-            assert_eq!(skipped.and_then(|(_, at)| read_values(&body[at..], &mut again)), Some(()));
+            let read = skipped.and_then(|(_, at)| read_values(&body[at..], |field, value| again.push((field, value))));
+            assert_eq!(read, Some(()));
             assert!(
                 again.iter().zip(&values).all(|(one, other)| one.0 == other.0 && one.1.to_bits() == other.1.to_bits())
             );

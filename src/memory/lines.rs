@@ -13,6 +13,21 @@ pub struct Lines<const ROOM: usize> {
     words: Vec<u64>,
 }
 
+/// A line that is being added.
+pub struct NewLine<'a> {
+    values: &'a mut [u64],
+}
+
+impl NewLine<'_> {
+    /// Sets the value of one of its fields.
+    #[inline]
+    pub fn set(&mut self, field: u16, value: f64) {
+        // The one NaN that means 'absent' is kept as another NaN.
+        let bits = value.to_bits();
+        self.values[usize::from(field)] = if bits == ABSENT_BITS { f64::NAN.to_bits() } else { bits };
+    }
+}
+
 /// Numbers of lines in order of time; of equal times, as they came.
 pub struct Order<const ROOM: usize> {
     numbers: [u8; ROOM],
@@ -50,15 +65,21 @@ impl<const ROOM: usize> Lines<ROOM> {
     #[inline]
     pub fn push(&mut self, time: i64, values: &[(u16, f64)]) {
         let fields = values.iter().map(|(field, _)| usize::from(*field) + 1).max().unwrap_or(0);
+        self.push_with(time, fields, |line| {
+            values.iter().for_each(|(field, value)| line.set(*field, *value));
+            true
+        });
+    }
+
+    /// Adds a line of up to `fields` fields, which `fill` sets, unless that says it makes no line. There must be room for it.
+    #[inline]
+    pub fn push_with(&mut self, time: i64, fields: usize, fill: impl FnOnce(&mut NewLine<'_>) -> bool) {
         self.widen(fields);
+        let before = self.words.len();
         self.words.push(time as u64);
-        let at = self.words.len();
-        self.words.resize(at + self.fields, ABSENT_BITS);
-        let line = &mut self.words[at..];
-        for (field, value) in values {
-            // The one NaN that means 'absent' is kept as another NaN.
-            let bits = value.to_bits();
-            line[usize::from(*field)] = if bits == ABSENT_BITS { f64::NAN.to_bits() } else { bits };
+        self.words.resize(before + self.width(), ABSENT_BITS);
+        if !fill(&mut NewLine { values: &mut self.words[before + 1..] }) {
+            self.words.truncate(before);
         }
     }
 

@@ -116,14 +116,21 @@ impl Fields {
         }
     }
 
-    /// Puts the numbers of now in the place of those of the log. Says whether it has defined all of them.
+    /// The number that a field has now. `None` where the log has not defined it.
     #[inline]
-    fn translate(&self, values: &mut [(u16, f64)]) -> bool {
-        let known = values.iter().all(|(field, _)| usize::from(*field) < self.count());
-        if known && let Fields::Other(numbers) = self {
-            values.iter_mut().for_each(|(field, _)| *field = numbers[usize::from(*field)]);
+    fn number(&self, field: u16) -> Option<u16> {
+        match self {
+            Fields::Same(count) => (usize::from(field) < *count).then_some(field),
+            Fields::Other(numbers) => numbers.get(usize::from(field)).copied(),
         }
-        known
+    }
+
+    /// The numbers are below this.
+    fn end(&self) -> usize {
+        match self {
+            Fields::Same(count) => *count,
+            Fields::Other(numbers) => numbers.iter().max().map_or(0, |most| usize::from(*most) + 1),
+        }
     }
 }
 

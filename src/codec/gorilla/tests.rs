@@ -16,6 +16,8 @@ fn encode_in_runs(times: &[i64], values: &[f64], runs: &[usize]) -> Vec<Chunk> {
     let (mut chunks, mut open, mut at, mut run) = (Vec::new(), None::<OpenChunk>, 0, 0);
     while at < times.len() {
         let to = (at + runs[run % runs.len()]).min(times.len());
+        // A run is in order of time.
+        let to = at + 1 + times[at..to].windows(2).take_while(|pair| pair[0] <= pair[1]).count();
         run += 1;
         while at < to {
             let taken = open.as_mut().map_or(0, |chunk| chunk.append(&times[at..to], &values[at..to]));
@@ -85,11 +87,12 @@ fn what_tsz_cannot_encode_cuts_the_chunk() {
         ("delta of deltas 2^32, which reads as the end", &[0, 1 << 32], 2),
         ("delta of deltas -2^31, which reads with the wrong sign", &[0, 1 << 30, (1 << 31) + 1, (1 << 31) + 1], 1),
         ("delta of deltas below -2^31", &[0, (1 << 31) - 1, (1 << 32) + 5, (1 << 32) + 5], 2),
+        ("and behind it times that do not differ", &[0, (1 << 31) - 1, (1 << 32) + 5, (1 << 32) + 5, (1 << 32) + 5], 2),
         ("from one end of time to the other", &[i64::MIN, i64::MAX], 2),
         ("before 1970", &[-1000, -10, 0, 10], 1),
     ] {
         let values: Vec<f64> = (0..times.len()).map(|v| v as f64).collect();
-        for runs in [&[1][..], &[2], &[64]] {
+        for runs in [&[1][..], &[2], &[3], &[64]] {
             let got = encode_in_runs(times, &values, runs);
             assert_eq!(got.len(), chunks, "{name}");
             let mut back = Vec::new();

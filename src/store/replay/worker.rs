@@ -17,8 +17,6 @@ pub(super) struct Worker {
     touched: Vec<u32>,
     /// The lines of this stretch, by row in that order; of a row, in the order of the log.
     sorted: Vec<Line>,
-    /// The values of one line.
-    values: Vec<(u16, f64)>,
     /// Lines of one row.
     run: Run,
     filled: Filled,
@@ -92,15 +90,26 @@ impl Worker {
                 self.filled += of_database.end();
                 of_database.database = Some(logged.database.clone());
             }
+            let fields = logged.fields.end();
             for line in &self.sorted[from..to] {
-                let read = lines::read_values(&bytes[line.values as usize..], &mut self.values);
-                if read.is_none() || !logged.fields.translate(&mut self.values) {
-                    self.filled.orphans += 1;
-                    continue;
-                }
-                of_database.samples += self.values.len() as u64;
-                of_database.newest = of_database.newest.max(Some(line.time));
-                self.run.push(line.time, &self.values);
+                self.run.push_with(line.time, fields, |new| {
+                    let (mut samples, mut known) = (0, true);
+                    let read = lines::read_values(&bytes[line.values as usize..], |field, value| {
+                        match logged.fields.number(field) {
+                            Some(field) => new.set(field, value),
+                            None => known = false,
+                        }
+                        samples += 1;
+                    });
+                    let is_line = known && read.is_some();
+                    if is_line {
+                        of_database.samples += samples;
+                        of_database.newest = of_database.newest.max(Some(line.time));
+                    } else {
+                        self.filled.orphans += 1;
+                    }
+                    is_line
+                });
                 if self.run.len() == Row::RUN_MAX {
                     of_database.grown += logged.row.extend(self.generation, &mut self.run);
                 }
