@@ -104,8 +104,9 @@ impl Row {
         let before = hot.tail.heap_bytes() as isize;
         hot.tail.push(time, values);
         grown.bytes += hot.tail.heap_bytes() as isize - before;
-        if hot.tail.len() == TAIL_LINES || (hot.open.is_empty() && hot.tail.len() == self.first_lines()) {
-            let kept = hot.kept();
+        let kept = hot.kept();
+        let enough = if hot.open.is_empty() { self.first_lines().max(kept + 1) } else { TAIL_LINES };
+        if hot.tail.len() >= enough {
             grown += hot.encode_tail(kept);
         }
         grown
@@ -251,7 +252,7 @@ impl Hot {
         }
         let order = lines.order();
         self.late |= !order.as_they_came;
-        let (done, waiting) = order.numbers().split_at(lines.len().saturating_sub(kept));
+        let (done, waiting) = order.numbers().split_at(lines.len() - kept);
         let (mut times, mut values) = ([0i64; ROOM], [0f64; ROOM]);
         for field in 0..fields {
             let mut present = 0;
