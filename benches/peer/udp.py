@@ -19,6 +19,9 @@ HTTP_FIRST = 20
 HTTP_ALONE = 200
 HTTP_REQUESTS = 600
 
+# How often everything is sent as fast as it goes.
+ROUNDS = 4
+
 
 def ours(work, lines, a_second, beside=None):
     with Sealine(work) as server:
@@ -41,13 +44,19 @@ def ours(work, lines, a_second, beside=None):
         report["cpu"] = server.cpu_s() - before
         stored = server.metric('sealine_ingested_lines_total{protocol="udp"}')
         refused = server.metric('sealine_rejected_lines_total{protocol="udp"')
-        kernel, queue = (server.metric(f"sealine_udp_{by}_drops_total") for by in ("kernel", "queue"))
-        report.update(stored=int(stored + refused), kernel=int(kernel), queue=int(queue), refused=int(refused))
-        whole = kernel + queue == 0
-        assert not whole or stored + refused == report["lines"], f"not all accounted for: {report}"
+        kernel = server.metric("sealine_udp_kernel_drops_total")
+        report.update(stored=int(stored + refused), kernel=int(kernel), refused=int(refused))
+        assert kernel or stored + refused == report["lines"], f"not all accounted for: {report}"
         counted = took + kernel + report["send_failed"]
         assert counted == report["packets"], f"datagrams that nobody counted: {counted} {report}"
     return report
+
+
+def together(reports):
+    """Rounds as one: a second or three are too few requests to tell the slowest of a hundred."""
+    summed = {key: sum((report[key] for report in reports), type(reports[0][key])())
+              for key in ("packets", "lines", "stored", "kernel", "cpu", "alone", "http") if key in reports[0]}
+    return summed | {"pps": sum(report["pps"] for report in reports) / len(reports)}
 
 
 def theirs(work, lines, a_second):
@@ -62,7 +71,7 @@ def row(what, report):
     lost = report["lines"] - report["stored"]
     share = f"{lost / report['lines']:.3%}" if lost else "none"
     return (what, f"{report['pps']:,.0f}", f"{report['packets']:,}", share,
-            f"{report['kernel']:,} / {report['queue']:,}" if "kernel" in report else "not told",
+            f"{report['kernel']:,}" if "kernel" in report else "not told",
             f"{report['cpu'] / report['packets'] * 1e6:.2f}" if "cpu" in report else "-",
             three(report.get("alone", [])), three(report.get("http", [])))
 
@@ -76,8 +85,9 @@ def main(work):
     table = []
     for what, rate in ((f"{a_second:,} a second", a_second), ("as fast as they go", 0)):
         say(what)
-        table.append(row(f"Sealine, {what}", ours(work, lines, rate, beside if rate == 0 else None)))
+        blasts = [ours(work, lines, rate, beside) for _ in range(ROUNDS)] if rate == 0 else [ours(work, lines, rate)]
+        table.append(row(f"Sealine, {what}", together(blasts)))
         table.append(row(f"VictoriaMetrics, {what}", theirs(work, lines, rate)))
     print(machine() + "\n")
-    print(markdown(["datagrams of 1.4 kB", "sent a second", "sent", "lines lost", "counted drops: kernel / ours",
+    print(markdown(["datagrams of 1.4 kB", "sent a second", "sent", "lines lost", "counted drops",
                     "CPU µs a datagram", "5000 lines by HTTP, ms: p50 / p99 / max, before", "beside"], table))

@@ -1,6 +1,7 @@
 //! Sockets to lines: bodies of HTTP requests, datagrams, streams. What is good is stored, what is not is counted.
 
 mod body;
+mod drops;
 mod tcp;
 mod udp;
 

@@ -1,9 +1,10 @@
 //! Line protocol over UDP. One thread empties the socket and does nothing else, many datagrams a system call; another
-//! one parses and stores. Between them is a queue with a bound in bytes: what finds it full is counted and dropped, and
-//! what the kernel dropped before us is counted too. Both threads give way to others: nobody waits for an answer to a
-//! datagram, and who sends a request does.
+//! one parses and stores. Between them is a queue with a bound in bytes. While it is full nothing is received: what comes
+//! then waits in the socket, and what finds that full is dropped and counted by the kernel, which costs less than if we did
+//! it. Both threads give way to others: nobody waits for an answer to a datagram, and who sends a request does.
 
 use super::Intake;
+use super::drops::Drops;
 use crate::clock;
 use crate::config::Udp;
 use crate::lineproto::Precision;
@@ -21,6 +22,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Datagrams that one system call takes.
 const DATAGRAMS: usize = 64;
@@ -29,7 +31,7 @@ const DATAGRAMS: usize = 64;
 const DATAGRAM_BYTES: usize = 64 << 10;
 
 /// How long the receiver sleeps at most before it looks whether it should stop.
-const WAKE_MS: i64 = 100;
+const WAKE: Duration = Duration::from_millis(100);
 
 /// Bytes that are parsed into one batch at most: bounds what is staged at a time.
 const BATCH_BYTES: usize = 4 << 20;
@@ -57,6 +59,14 @@ struct Queue {
     closed: bool,
 }
 
+impl Queue {
+    /// Whether one more system call could bring more than there is room for.
+    fn is_full(&self, bytes_max: usize) -> bool {
+        let waiting = self.waiting.bytes.len();
+        waiting > 0 && waiting + DATAGRAMS * DATAGRAM_BYTES > bytes_max
+    }
+}
+
 /// The two threads. [`UdpInlet::stop`] ends them.
 pub struct UdpInlet {
     address: SocketAddr,
@@ -74,7 +84,7 @@ impl UdpInlet {
         set_receive_buffer(&socket, config.receive_buffer_bytes as usize).map_err(failed("size its buffer"))?;
         let option = |done: nix::Result<()>| done.map_err(io::Error::from);
         option(setsockopt(&socket, sockopt::RxqOvfl, &1)).map_err(failed("have its drops counted"))?;
-        option(setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(WAKE_MS)))
+        option(setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(WAKE.as_millis() as i64)))
             .map_err(failed("set its time-out"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::new((Mutex::new(Queue::default()), Condvar::new()));
@@ -137,58 +147,65 @@ fn receive(
     stop: &AtomicBool,
     telemetry: &Telemetry,
 ) {
-    let (queue, wake) = shared;
+    let (queue, changed) = shared;
     let mut memory = vec![0u8; DATAGRAMS * DATAGRAM_BYTES];
-    let mut kernel_drops = 0u32;
+    let mut drops = Drops::new(socket, telemetry.clone());
     let mut taken: Vec<usize> = Vec::with_capacity(DATAGRAMS);
     while !stop.load(Ordering::Relaxed) {
+        {
+            let mut queue = queue.lock();
+            if queue.is_full(queue_bytes) {
+                changed.wait_for(&mut queue, WAKE);
+                continue;
+            }
+        }
         taken.clear();
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS, Some(nix::cmsg_space!(u32)));
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             memory.chunks_mut(DATAGRAM_BYTES).map(|chunk| [IoSliceMut::new(chunk)]).collect();
         match recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None) {
             Ok(received) => {
+                drops.received();
                 for message in received {
                     taken.push(message.bytes);
                     for control in message.cmsgs().into_iter().flatten() {
                         if let ControlMessageOwned::RxqOvfl(total) = control {
-                            // A count since the socket was made, which wraps.
-                            telemetry.udp.kernel_drops.inc_by(u64::from(total.wrapping_sub(kernel_drops)));
-                            kernel_drops = total;
+                            drops.told(total);
                         }
                     }
                 }
             }
-            Err(Errno::EAGAIN | Errno::EINTR) => continue,
+            Err(Errno::EAGAIN) => {
+                drops.look();
+                continue;
+            }
+            Err(Errno::EINTR) => continue,
             Err(error) => {
                 tracing::error!(%error, "datagrams cannot be received");
-                std::thread::sleep(std::time::Duration::from_millis(WAKE_MS as u64));
+                std::thread::sleep(WAKE);
                 continue;
             }
         }
         telemetry.udp.datagrams.inc_by(taken.len() as u64);
         let mut queue = queue.lock();
         for (datagram, bytes) in memory.chunks(DATAGRAM_BYTES).zip(&taken) {
-            if queue.waiting.bytes.len() + bytes > queue_bytes {
-                telemetry.udp.queue_drops.inc();
-                continue;
-            }
             queue.waiting.bytes.extend_from_slice(&datagram[..*bytes]);
             let end = queue.waiting.bytes.len();
             queue.waiting.ends.push(end);
         }
         lease.set(queue.waiting.bytes.capacity());
         drop(queue);
-        wake.notify_one();
+        changed.notify_one();
         machine::give_way(clock::instant());
     }
+    drops.look();
     queue.lock().closed = true;
-    wake.notify_one();
+    changed.notify_one();
 }
 
 /// Runs on the store thread until the receiver has ended and the queue is empty.
 fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, precision: Precision) {
-    let (queue, wake) = shared;
+    let (queue, changed) = shared;
     let mut datagrams = Datagrams::default();
     loop {
         {
@@ -197,12 +214,13 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
                 if queue.closed {
                     return;
                 }
-                wake.wait(&mut queue);
+                changed.wait(&mut queue);
             }
             datagrams.bytes.clear();
             datagrams.ends.clear();
             std::mem::swap(&mut queue.waiting, &mut datagrams);
         }
+        changed.notify_one();
         intake.telemetry.inlet(Protocol::Udp).bytes.inc_by(datagrams.bytes.len() as u64);
         let (mut start, mut batch_start) = (0, 0);
         let Ok(mut stage) = intake.store.stage(database, precision) else { return }; // its name was checked at the start

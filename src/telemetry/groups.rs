@@ -192,8 +192,6 @@ pub struct UdpMetrics {
     pub datagrams: IntCounter,
     /// Datagrams that the kernel dropped, as it tells: the socket's buffer was full.
     pub kernel_drops: IntCounter,
-    /// Datagrams that we dropped: `udp.queue_bytes` were waiting.
-    pub queue_drops: IntCounter,
 }
 
 impl UdpMetrics {
@@ -203,10 +201,6 @@ impl UdpMetrics {
             kernel_drops: register.counter(
                 "sealine_udp_kernel_drops_total",
                 "Datagrams that the kernel dropped since the socket's buffer was full.",
-            ),
-            queue_drops: register.counter(
-                "sealine_udp_queue_drops_total",
-                "Datagrams dropped since udp.queue_bytes of them were waiting.",
             ),
         }
     }

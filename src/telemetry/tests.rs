@@ -46,7 +46,6 @@ const METRICS: &[(&str, &str)] = &[
     ("sealine_tls_handshake_failures_total", "counter"),
     ("sealine_udp_datagrams_total", "counter"),
     ("sealine_udp_kernel_drops_total", "counter"),
-    ("sealine_udp_queue_drops_total", "counter"),
     ("sealine_wal_disk_bytes", "gauge"),
     ("sealine_wal_fsync_duration_seconds", "histogram"),
     ("sealine_wal_fsync_failures_total", "counter"),
