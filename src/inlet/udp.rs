@@ -33,8 +33,9 @@ const DATAGRAM_BYTES: usize = 64 << 10;
 /// How long the receiver sleeps at most before it looks whether it should stop.
 const WAKE: Duration = Duration::from_millis(100);
 
-/// Bytes that are parsed into one batch at most: bounds what is staged at a time.
-const BATCH_BYTES: usize = 4 << 20;
+/// Bytes that are parsed into one batch at most: bounds what is staged at a time, and how long a request waits behind it in
+/// the log.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Why the inlet could not start.
 #[derive(Debug, thiserror::Error)]
