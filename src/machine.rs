@@ -30,8 +30,8 @@ pub fn stand_back() {
 /// How long a thread works on that gives way.
 const WORKS_ON: Duration = Duration::from_micros(100);
 
-/// How long it stays where it is when it gives way.
-const STAYS: Duration = Duration::from_millis(1);
+/// How often it gives way until it moves, where there is an idle processor.
+const STAYS: u32 = 10;
 
 /// Lets others have the processor that wait for it, where this thread has not done so for a while; it is `now`. To be called
 /// again and again by what may take its time: most kernels look at their tick alone, every 4 ms, whether a thread that has
@@ -41,22 +41,19 @@ const STAYS: Duration = Duration::from_millis(1);
 /// yields is not moved to it for having run a moment ago, so two threads of a query would share one processor to the end.
 pub fn give_way(now: Instant) {
     thread_local! {
-        static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
-        static SLEPT: Cell<Option<Instant>> = const { Cell::new(None) };
+        /// When it last gave way, and how often it did since it slept.
+        static GAVE_WAY: Cell<(Option<Instant>, u32)> = const { Cell::new((None, 0)) };
     }
-    let due = |last: &Cell<Option<Instant>>, after| {
-        let due = last.get().is_none_or(|last| now.saturating_duration_since(last) >= after);
-        if due {
-            last.set(Some(now));
-        }
-        due
-    };
-    if GAVE_WAY.with(|last| due(last, WORKS_ON)) {
-        if SLEPT.with(|last| due(last, STAYS)) {
-            std::thread::sleep(Duration::from_nanos(1));
-        } else {
-            std::thread::yield_now();
-        }
+    let (last, stayed) = GAVE_WAY.get();
+    if last.is_some_and(|last| now.saturating_duration_since(last) < WORKS_ON) {
+        return;
+    }
+    if stayed < STAYS {
+        GAVE_WAY.set((Some(now), stayed + 1));
+        std::thread::yield_now();
+    } else {
+        GAVE_WAY.set((Some(now), 0));
+        std::thread::sleep(Duration::from_nanos(1));
     }
 }
 
