@@ -114,6 +114,12 @@ pub fn read_values(bytes: &[u8], see: impl FnMut(u16, f64)) -> Option<()> {
     walk(&mut Cursor::new(bytes), see)
 }
 
+/// Looks at the shape of a line: how many values it has, where those are its row's first fields.
+#[inline]
+pub fn count_of_first(bytes: &[u8]) -> Option<u16> {
+    read_shape(&mut Cursor::new(bytes)).and_then(|(count, sparse)| (!sparse).then_some(count))
+}
+
 /// Reads a line from its shape on.
 #[inline]
 fn walk(cursor: &mut Cursor<'_>, mut see: impl FnMut(u16, f64)) -> Option<()> {

@@ -13,6 +13,7 @@ mod numbered;
 mod records;
 mod worker;
 
+use crate::codec::lines;
 use crate::memory::{Database, Databases, Row};
 use records::Records;
 use std::io;
@@ -125,12 +126,18 @@ impl Fields {
         }
     }
 
-    /// The numbers are below this.
-    fn end(&self) -> usize {
-        match self {
-            Fields::Same(count) => *count,
-            Fields::Other(numbers) => numbers.iter().max().map_or(0, |most| usize::from(*most) + 1),
+    /// The numbers that the fields of a line have now are below this.
+    #[inline]
+    fn end_in(&self, line: &[u8]) -> usize {
+        if let (Fields::Same(known), Some(count)) = (self, lines::count_of_first(line))
+            && usize::from(count) <= *known
+        {
+            return count.into();
         }
+        let mut end = 0;
+        let numbers = |field, _| end = self.number(field).map_or(end, |number| end.max(usize::from(number) + 1));
+        let _ = lines::read_values(line, numbers); // who reads it next is told as well
+        end
     }
 }
 

@@ -151,6 +151,20 @@ fn a_row_of_which_no_line_can_be_added_is_left_as_it_is() {
 }
 
 #[test]
+fn a_row_takes_the_room_of_the_fields_that_its_lines_have() {
+    let figures = |fields: u8, values: &[(u16, f64)]| {
+        let definition = Definition { fields: (0..fields).collect(), ..definition(0, 0) };
+        let lines = (0..100).map(|at| (0, at, values.to_vec())).collect();
+        let (filled, (_, figures)) = filled(&[record(1, vec![definition], lines)], 1);
+        assert_eq!(filled, Filled { samples: 100 * values.len() as u64, orphans: 0 });
+        figures
+    };
+    for values in [&[(0, 1.0), (1, 2.0)][..], &[(1, 2.0)], &[(2, 0.1), (0, 0.1)]] {
+        assert_eq!(figures(200, values), figures(3, values), "{values:?}");
+    }
+}
+
+#[test]
 fn numbers_take_no_more_room_than_what_was_set() {
     let mut numbered = Numbered::default();
     for number in [usize::MAX, 1 << 40, GAP_MAX + 10, 3, GAP_MAX, GAP_MAX + 10] {

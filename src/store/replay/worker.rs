@@ -90,11 +90,11 @@ impl Worker {
                 self.filled += of_database.end();
                 of_database.database = Some(logged.database.clone());
             }
-            let fields = logged.fields.end();
             for line in &self.sorted[from..to] {
-                self.run.push_with(line.time, fields, |new| {
+                let values = &bytes[line.values as usize..];
+                self.run.push_with(line.time, logged.fields.end_in(values), |new| {
                     let (mut samples, mut known) = (0, true);
-                    let read = lines::read_values(&bytes[line.values as usize..], |field, value| {
+                    let read = lines::read_values(values, |field, value| {
                         match logged.fields.number(field) {
                             Some(field) => new.set(field, value),
                             None => known = false,
