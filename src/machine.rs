@@ -12,9 +12,9 @@ const MEMORY_UNKNOWN: u64 = 1 << 30;
 /// Bytes of memory that the process may use: the machine's, or less where a control group or one above it says so.
 /// `memory.limit` is a share of this. Read anew each time.
 pub fn memory_bytes() -> u64 {
-    let machine = text(Path::new("/proc/meminfo")).and_then(|meminfo| machine_bytes(&meminfo));
-    let groups = text(Path::new("/proc/self/cgroup")).unwrap_or_default();
-    let limits = limit_files(&groups).into_iter().filter_map(|path| text(&path)?.trim().parse().ok());
+    let machine = kernel_text("/proc/meminfo").and_then(|meminfo| machine_bytes(&meminfo));
+    let groups = kernel_text("/proc/self/cgroup").unwrap_or_default();
+    let limits = limit_files(&groups).into_iter().filter_map(|path| kernel_text(&path)?.trim().parse().ok());
     limits.chain(machine).min().unwrap_or(MEMORY_UNKNOWN)
 }
 
@@ -59,7 +59,7 @@ pub fn give_way(now: Instant) {
 
 /// Files that the process may have open, sockets included; `None` where there is no limit, or none is told.
 pub fn open_files() -> Option<usize> {
-    open_files_soft(&text(Path::new("/proc/self/limits"))?)
+    open_files_soft(&kernel_text("/proc/self/limits")?)
 }
 
 /// The soft limit of `/proc/self/limits`, which may be a number or `unlimited`.
@@ -68,8 +68,9 @@ fn open_files_soft(limits: &str) -> Option<usize> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// What the kernel says in one of its files, those of `/proc` and `/sys`; `None` where it has no such file.
 #[expect(clippy::disallowed_methods, reason = "the kernel's answers, not files that a disk could lose")]
-fn text(path: &Path) -> Option<String> {
+pub fn kernel_text(path: impl AsRef<Path>) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 

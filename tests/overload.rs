@@ -135,20 +135,22 @@ fn ask(client: &mut Client, stop: &AtomicBool) -> Seen {
     seen
 }
 
-/// Sends a good and a bad line until told to stop; `told` counts how often it was told of the bad one.
-fn poison(client: &mut Client, told: &mut u64, stop: &AtomicBool) {
+/// Sends a good and a bad line until told to stop. Returns how often it was told of the bad one, the `told` times before
+/// included.
+fn poison(client: &mut Client, mut told: u64, stop: &AtomicBool) -> u64 {
     while !stop.load(Relaxed) {
-        let lines = format!("poison v=1 {}\npoison v= {START_MS}\n", START_MS + *told as i64);
+        let lines = format!("poison v=1 {}\npoison v= {START_MS}\n", START_MS + told as i64);
         let answer = client.post("/write?db=story&precision=ms", &[], lines.as_bytes());
         if answer.status == 400 {
             let answer = answer.json();
             assert_eq!((&answer["written"], &answer["dropped"]), (&1.into(), &1.into()));
-            *told += 1;
+            told += 1;
         } else {
             check_refusal(&answer);
         }
         pause(20);
     }
+    told
 }
 
 /// A [`phase`] beside which somebody asks and somebody sends poison.
@@ -159,18 +161,18 @@ fn phase_beside_others(
     count: usize,
     length: Duration,
 ) -> (f64, Tally) {
-    let stop = AtomicBool::new(false);
+    let (stop, told_before) = (AtomicBool::new(false), *told);
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| ask(&mut daemon.client(), &stop));
-        let poisoning = scope.spawn(|| poison(&mut daemon.client(), told, &stop));
+        let poisoning = scope.spawn(|| poison(&mut daemon.client(), told_before, &stop));
         let (rate, tally) = phase(daemon, senders, count, length);
         stop.store(true, Relaxed);
         let seen = asking.join().expect("every page is answered");
-        poisoning.join().expect("the poison is told of");
+        *told = poisoning.join().expect("the poison is told of");
         println!("{count} senders: {rate:.1} bodies a second taken, {} refused; {seen:?}", tally.refused.load(Relaxed));
-        assert!(seen.rounds > 0, "nobody was answered");
+        assert!(seen.rounds > 0 && *told > told_before, "{seen:?}, {} poison lines", *told - told_before);
         // A quarter of memory.limit, and what came between a look and a taking.
-        assert!(seen.pools["buffers"] <= 24 << 10, "too much is under way");
+        assert!(seen.pools["buffers"] <= 24 << 10, "{seen:?}");
         (rate, tally)
     })
 }
@@ -207,7 +209,6 @@ fn three_times_what_can_be_taken_gives_204_and_503_and_loses_nothing() {
     eventually("what was under way is given back", || {
         (client.metric("sealine_memory_bytes{pool=\"buffers\"}") == 0.0).then_some(())
     });
-    assert!(told > 0, "nobody was told of poison");
     assert_eq!(client.number("count_over_time(poison_v[1d])", START_MS + 3_600_000), told as f64);
     for (sender, taken) in senders {
         let count = format!("sum(count_over_time(load_v{{sender=\"s{sender}\"}}[1d]))");

@@ -156,11 +156,11 @@ impl OpenChunk {
         let times = &times[..times.len().min(SAMPLES_PER_CHUNK_MAX - self.count as usize)];
         let (mut time, mut delta) = (self.time, self.delta as i64);
         // No delta on the way is longer than the whole way, and no delta of deltas longer than the longest delta.
-        let fits = |way: i64| (0..=i64::from(i32::MAX)).contains(&way);
+        let is_short = |way: i64| (0..=i64::from(i32::MAX)).contains(&way);
         if let [first, .., last] = times
             && *first >= time
-            && last.checked_sub(time).is_some_and(fits)
-            && fits(delta)
+            && last.checked_sub(time).is_some_and(is_short)
+            && is_short(delta)
         {
             return times.len();
         }

@@ -3,6 +3,7 @@
 //! The kernel keeps one count a socket. Each datagram brings what it was when the datagram came (`SO_RXQ_OVFL`), so what is
 //! dropped behind the last datagram is told by none: for that its table of sockets is read, once nothing comes any more.
 
+use crate::machine;
 use crate::telemetry::Telemetry;
 use rustix::fs::fstat;
 use std::net::UdpSocket;
@@ -45,16 +46,12 @@ impl Drops {
             return;
         }
         let Some(inode) = self.inode else { return };
-        let total = ["/proc/net/udp", "/proc/net/udp6"].iter().find_map(|table| in_table(&read(table)?, inode));
+        let tables = ["/proc/net/udp", "/proc/net/udp6"];
+        let total = tables.iter().find_map(|table| in_table(&machine::kernel_text(table)?, inode));
         if let Some(total) = total {
             self.told(total);
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the kernel's answer, not a file that a disk could lose")]
-fn read(table: &str) -> Option<String> {
-    std::fs::read_to_string(table).ok()
 }
 
 /// The last column of the socket's line; its inode is the tenth.

@@ -1,5 +1,6 @@
 //! The process as the kernel sees it: read from `/proc/self` each time somebody asks, and left out elsewhere.
 
+use crate::machine::kernel_text;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge};
@@ -74,13 +75,12 @@ fn metrics(process: &Process) -> Vec<Box<dyn Collector>> {
 
 #[expect(clippy::disallowed_methods, reason = "/proc is the kernel's answer, not a file that a disk could lose")]
 fn read() -> Option<Process> {
-    let text = |path: &str| std::fs::read_to_string(path).ok();
     let open_files = std::fs::read_dir("/proc/self/fd").ok()?.count();
     parse(
-        &text("/proc/self/stat")?,
-        &text("/proc/self/status")?,
-        &text("/proc/self/limits")?,
-        &text("/proc/stat")?,
+        &kernel_text("/proc/self/stat")?,
+        &kernel_text("/proc/self/status")?,
+        &kernel_text("/proc/self/limits")?,
+        &kernel_text("/proc/stat")?,
         open_files,
     )
 }
