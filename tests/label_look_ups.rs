@@ -169,7 +169,7 @@ fn a_look_up_that_takes_too_long_is_given_up() {
         let json = answer.json();
         assert_eq!((answer.status, json["errorType"].as_str()), (503, Some("timeout")), "{path}: {}", answer.text());
         let sentence = json["error"].as_str().expect("a sentence");
-        assert!(sentence.ends_with("(the limit was 0.001s, by query.labels_timeout)"), "{path}: {sentence}");
+        assert!(sentence.ends_with("(the limit was 1ms, by query.labels_timeout)"), "{path}: {sentence}");
     }
     assert_eq!(client.metric("sealine_queries_running"), 0.0);
 }

@@ -114,7 +114,7 @@ fn a_query_that_gets_no_turn_is_told_so_with_the_settings() {
     let _hog = story.begin(&LONG);
     story.until_running();
     let (answer, took) = timed(|| ask(&mut story.client(), "1", &[]));
-    let want = "query timed out in query queue: none of the 1 places (query.concurrency) came free within 0.3s \
+    let want = "query timed out in query queue: none of the 1 places (query.concurrency) came free within 300ms \
                 (query.queue_timeout)";
     assert_eq!(refusal(&answer), (503, "timeout".into(), want.into()));
     assert_eq!(answer.headers["retry-after"], "1");
@@ -153,9 +153,9 @@ fn a_client_that_leaves_frees_its_place_within_a_second() {
 fn a_query_gets_no_more_time_than_the_request_or_the_setting_gives() {
     let story = Story::start(&[("query.timeout", "400ms")]);
     for (query, timeout, limit) in [
-        (&**LONG, "100ms", "(the limit was 0.1s, by the parameter timeout)"),
-        (&**LONG_OF_ONE, "1h", "(the limit was 0.4s, by query.timeout)"),
-        (&**LONG_OF_ONE, "0.2", "(the limit was 0.2s, by the parameter timeout)"),
+        (&**LONG, "100ms", "(the limit was 100ms, by the parameter timeout)"),
+        (&**LONG_OF_ONE, "1h", "(the limit was 400ms, by query.timeout)"),
+        (&**LONG_OF_ONE, "0.2", "(the limit was 200ms, by the parameter timeout)"),
     ] {
         let parameters = [&range(query)[..], &[("timeout", timeout.to_string())]].concat();
         let answer = story.client().get(&target("/api/v1/query_range", &parameters));

@@ -1,7 +1,10 @@
 //! Reads the values of parameters: times, durations, limits. What is accepted, and how it is refused, is upstream's.
 
-use super::error::ApiError;
+use super::error::{ApiError, quoted};
+use crate::promql::TIME_MAX;
 use crate::units;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 
 /// Times are held within plus and minus this many milliseconds (73 million years), so that adding and subtracting
 /// ranges and offsets cannot overflow. Nothing lies beyond.
@@ -24,11 +27,19 @@ pub fn parse_time(text: &str) -> Result<i64, String> {
     match text {
         BEFORE_ALL => Ok(-TIME_MS_MAX),
         AFTER_ALL => Ok(TIME_MS_MAX),
-        _ => match text.parse::<jiff::Timestamp>() {
-            Ok(time) => Ok(time.as_nanosecond().div_euclid(1_000_000) as i64),
-            Err(_) => Err(format!("cannot parse {text:?} to a valid timestamp")),
-        },
+        _ => rfc_3339(text).ok_or_else(|| format!("cannot parse {} to a valid timestamp", quoted(text))),
     }
+}
+
+/// Reads a date, a time and an offset. By way of the civil calendar: a `jiff::Timestamp` ends a day before the year 9999
+/// does, so that it can be told in every time zone.
+fn rfc_3339(text: &str) -> Option<i64> {
+    let pieces = Pieces::parse(text).ok()?;
+    let local = DateTime::from_parts(pieces.date(), pieces.time()?);
+    let since_1970 = local.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    let offset_s = pieces.to_numeric_offset()?.seconds();
+    let millis = (since_1970.as_nanos() - i128::from(offset_s) * 1_000_000_000).div_euclid(1_000_000);
+    i64::try_from(millis).ok()
 }
 
 /// Reads the time of parameter `name`; `default` where it is absent.
@@ -37,6 +48,22 @@ pub fn time_or(name: &str, text: &str, default: i64) -> Result<i64, ApiError> {
         return Ok(default);
     }
     parse_time(text).map_err(|what| ApiError::parameter(name, format!("Invalid time value for '{name}': {what}")))
+}
+
+/// Checks that a query can be evaluated at `time`, which parameter `name` told as `text`.
+pub fn within_reach(name: &str, text: &str, time: i64) -> Result<i64, ApiError> {
+    /// 1980 to 2100: what a number is likely to mean that was sent in another unit.
+    const LIKELY_S: std::ops::Range<f64> = 315_532_800.0..4_102_444_800.0;
+    if (-TIME_MAX..=TIME_MAX).contains(&time) {
+        return Ok(time);
+    }
+    let sent = text.parse::<f64>().unwrap_or(0.0);
+    let units = [("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9)];
+    let hint = units.iter().find(|(_, a_second)| LIKELY_S.contains(&(sent / a_second)));
+    let hint = hint.map(|(unit, a_second)| format!("; in {unit} it would be {}", sent / a_second));
+    let (got, hint, most) = (quoted(text), hint.unwrap_or_default(), TIME_MAX / 1000);
+    let what = format!("{got} is out of range: want RFC 3339, or seconds since 1970, {most} at most{hint}");
+    Err(ApiError::parameter(name, what))
 }
 
 /// Reads seconds, with decimals, or a duration such as `1h30m`; answers milliseconds, which may be negative.
@@ -50,13 +77,13 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
         let millis = ((seconds * 1e6).round() / 1000.0).trunc();
         return match millis.abs() <= MILLIS_MAX {
             true => Ok(millis as i64),
-            false => Err(format!("cannot parse {text:?} to a valid duration. It overflows int64")),
+            false => Err(format!("cannot parse {} to a valid duration. It overflows int64", quoted(text))),
         };
     }
     units::millis(text)
         .filter(|millis| *millis as f64 <= MILLIS_MAX)
         .map(|millis| millis as i64)
-        .ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
+        .ok_or_else(|| format!("cannot parse {} to a valid duration", quoted(text)))
 }
 
 /// Reads parameter `limit`: absent or 0 is no limit.
@@ -66,7 +93,7 @@ pub fn parse_limit(text: &str) -> Result<Option<usize>, ApiError> {
         Ok(0) => Ok(None),
         Ok(limit @ 1..) => Ok(Some(usize::try_from(limit).unwrap_or(usize::MAX))),
         Ok(_) => Err(ApiError::parameter("limit", "limit must be non-negative")),
-        Err(_) => Err(ApiError::parameter("limit", format!("cannot parse {text:?} to a whole number"))),
+        Err(_) => Err(ApiError::parameter("limit", format!("cannot parse {} to a whole number", quoted(text)))),
     }
 }
 
@@ -114,9 +141,21 @@ mod tests {
             ("-1e300", Some(-TIME_MS_MAX)),
             ("2015-07-01T20:10:51.781Z", Some(1_435_781_451_781)),
             ("2015-07-01T20:10:51.781+02:00", Some(1_435_774_251_781)),
+            ("2015-07-01T20:10:51.781999999Z", Some(1_435_781_451_781)),
+            ("1969-12-31T23:59:59.9999Z", Some(-1)),
+            ("9999-12-31T23:59:59Z", Some(253_402_300_799_000)),
+            ("9999-12-31T23:59:59.999999999Z", Some(253_402_300_799_999)),
+            ("9999-12-31T23:59:59-23:59", Some(253_402_387_139_000)),
+            ("0000-01-01T00:00:00Z", Some(-62_167_219_200_000)),
+            ("0000-01-01T00:00:00+23:59", Some(-62_167_305_540_000)),
             (BEFORE_ALL, Some(-TIME_MS_MAX)),
             (AFTER_ALL, Some(TIME_MS_MAX)),
             ("", None),
+            ("9999-12-31T24:00:00Z", None),
+            ("10000-01-01T00:00:00Z", None),
+            ("2015-02-29T00:00:00Z", None),
+            ("2015-07-01T20:10:51", None),
+            ("2015-07-01Z", None),
             ("NaN", None),
             ("inf", None),
             ("yesterday", None),
@@ -128,6 +167,39 @@ mod tests {
                     assert_eq!(parse_time(text), Err(format!("cannot parse {text:?} to a valid timestamp")))
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_time_that_no_query_reaches_is_told_as_it_was_sent() {
+        for (text, want) in [
+            ("1000000000000", Ok(TIME_MAX)),
+            ("-1000000000000", Ok(-TIME_MAX)),
+            ("9999-12-31T23:59:59Z", Ok(253_402_300_799_000)),
+            ("1000000000000.001", Err("; in milliseconds it would be 1000000000.000001")),
+            ("-1000000000001", Err("")),
+            ("1763800000000", Err("; in milliseconds it would be 1763800000")),
+            ("1763800000123456", Err("; in microseconds it would be 1763800000.123456")),
+            ("1763800000000000000", Err("; in nanoseconds it would be 1763800000")),
+            ("-1e300", Err("")),
+            (AFTER_ALL, Err("")),
+        ] {
+            let got = within_reach("end", text, parse_time(text).unwrap()).map_err(|error| error.message);
+            let sentence = |hint| {
+                let want = "want RFC 3339, or seconds since 1970, 1000000000000 at most";
+                format!("invalid parameter \"end\": {text:?} is out of range: {want}{hint}")
+            };
+            assert_eq!(got, want.map_err(sentence), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_long_is_not_repeated_whole() {
+        let long = "9".repeat(100_000);
+        let texts = [parse_time(&(long.clone() + "x")).unwrap_err(), parse_duration(&long).unwrap_err()];
+        let errors = [within_reach("time", &long, i64::MAX).unwrap_err(), parse_limit(&long).unwrap_err()];
+        for text in texts.into_iter().chain(errors.map(|error| error.message)) {
+            assert!(text.len() < 300 && text.contains("999…\""), "{text}");
         }
     }
 

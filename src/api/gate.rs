@@ -2,6 +2,7 @@
 
 use super::answer::Cancel;
 use super::error::{ApiError, ErrorKind};
+use crate::config::duration;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -65,12 +66,12 @@ impl Gate {
         let waiting = timeout_at(queue_until, Arc::clone(&self.places).acquire_owned());
         // The semaphore is never closed, so that failing to get a place means that time is up.
         let Ok(Ok(place)) = waiting.await else {
-            let waited = (queue_until - arrived).as_secs_f64();
+            let waited = duration::format(queue_until - arrived);
             let places = match self.setting {
                 "" => format!("{} places", self.places_max),
                 setting => format!("{} places ({setting})", self.places_max),
             };
-            let what = format!("none of the {places} came free within {waited}s ({whose})");
+            let what = format!("none of the {places} came free within {waited} ({whose})");
             return Err(ApiError::new(ErrorKind::Timeout, format!("{noun} timed out in {noun} queue: {what}")));
         };
         let queued = arrived.elapsed();
@@ -133,10 +134,10 @@ mod tests {
         let error = gate.run(None, Cancel::default(), |_| Ok(2)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout);
         let places = "query timed out in query queue: none of the 1 places (query.concurrency) came free within";
-        assert_eq!(error.message, format!("{places} 0.05s (query.queue_timeout)"));
+        assert_eq!(error.message, format!("{places} 50ms (query.queue_timeout)"));
         let deadline = Instant::now() + Duration::from_millis(5);
         let error = gate.run(Some(deadline), Cancel::default(), |_| Ok(2)).await.unwrap_err();
-        assert!(error.message.ends_with("s (the request's own time limit)"), "{}", error.message);
+        assert!(error.message.ends_with(" (the request's own time limit)"), "{}", error.message);
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(1));
         assert_eq!(gate.run(None, Cancel::default(), |_| Ok(3)).await, Ok(3));

@@ -1,6 +1,7 @@
 //! The parameters of a request: of its address, and of its body where that is a form.
 
 use super::error::{ApiError, ErrorKind};
+use crate::config::duration;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
 use hyper::header::CONTENT_TYPE;
@@ -93,7 +94,11 @@ where
         }
         Ok(Err(error)) => Err(ApiError::bad_data(format!("the body did not arrive whole: {error}"))),
         Err(_) => {
-            Err(ApiError::new(ErrorKind::Timeout, format!("the body did not arrive within {}s", timeout.as_secs_f64())))
+            let limit = duration::format(timeout);
+            Err(ApiError::new(
+                ErrorKind::Timeout,
+                format!("the body did not arrive within {limit} (http.body_timeout)"),
+            ))
         }
     }
 }

@@ -8,8 +8,10 @@ use super::reply::Reply;
 use super::stats::Stats;
 use super::time_limit::TimeLimit;
 use super::{Call, Inquiry, args, json};
+use crate::config::duration;
 use hyper::StatusCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The warning that says that `limit` cut something off, in upstream's words.
 pub const TRUNCATED: &str = "results truncated due to limit";
@@ -18,7 +20,9 @@ pub const TRUNCATED: &str = "results truncated due to limit";
 pub async fn instant(call: Call) -> Result<Reply, ApiError> {
     let inquiry = call.query().await?;
     let (active, now_ms) = (Arc::clone(&inquiry.active), (inquiry.api.now_ms)());
-    let range = args::time_or("time", inquiry.params.first("time"), now_ms).map(|at| TimeRange::Instant { at });
+    let text = inquiry.params.first("time");
+    let at = args::time_or("time", text, now_ms).and_then(|at| args::within_reach("time", text, at));
+    let range = at.map(|at| TimeRange::Instant { at });
     active.settle(answer(inquiry, range).await)
 }
 
@@ -40,7 +44,11 @@ pub async fn format(call: Call) -> Result<Reply, ApiError> {
 
 /// Reads `start`, `end` and `step`; refuses more than `points_max` steps between the ends.
 pub fn parse_range(params: &Params, points_max: u32) -> Result<TimeRange, ApiError> {
-    let time = |name| args::parse_time(params.first(name)).map_err(|what| ApiError::parameter(name, what));
+    let time = |name| {
+        let text = params.first(name);
+        let time = args::parse_time(text).map_err(|what| ApiError::parameter(name, what))?;
+        args::within_reach(name, text, time)
+    };
     let (start, end) = (time("start")?, time("end")?);
     if end < start {
         return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
@@ -54,9 +62,9 @@ pub fn parse_range(params: &Params, points_max: u32) -> Result<TimeRange, ApiErr
         let smallest = (end - start) / (i64::from(points_max) + 1) + 1;
         return Err(ApiError::bad_data(format!(
             "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX): \
-             the smallest step that works for this range is {}s",
+             the smallest step that works for this range is {}",
             with_commas(points_max),
-            smallest as f64 / 1000.0,
+            duration::format(Duration::from_millis(smallest.unsigned_abs())),
         )));
     }
     Ok(TimeRange::Range { start, end, step })

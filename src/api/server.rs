@@ -6,6 +6,7 @@ use super::handshake::shake;
 use super::pace::{Busy, Paced};
 use super::places::{NoPlace, Place, Places};
 use super::routes;
+use crate::config::duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -134,8 +135,8 @@ impl Server {
             }
         };
         if timeout(limits.drain_timeout, drained).await.is_err() {
-            let waited = limits.drain_timeout.as_secs_f64();
-            tracing::warn!("cutting off {} connections that did not finish within {waited}s", connections.len());
+            let waited = duration::format(limits.drain_timeout);
+            tracing::warn!("cutting off {} connections that did not finish within {waited}", connections.len());
             connections.shutdown().await;
         }
     }

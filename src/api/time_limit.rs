@@ -4,6 +4,7 @@ use super::active::Active;
 use super::args;
 use super::error::{ApiError, ErrorKind};
 use super::params::Params;
+use crate::config::duration;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -51,7 +52,7 @@ impl TimeLimit {
         if error.kind != ErrorKind::Timeout || !active.has_started() {
             return error;
         }
-        let (limit, whose) = (self.limit.as_secs_f64(), self.whose);
-        ApiError::new(error.kind, format!("{} (the limit was {limit}s, by {whose})", error.message))
+        let (limit, whose) = (duration::format(self.limit), self.whose);
+        ApiError::new(error.kind, format!("{} (the limit was {limit}, by {whose})", error.message))
     }
 }

@@ -26,6 +26,6 @@ mod value;
 pub use engine::{Engine, Options};
 pub use error::{Heaviest, QueryError};
 pub use limits::{Cancel, Limits};
-pub use plan::parse_selector;
+pub use plan::{TIME_MAX, parse_selector};
 pub use source::{Samples, Selection, Source, SourceError};
 pub use value::{Answer, Point, QueryStats, Request, Series, TimeRange, Value};

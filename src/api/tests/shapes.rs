@@ -107,7 +107,7 @@ async fn queries_at_fault() {
             "bad_data",
             &format!(
                 "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution \
-                 (?step=XX): the smallest step that works for this range is {smallest}s"
+                 (?step=XX): the smallest step that works for this range is {smallest}"
             ),
         )
     };
@@ -115,6 +115,15 @@ async fn queries_at_fault() {
         ("/api/v1/query", 400, parameter("query", "1:1: parse error: no expression found in input")),
         ("/api/v1/query?query=1&time=x", 400, {
             parameter("time", r#"Invalid time value for 'time': cannot parse \"x\" to a valid timestamp"#)
+        }),
+        ("/api/v1/query?query=1&time=1763800000000000000", 400, {
+            let what =
+                r#"want RFC 3339, or seconds since 1970, 1000000000000 at most; in nanoseconds it would be 1763800000"#;
+            parameter("time", &format!(r#"\"1763800000000000000\" is out of range: {what}"#))
+        }),
+        ("/api/v1/query_range?query=1&start=-1e13&end=1&step=1", 400, {
+            let what = "want RFC 3339, or seconds since 1970, 1000000000000 at most";
+            parameter("start", &format!(r#"\"-1e13\" is out of range: {what}"#))
         }),
         ("/api/v1/query?query=1&timeout=x", 400, parameter("timeout", r#"cannot parse \"x\" to a valid duration"#)),
         ("/api/v1/query?query=1&limit=-1", 400, parameter("limit", "limit must be non-negative")),
@@ -156,11 +165,11 @@ async fn queries_at_fault() {
         ("/api/v1/query_range?query=&start=0&end=1&step=1", 400, {
             parameter("query", "1:1: parse error: no expression found in input")
         }),
-        ("/api/v1/query_range?query=1&start=0&end=11001&step=1", 400, too_fine("1.001")),
-        ("/api/v1/query_range?query=1&start=0&end=604800&step=1", 400, too_fine("54.977")),
+        ("/api/v1/query_range?query=1&start=0&end=11001&step=1", 400, too_fine("1s1ms")),
+        ("/api/v1/query_range?query=1&start=0&end=604800&step=1", 400, too_fine("54s977ms")),
         ("/api/v1/query_range?query=nothing&start=0&end=11001&step=1.001", 200, result("matrix", "[]")),
         ("/api/v1/query_range?query=nothing&start=0&end=604800&step=54.977", 200, result("matrix", "[]")),
-        ("/api/v1/query_range?query=nothing&start=0&end=604800&step=54.976", 400, too_fine("54.977")),
+        ("/api/v1/query_range?query=nothing&start=0&end=604800&step=54.976", 400, too_fine("54s977ms")),
         ("/api/v1/format_query?query=", 400, { parameter("query", "1:1: parse error: no expression found in input") }),
     ])
     .await;

@@ -8,7 +8,7 @@ use crate::promql::syntax::{BinaryOp, Call, Expr, Fault, Kind, Sign};
 use crate::promql::value::TimeRange;
 
 /// Durations and times beyond this many milliseconds (30,000 years) are refused, so that sums cannot overflow.
-pub(in crate::promql) const TIME_MAX: i64 = 1_000_000_000_000_000;
+pub const TIME_MAX: i64 = 1_000_000_000_000_000;
 
 /// A duration in milliseconds that is longer than nothing; `what` names it.
 pub(super) fn positive(what: &str, expr: &Expr, times: TimeRange) -> Result<i64, Fault> {

@@ -11,7 +11,7 @@ mod reach;
 mod selector;
 
 pub(super) use build::{build, parse};
-pub(super) use duration::TIME_MAX;
+pub use duration::TIME_MAX;
 pub(super) use function::{DateFunction, MapFunction, RangeFunction};
 pub use selector::parse_selector;
 
