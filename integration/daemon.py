@@ -43,6 +43,8 @@ class Daemon:
         environment = {
             "SEALINE__LOG__FORMAT": "json",
             "SEALINE__TCP__LISTEN": "127.0.0.1:0",
+            # Tests count series and databases; those about the daemon's own turn it on.
+            "SEALINE__TELEMETRY__STORE_INTERVAL": "0",
             **self.settings,
         }
         command = [self.binary, "serve", "--data-dir", os.path.join(self.folder, "data")]

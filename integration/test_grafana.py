@@ -5,14 +5,17 @@ the browser's `encodeURIComponent` wrote it.
 """
 
 import gzip
+import json
 import os
 import re
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from daemon import Daemon
+from side_by_side.peers import Peer, Prometheus
 
 START_S = 1_700_000_000
 END_S = START_S + 600
@@ -283,3 +286,67 @@ def test_the_log_says_which_panel_was_slow(tmp_path):
     want = {"query": query, "time": str(END_S), "outcome": "ok", "dashboard": "adqx7k", "panel": "4", "org": "1"}
     assert {name: event[name] for name in want} == want
     assert event["user_agent"] == "Grafana/12.0.0" and event["seconds"] >= 0.001
+
+
+DASHBOARD = json.loads((Path(__file__).parent.parent / "conf/grafana/dashboard.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+# Panels that a daemon without trouble leaves empty: they show only what happens at a rate above zero.
+EMPTY = {"Lines rejected", "Requests rejected"}
+
+
+class Scraper(Prometheus):
+    """A Prometheus that scrapes the daemon."""
+
+    def __init__(self, prometheus, folder, daemon):
+        scrape = {"job_name": "sealine", "static_configs": [{"targets": ["%s:%d" % daemon.http]}]}
+        config = {"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]}
+        (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
+        self.command, self.folder = prometheus, folder
+
+
+def empty_panels(peer, daemon):
+    """The panels of which a query has no result, once there are samples for the others; asked as Grafana does when its
+    variables are known."""
+    deadline = time.monotonic() + 30
+    while True:
+        daemon.query("cpu_used")  # something to see in the rates of queries
+        time.sleep(1)
+        now = time.time()
+        empty = set()
+        for panel in PANELS:
+            for target in panel["targets"]:
+                assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}, target
+                query = target["expr"].replace("$instance", ".*").replace("$__rate_interval", "1m")
+                assert "$" not in query, query
+                form = {"query": query, "start": now - 60, "end": now, "step": 1}
+                status, answer = peer.ask("/api/v1/query_range", form)
+                assert status == 200, (panel["title"], answer)
+                if not answer["data"]["result"]:
+                    empty.add(panel["title"])
+        if empty == EMPTY or time.monotonic() > deadline:
+            return empty
+
+
+@pytest.mark.parametrize("kept_by", ["sealine", "prometheus"])
+def test_the_dashboard_of_the_daemon(kept_by, request, tmp_path):
+    interval = {"sealine": "1s", "prometheus": "0"}[kept_by]
+    with Daemon(os.environ["SEALINE_BIN"], str(tmp_path), TELEMETRY__STORE_INTERVAL=interval) as daemon:
+        assert daemon.write("cpu used=1").status == 204
+        if kept_by == "sealine":
+            empty = empty_panels(Peer("sealine", *daemon.http), daemon)
+            instances = daemon.request("GET", "/api/v1/label/instance/values?match[]=sealine_build_info").json()["data"]
+            assert [instance.rsplit(":", 1)[1] for instance in instances] == [str(daemon.http[1])]
+            assert "_internal" in daemon.request("GET", "/query?q=SHOW+DATABASES").body.decode()
+        else:
+            with Scraper(request.getfixturevalue("prometheus"), tmp_path, daemon) as peer:
+                empty = empty_panels(peer, daemon)
+    assert len(PANELS) > 15
+    assert empty == EMPTY
+
+
+def test_the_variables_of_the_dashboard_are_its_own():
+    variables = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
+    assert set(variables) == {"datasource", "instance"}
+    assert variables["instance"]["definition"] == "label_values(sealine_build_info, instance)"
+    assert variables["instance"]["allValue"] == ".*"

@@ -57,6 +57,13 @@ pub fn give_way(now: Instant) {
     }
 }
 
+/// The host's name, as the kernel tells it; `localhost` where it does not.
+pub fn host_name() -> String {
+    let name = kernel_text("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_string() } else { name.to_string() }
+}
+
 /// Files that the process may have open, sockets included; `None` where there is no limit, or none is told.
 pub fn open_files() -> Option<usize> {
     open_files_soft(&kernel_text("/proc/self/limits")?)

@@ -86,6 +86,19 @@ impl Found {
         ] {
             self.within(key, value, least, LONG, |value| duration::format(*value));
         }
+        let store_interval = config.telemetry.store_interval;
+        self.unless(
+            store_interval.is_zero() || (second..=LONG).contains(&store_interval),
+            "telemetry.store_interval",
+            || {
+                format!(
+                    "got {}, want 0 (off) or {} to {}",
+                    duration::format(store_interval),
+                    duration::format(second),
+                    duration::format(LONG)
+                )
+            },
+        );
         if let WalSync::Interval(interval) = config.wal.sync {
             let most = Duration::from_secs(60);
             self.within("wal.sync", interval, millisecond, most, |value| WalSync::Interval(*value).to_string());

@@ -88,6 +88,7 @@ impl Default for Config {
                 threads: 0,
                 slow: Duration::from_secs(5),
             },
+            telemetry: Telemetry { store_interval: Duration::from_secs(10) },
             log: Log { level: "info".to_string(), format: LogFormat::Text },
             token: Vec::new(),
             database: Vec::new(),

@@ -34,6 +34,9 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The database that the daemon stores its own metrics in.
+pub const INTERNAL_DATABASE: &str = "_internal";
+
 /// The whole configuration. [`Config::load`] gives one that was checked; `default()` passes the same checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -65,6 +68,8 @@ pub struct Config {
     pub memory: Memory,
     /// Limits on queries.
     pub query: Query,
+    /// Our own metrics.
+    pub telemetry: Telemetry,
     /// Our own log.
     pub log: Log,
     /// Who may do what over HTTP; with none, whoever reaches the address may read and write.
@@ -357,6 +362,14 @@ pub struct Query {
     /// Queries that take at least this long are logged, with who asked; 0 logs none.
     #[serde(with = "duration")]
     pub slow: Duration,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Telemetry {
+    /// How often what `/metrics` shows is stored in [`INTERNAL_DATABASE`]; 0 stores none of it.
+    #[serde(with = "duration")]
+    pub store_interval: Duration,
 }
 
 /// `[log]`

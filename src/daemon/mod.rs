@@ -21,7 +21,7 @@ pub use reload::{ReloadError, Reloaded};
 use crate::api::{Api, BindError, Server, ServerLimits};
 use crate::clock::SystemClock;
 use crate::config::{Config, Origin, Tcp};
-use crate::inlet::{Intake, TcpError, TcpInlet, UdpError, UdpInlet};
+use crate::inlet::{Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::machine;
 use crate::schedule::Schedule;
 use crate::store::{Store, StoreError};
@@ -188,6 +188,11 @@ async fn start(
     let address = config.http.listen.0.ok_or(DaemonError::NoHttp)?;
     let server = Server::bind(address).await?.with_tls(certified.as_ref().map(Certified::acceptor));
     tracing::info!(address = %server.local_addr(), tls = certified.is_some(), "serving HTTP");
+    if let Some(every) = Some(config.telemetry.store_interval).filter(|every| !every.is_zero()) {
+        let instance = format!("{}:{}", machine::host_name(), server.local_addr().port());
+        let internal = InternalInlet::start(every, instance, clock, intake.clone()).map_err(DaemonError::Runtime)?;
+        parts.start("internal", |stop| until_stopped(stop, move || internal.stop()));
+    }
     let (reloads, requests) = Requests::channel();
     let daemon = Arc::new(Daemon {
         engine: ArcSwap::from_pointee(options::engine(&config, store.pools())),

@@ -1,11 +1,13 @@
-//! Sockets to lines: bodies of HTTP requests, datagrams, streams. What is good is stored, what is not is counted.
+//! Sockets to lines: bodies of HTTP requests, datagrams, streams; and the daemon's own metrics. What is good is stored, what is not is counted.
 
 mod body;
 mod drops;
+mod internal;
 mod tcp;
 mod udp;
 
 pub use body::{BodyError, Coding, Written};
+pub use internal::InternalInlet;
 pub use tcp::{TcpError, TcpInlet};
 pub use udp::{UdpError, UdpInlet};
 

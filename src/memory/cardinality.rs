@@ -39,7 +39,7 @@ impl Default for CardinalityLimits {
 /// at the same moment may go past the limit over all by a line each.
 #[derive(Debug, Default)]
 pub struct Cardinality {
-    limits: ArcSwap<CardinalityLimits>,
+    limits: Arc<ArcSwap<CardinalityLimits>>,
     series: AtomicU64,
     pools: Arc<Pools>,
 }
@@ -47,7 +47,12 @@ pub struct Cardinality {
 impl Cardinality {
     /// Nothing yet; what indexes take is told to `pools`.
     pub fn new(limits: CardinalityLimits, pools: Arc<Pools>) -> Self {
-        Cardinality { limits: ArcSwap::from_pointee(limits), series: AtomicU64::new(0), pools }
+        Cardinality { limits: Arc::new(ArcSwap::from_pointee(limits)), series: AtomicU64::new(0), pools }
+    }
+
+    /// The same limits and the same memory, with a count of its own.
+    pub(super) fn apart(&self) -> Self {
+        Cardinality { limits: self.limits.clone(), series: AtomicU64::new(0), pools: self.pools.clone() }
     }
 
     /// What may not be passed.

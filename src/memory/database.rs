@@ -3,6 +3,7 @@
 use super::cardinality::{Cardinality, CardinalityLimits};
 use super::index::Index;
 use super::row::Growth;
+use crate::config::INTERNAL_DATABASE;
 use crate::pools::{Pool, Pools};
 use crate::series::Naming;
 use parking_lot::RwLock;
@@ -114,7 +115,9 @@ impl Databases {
             if let Some(database) = by_name.get(name) {
                 return Some(database.clone());
             }
-            if by_name.len() as u64 >= self.cardinality.limits().databases_max {
+            // The daemon's own takes nobody's place.
+            let others = by_name.len() - usize::from(by_name.contains_key(INTERNAL_DATABASE));
+            if others as u64 >= self.cardinality.limits().databases_max {
                 return None;
             }
         }
@@ -128,10 +131,13 @@ impl Databases {
         }
         let mut by_name = self.by_name.write();
         let create = || {
+            // Series that the daemon makes take none away from its users.
+            let internal = name == INTERNAL_DATABASE;
+            let cardinality = if internal { Arc::new(self.cardinality.apart()) } else { self.cardinality.clone() };
             Arc::new(Database {
                 name: name.into(),
                 naming: (self.naming)(name),
-                index: RwLock::new(Index::new(self.cardinality.clone())),
+                index: RwLock::new(Index::new(cardinality)),
                 held: Held::new(self.pools.clone()),
             })
         };

@@ -54,7 +54,7 @@ impl Space {
         Space { least, free: AtomicU64::new(u64::MAX) }
     }
 
-    fn admit(&self) -> Result<(), NotNow> {
+    pub(super) fn admit(&self) -> Result<(), NotNow> {
         let free = self.free.load(Ordering::Relaxed);
         if free >= self.least { Ok(()) } else { Err(NotNow::Disk { free, least: self.least }) }
     }

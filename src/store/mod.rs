@@ -6,6 +6,7 @@
 
 mod admission;
 mod batch;
+mod internal;
 mod labels;
 mod maintain;
 mod replay;
@@ -264,8 +265,11 @@ impl Store {
     /// Starts a batch of lines for a database, which is made if it is not there. Databases that the configuration names
     /// can always be written to.
     pub fn stage(&self, database: &str, precision: Precision) -> Result<Stage, BadDatabase> {
-        let name = database;
-        let database = self.database(name)?;
+        Ok(self.stage_in(self.database(database)?, precision, true))
+    }
+
+    /// Starts a batch of lines for a database; `limited` says whether the limits on cardinality hold.
+    fn stage_in(&self, database: Arc<Database>, precision: Precision, limited: bool) -> Stage {
         let (now, latest) = (self.clock.now_ms(), self.time.latest());
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let ingest = &self.config.ingest;
@@ -275,10 +279,11 @@ impl Store {
             precision,
             now,
             latest: if ingest.max_future.is_zero() { i64::MAX } else { latest.saturating_add(ms(ingest.max_future)) },
-            earliest: self.disk_horizon(name),
+            earliest: self.disk_horizon(&database.name),
             errors_listed_max: ingest.max_errors_listed,
+            limited,
         };
-        Ok(Stage::new(database, terms, self.pools.lease(Pool::Buffers)))
+        Stage::new(database, terms, self.pools.lease(Pool::Buffers))
     }
 
     /// The database that a client wants to write to; made where there is none, as far as there may be more.

@@ -28,6 +28,8 @@ label! {
         Udp => "udp",
         /// Streams.
         Tcp => "tcp",
+        /// The daemon's own metrics.
+        Internal => "internal",
     }
 }
 

@@ -1,7 +1,8 @@
-//! What the daemon counts about itself, for `/metrics`: created once, passed down, no globals.
+//! What the daemon counts about itself, for `/metrics` and for the database `_internal`: created once, passed down, no
+//! globals.
 //!
 //! Each group is a struct of ready handles: what runs for every line adds to an atomic and looks nothing up. A counter
-//! is written by whoever does the thing, and read by [`Telemetry::render`] only; readers may see one counter ahead of
+//! is written by whoever does the thing, and read by [`Telemetry::render`] and [`Telemetry::samples`] only; readers may see one counter ahead of
 //! another.
 //!
 //! Names are `sealine_<what>_<unit>`, with `_total` on counters, as Prometheus asks for.
@@ -10,6 +11,7 @@ mod groups;
 mod labels;
 mod process;
 mod register;
+mod samples;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,7 @@ pub use groups::{
     TierMetrics, TlsMetrics, UdpMetrics, WalMetrics,
 };
 pub use labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Shortage, Tier};
+pub use samples::OwnSample;
 
 use prometheus::{Registry, TextEncoder};
 use register::Register;
@@ -102,6 +105,11 @@ impl Telemetry {
         // It can only fail on a metric without samples or without a name; tests render every one.
         TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text).expect("BUG: a metric cannot be encoded");
         text
+    }
+
+    /// The samples that [`Self::render`] puts into text.
+    pub fn samples(&self) -> Vec<OwnSample> {
+        samples::samples(&self.registry.gather())
     }
 }
 

@@ -141,6 +141,27 @@ fn each_handle_moves_the_sample_that_its_labels_say() {
 }
 
 #[test]
+fn samples_are_those_of_the_text() {
+    let telemetry = Telemetry::new();
+    telemetry.inlet(Protocol::Udp).lines.inc_by(3);
+    telemetry.query.ended(Endpoint::QueryRange, Outcome::Limit, 0.003);
+    telemetry.query.ended(Endpoint::Query, Outcome::Ok, 1e9);
+    let families = telemetry.registry.gather(); // once, since the process does not stand still
+    let mut text = String::new();
+    TextEncoder::new().encode_utf8(&families, &mut text).unwrap();
+    let want: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let got: Vec<String> = samples::samples(&families)
+        .iter()
+        .map(|OwnSample { name, labels, value }| {
+            let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+            let labels = if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) };
+            format!("{name}{labels} {value}")
+        })
+        .collect();
+    assert_eq!(got, want);
+}
+
+#[test]
 fn two_of_them_share_nothing() {
     let (one, other) = (Telemetry::new(), Telemetry::new());
     one.seal.done.inc();

@@ -200,7 +200,8 @@ impl Drop for Daemon {
 
 fn spawn(mut command: Command, data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Child {
     command.args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data-dir"]).arg(data);
-    command.args(arguments).env_clear();
+    // Tests count series and databases; those about the daemon's own turn it on.
+    command.args(arguments).env_clear().env("SEALINE__TELEMETRY__STORE_INTERVAL", "0");
     for (key, value) in settings {
         command.env(format!("SEALINE__{}", key.to_ascii_uppercase().replace('.', "__")), value);
     }
