@@ -18,6 +18,7 @@ pub mod inspect;
 pub mod lineproto;
 mod machine;
 pub mod memory;
+pub mod notices;
 pub mod planted;
 pub mod pools;
 pub mod promql;

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["promql", "store"],
     &["memory", "disk", "wal"],
     &["codec", "lineproto", "tls"],
-    &["series", "config", "telemetry"],
+    &["series", "config", "telemetry", "notices"],
     &["clock", "vfs", "machine", "units", "planted", "pools"],
 ];
 

@@ -4,6 +4,8 @@
 //! It would fail where an answer promises more or less than what happened, where one bad line takes others with it,
 //! where a body that was cut is stored in part, or where a hostile body is given the memory that it asks for.
 
+#[path = "writes/silence.rs"]
+mod silence;
 mod support;
 
 use flate2::Compression;

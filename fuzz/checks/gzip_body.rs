@@ -8,14 +8,16 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame};
-use sealine::clock::ManualClock;
+use sealine::clock::{ManualClock, SystemClock};
 use sealine::config::{Config, Http};
 use sealine::inlet::{BodyError, Coding, Intake};
 use sealine::lineproto::Precision;
+use sealine::notices::Notices;
 use sealine::store::Store;
 use sealine::telemetry::Telemetry;
 use std::convert::Infallible;
 use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,6 +50,8 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 const STORED: &str = "stored";
 const TOO_LARGE: &str = "too large";
 
@@ -70,10 +74,10 @@ fn send(coding: Coding, body: &[u8], piece: usize) -> Outcome {
     let dir = tempfile::tempdir().expect("a folder, for the store's lock");
     let store = store(dir.path());
     let http = Http { max_body_bytes: DECODED_MAX, max_compressed_bytes: COMPRESSED_MAX, ..Config::default().http };
-    let intake = Intake::new(store.clone(), Telemetry::new(), &http);
+    let intake = Intake::new(store.clone(), Telemetry::new(), Notices::new(SystemClock::shared()), &http);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let pieces = Pieces(body.chunks(piece.max(1)).rev().map(Bytes::copy_from_slice).collect());
-    let sent = runtime.block_on(intake.body(library::DATABASE, Precision::Milliseconds, coding, pieces));
+    let sent = runtime.block_on(intake.body(CLIENT, library::DATABASE, Some(Precision::Milliseconds), coding, pieces));
     let (told, lines) = match sent {
         Ok(written) => (STORED, (written.lines, written.refused)),
         Err(BodyError::TooLarge { .. }) => (TOO_LARGE, (0, 0)),

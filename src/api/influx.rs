@@ -55,10 +55,9 @@ fn with_error(reply: Reply, what: &str) -> Reply {
 /// Where the lines of a write go, and how to read their times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteTarget {
-    /// Not empty.
+    /// Not empty. With a retention policy (InfluxDB 1's `rp`, or what follows a `/` in InfluxDB 2's `bucket`) that is not
+    /// the one that InfluxDB makes by itself, `database/policy`: points of two policies are kept apart, as there.
     pub database: String,
-    /// InfluxDB 1's `rp`, or what follows a `/` in InfluxDB 2's `bucket`.
-    pub retention_policy: Option<String>,
     /// InfluxDB 2's `org` or `orgID`.
     pub org: Option<String>,
     /// The word of `precision`, not looked at yet; `None` means nanoseconds.
@@ -69,8 +68,7 @@ impl WriteTarget {
     /// Reads the parameters of `POST /write`. Without `db`, lines go to the database `default`.
     pub fn of_v1(params: &Params) -> Result<Self, ApiError> {
         Ok(WriteTarget {
-            database: params.given("db").unwrap_or(DEFAULT_DATABASE).to_string(),
-            retention_policy: params.given("rp").map(str::to_string),
+            database: with_policy(params.given("db").unwrap_or(DEFAULT_DATABASE), params.first("rp")),
             org: None,
             precision: params.given("precision").map(str::to_string),
         })
@@ -84,18 +82,31 @@ impl WriteTarget {
             return Err(ApiError::bad_data(format!("bucket {bucket:?} names no database: want <name>")));
         }
         Ok(WriteTarget {
-            database: database.to_string(),
-            retention_policy: Some(policy).filter(|policy| !policy.is_empty()).map(str::to_string),
+            database: with_policy(database, policy),
             org: params.given("org").or(params.given("orgID")).map(str::to_string),
             precision: params.given("precision").map(str::to_string),
         })
     }
 }
 
+/// The database of a retention policy.
+fn with_policy(database: &str, policy: &str) -> String {
+    match policy {
+        "" | "autogen" | "default" => database.to_string(),
+        policy => format!("{database}/{policy}"),
+    }
+}
+
 /// `POST /write`.
 pub async fn write_v1(call: Call) -> Reply {
-    match WriteTarget::of_v1(&Params::of_uri(&call.head)) {
-        Ok(target) => write(call, target).await,
+    let params = Params::of_uri(&call.head);
+    match WriteTarget::of_v1(&params) {
+        Ok(target) => {
+            if let (None, Some(intake)) = (params.given("db"), &call.api.intake) {
+                intake.no_database(call.peer.ip(), &target.database);
+            }
+            write(call, target).await
+        }
         Err(error) => refuse(error.kind.status(), &error.message),
     }
 }
@@ -117,7 +128,7 @@ async fn write(call: Call, target: WriteTarget) -> Reply {
         let error = ApiError::from(refusal);
         return refuse(error.kind.status(), &error.message);
     }
-    let precision = match target.precision.as_deref().unwrap_or("ns").parse::<Precision>() {
+    let precision = match target.precision.as_deref().map(str::parse::<Precision>).transpose() {
         Ok(precision) => precision,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
@@ -127,7 +138,7 @@ async fn write(call: Call, target: WriteTarget) -> Reply {
         let what = format!("Content-Encoding {encoding:?} is not spoken here: send gzip, or the body as it is");
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &what);
     };
-    match intake.body(&target.database, precision, coding, call.body).await {
+    match intake.body(call.peer.ip(), &target.database, precision, coding, call.body).await {
         Ok(written) if written.refused == 0 => Reply::empty(StatusCode::NO_CONTENT),
         Ok(written) => partial_write(&written),
         Err(error) => not_written(&error),
@@ -155,7 +166,7 @@ fn partial_write(written: &Written) -> Reply {
         "dropped": refused,
         "lines": first.iter().map(listed).collect::<Vec<_>>(),
     });
-    with_error(Reply::json_value(StatusCode::BAD_REQUEST, &body), &what)
+    with_error(Reply::json_value(StatusCode::BAD_REQUEST, &body), &what).told()
 }
 
 /// Nothing was stored.

@@ -48,8 +48,10 @@ pub use observe::{Observer, Stage, Unobserved};
 pub use reply::Reply;
 pub use server::{BindError, Server, ServerLimits};
 
+use crate::clock::SystemClock;
 use crate::config::Token;
 use crate::inlet::Intake;
+use crate::notices::Notices;
 use active::{Active, ActiveQueries, Asked};
 use arc_swap::ArcSwap;
 use auth::{Grant, Tokens};
@@ -116,6 +118,8 @@ pub struct Api {
     observer: Arc<dyn Observer>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     intake: Option<Intake>,
+    /// Where the log is told of requests that are refused.
+    notices: Notices,
     /// What requests go by: each looks once for each thing that it needs.
     rules: ArcSwap<Rules>,
     now_ms: fn() -> i64,
@@ -141,6 +145,7 @@ impl Api {
             observer,
             metrics: Box::new(metrics),
             intake: None,
+            notices: Notices::new(SystemClock::shared()),
             now_ms: options.now_ms,
             started_ms: (options.now_ms)(),
             queries: Gate::new("query", options.query_concurrency, queue).set_by("query.concurrency"),
@@ -152,7 +157,7 @@ impl Api {
 
     /// With a place for the lines of `/write` to go: without one, they are refused.
     pub fn with_intake(self, intake: Intake) -> Self {
-        Api { intake: Some(intake), ..self }
+        Api { notices: intake.notices().clone(), intake: Some(intake), ..self }
     }
 
     /// With threads of their own for queries and look-ups.

@@ -26,17 +26,24 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body, not compressed.
     pub body: Vec<u8>,
+    /// Whether the log was told of what it refuses.
+    pub is_told: bool,
 }
 
 impl Reply {
     /// A status without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Reply { status, headers: HeaderMap::new(), body: Vec::new() }
+        Reply { status, headers: HeaderMap::new(), body: Vec::new(), is_told: false }
+    }
+
+    /// The same, of which the log was told.
+    pub fn told(self) -> Self {
+        Reply { is_told: true, ..self }
     }
 
     /// JSON that is written already.
     pub fn json(status: StatusCode, body: Vec<u8>) -> Self {
-        let mut reply = Reply { status, headers: HeaderMap::new(), body };
+        let mut reply = Reply { status, headers: HeaderMap::new(), body, is_told: false };
         reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         reply
     }
@@ -48,7 +55,7 @@ impl Reply {
 
     /// Plain text.
     pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
-        let mut reply = Reply { status, headers: HeaderMap::new(), body: text.into().into_bytes() };
+        let mut reply = Reply { status, headers: HeaderMap::new(), body: text.into().into_bytes(), is_told: false };
         reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         reply
     }

@@ -5,6 +5,7 @@ use super::drain::{CLIENT_BYTES_MAX, Lent, STRANGER_BYTES_MAX, lend};
 use super::error::{ApiError, ErrorKind};
 use super::reply::{Reply, accepts_gzip};
 use super::{Api, Call, admin, influx, labels, query, status};
+use crate::notices::{Kind, Notice, excerpt};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
@@ -150,6 +151,7 @@ pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>)
     let gzip = accepts_gzip(&head.headers);
     let family = found.map(|(route, _)| route.family);
     let origin = head.headers.get(header::ORIGIN).filter(|_| family != Some(Family::Admin)).cloned();
+    let method = head.method.clone();
     let mut reply = match found {
         None => {
             drop(body);
@@ -165,6 +167,7 @@ pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>)
     if let Some(origin) = origin {
         allow_origin(&mut reply, &api.rules().options.cors_origin, origin);
     }
+    tell_of_refusal(&api, peer, &method, seen.route, &reply);
     if reply.status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(route = seen.route, %peer, "cannot answer: {}", String::from_utf8_lossy(&reply.body));
     }
@@ -186,6 +189,27 @@ async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, he
         }
     };
     if route.family == Family::Influx { influx::with_version(reply) } else { reply }
+}
+
+/// Tells the log of a request without the right to what it asks for, and of a write that was refused as a whole; of the
+/// lines of one that was refused in part, who stores them tells.
+fn tell_of_refusal(api: &Api, peer: SocketAddr, method: &Method, route: &'static str, reply: &Reply) {
+    if reply.is_told {
+        return;
+    }
+    let is_write = ROUTES.iter().any(|known| known.path == route && known.need == Need::Write);
+    let reason = match reply.status {
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::REQUEST_TIMEOUT if is_write => "timeout",
+        StatusCode::PAYLOAD_TOO_LARGE if is_write => "body_too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE if is_write => "encoding",
+        StatusCode::SERVICE_UNAVAILABLE if is_write => "unavailable",
+        status if is_write && status.is_client_error() => "bad_request",
+        _ => return,
+    };
+    let (first, message) = (format!("{method} {route}"), excerpt(&reply.body));
+    api.notices.of_client(peer.ip(), "http", Notice { kind: Kind::Refusal, reason, count: 1, first, message });
 }
 
 fn wrong_method(route: &Route, method: &Method) -> Reply {

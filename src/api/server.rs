@@ -7,6 +7,8 @@ use super::pace::{Busy, Paced};
 use super::places::{NoPlace, Place, Places};
 use super::routes;
 use crate::config::duration;
+use crate::notices::{Kind, Notice};
+use crate::telemetry::Protocol;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -115,6 +117,7 @@ impl Server {
                         }
                         Err(why) => {
                             api.observer.connection_refused();
+                            tell(&api, peer, why);
                             // Where a handshake is expected, no words come before it.
                             if self.tls.is_none() && refusals.len() < refusals_max {
                                 refusals.spawn(timeout(REFUSAL_TIMEOUT, refuse(socket, why)));
@@ -140,6 +143,13 @@ impl Server {
             connections.shutdown().await;
         }
     }
+}
+
+/// Tells the log of a connection that there is no place for.
+fn tell(api: &Api, peer: SocketAddr, why: NoPlace) {
+    let (reason, message) = ("too_many_connections", why.to_string());
+    let notice = Notice { kind: Kind::Refusal, reason, count: 1, first: String::new(), message };
+    api.notices.of_client(peer.ip(), Protocol::Http.as_str(), notice);
 }
 
 fn tell_of_panic(ended: Result<(), tokio::task::JoinError>) {

@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Origin, Tcp};
 use crate::inlet::{Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::machine;
+use crate::notices::Notices;
 use crate::schedule::Schedule;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
@@ -50,6 +51,9 @@ const HEADERS_MAX: usize = 100;
 
 /// Open files that connections leave to the rest of the daemon, at least.
 const FILES_RESERVED: usize = 32;
+
+/// How often it is looked whether the log is to be told of something.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -169,7 +173,10 @@ async fn start(
     let schedule = Schedule::start(store.clone(), clock.clone(), &config).map_err(DaemonError::Runtime)?;
     parts.start("schedule", |stop| until_stopped(stop, move || schedule.stop()));
 
-    let intake = Intake::new(store.clone(), telemetry.clone(), &config.http);
+    let notices = Notices::new(clock.clone());
+    parts.start("notices", |stop| tell(notices.clone(), stop));
+
+    let intake = Intake::new(store.clone(), telemetry.clone(), notices, &config.http);
     if let Some(address) = config.udp.listen.0 {
         let udp = UdpInlet::start(address, &config.udp, intake.clone())?;
         tracing::info!(address = %udp.local_addr(), "taking lines by UDP");
@@ -254,6 +261,14 @@ fn api(config: &Config, daemon: &Arc<Daemon>) -> Api {
     };
     let observer = Arc::new(Observed(daemon.telemetry.clone()));
     Api::new(daemon.clone(), observer, metrics, options::api(config))
+}
+
+/// Has the log told what has waited for it, and at the end all there is.
+async fn tell(notices: Notices, mut stop: Stop) {
+    while tokio::time::timeout(TELL_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
+        notices.tell_due();
+    }
+    notices.tell_all();
 }
 
 /// Waits to be told to stop, then stops something that blocks while it does.

@@ -4,7 +4,7 @@
 use super::Intake;
 use crate::lineproto::{Precision, Splitter};
 use crate::pools::{Full, Lease, Pool};
-use crate::store::{BadDatabase, NotNow, Refusal, Report, Stage};
+use crate::store::{BadDatabase, NotNow, Refusal, Report, Stage, Unit};
 use crate::telemetry::Protocol;
 use crate::wal::WalError;
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 /// Lines are parsed when this many bytes have come together: enough that a block costs one lock and few calls.
 const BLOCK_BYTES: usize = 128 << 10;
@@ -87,12 +88,13 @@ pub enum BodyError {
 }
 
 impl Intake {
-    /// Takes a body as it arrives and stores its good lines. When this returns `Ok`, they are as durable as `wal.sync`
-    /// says.
+    /// Takes a body as it arrives from `client` and stores its good lines; times are nanoseconds where it names no
+    /// precision. When this returns `Ok`, they are as durable as `wal.sync` says.
     pub async fn body<B>(
         &self,
+        client: IpAddr,
         database: &str,
-        precision: Precision,
+        precision: Option<Precision>,
         coding: Coding,
         mut body: B,
     ) -> Result<Written, BodyError>
@@ -101,7 +103,8 @@ impl Intake {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let pools = self.store.pools();
-        let mut stage = self.store.stage(database, precision)?;
+        let unit = if precision.is_some() { Unit::Named } else { Unit::Parameter };
+        let mut stage = self.store.stage(database, precision.unwrap_or_default())?.with_unit(unit);
         // Said before a line is parsed, and beside how long the body is, so that what is refused costs next to nothing.
         let expected = self.expected_bytes(coding, body.size_hint().exact());
         let mut refused = self.store.admit_write(expected).err().map(BodyError::from);
@@ -151,9 +154,10 @@ impl Intake {
         }
         let lines = decoder.finish()?;
         self.telemetry.inlet(Protocol::Http).bytes.inc_by(lines.decoded);
-        let (batch, report) = lines.finish();
+        let (batch, mut report) = lines.finish();
         let stored = self.store.append(batch).await;
-        self.count(Protocol::Http, &report, stored.is_ok());
+        self.count(Protocol::Http, database, &mut report, stored.is_ok());
+        self.tell(Protocol::Http, client, std::mem::take(&mut report.notices));
         stored?;
         let Report { lines, refused, first, .. } = report;
         Ok(Written { lines, refused, first })

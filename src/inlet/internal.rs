@@ -73,7 +73,7 @@ fn store(time: i64, instance: &str, intake: &Intake) -> Result<(), String> {
         builder.set(METRIC_NAME, &name).set(DATABASE_LABEL, INTERNAL_DATABASE).set(INSTANCE_LABEL, instance);
         stage.add_sample(&builder.build(), time, value, number);
     }
-    let (batch, report) = stage.finish();
+    let (batch, mut report) = stage.finish();
     let stored = match intake.store.admit_internal() {
         Ok(()) => intake.store.append_internal(batch).map_err(|error| error.to_string()),
         Err(why) => {
@@ -81,7 +81,7 @@ fn store(time: i64, instance: &str, intake: &Intake) -> Result<(), String> {
             Err(why.to_string())
         }
     };
-    intake.count(Protocol::Internal, &report, stored.is_ok());
+    intake.count(Protocol::Internal, INTERNAL_DATABASE, &mut report, stored.is_ok());
     match report.first.first() {
         Some(refusal) => Err(refusal.message.clone()),
         None => stored,

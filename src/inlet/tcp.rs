@@ -1,14 +1,14 @@
 //! Line protocol over TCP: for agents that keep a connection and write lines to it. There is no answer, so what is
-//! refused is only counted.
+//! refused is counted, and told in the log.
 
 use super::Intake;
 use crate::config::Tcp;
 use crate::lineproto::{Precision, Splitter};
 use crate::pools::Pool;
-use crate::store::check_database;
+use crate::store::{Unit, check_database};
 use crate::telemetry::Protocol;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -69,8 +69,8 @@ impl TcpInlet {
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             while connections.try_join_next().is_some() {}
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a TCP connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -78,13 +78,17 @@ impl TcpInlet {
                 }
             };
             // Beyond tcp.max_connections the connection is closed at once: the agent sees it and tries again.
-            let Ok(permit) = self.connections.clone().try_acquire_owned() else { continue };
+            let Ok(permit) = self.connections.clone().try_acquire_owned() else {
+                let message = "as many connections are open as tcp.max_connections allows";
+                self.intake.refuse(Protocol::Tcp, peer.ip(), ("too_many_connections", 1), message);
+                continue;
+            };
             let (intake, database, stop) = (self.intake.clone(), self.database.clone(), stop.clone());
             let precision = self.precision;
             connections.spawn(async move {
                 let open = intake.telemetry.tcp.connections.clone();
                 open.inc();
-                read_lines(&intake, &database, precision, stream, stop).await;
+                read_lines(&intake, &database, precision, stream, peer.ip(), stop).await;
                 open.dec();
                 drop(permit);
             });
@@ -99,6 +103,7 @@ async fn read_lines(
     database: &str,
     precision: Precision,
     mut stream: TcpStream,
+    client: IpAddr,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut splitter = Splitter::new(&intake.store.limits());
@@ -118,15 +123,18 @@ async fn read_lines(
         let last = read == 0;
         let Ok(mut stage) = intake.store.stage(database, precision) else { return }; // its name was checked at the start
         let split = splitter.split(&buffer, last);
+        stage = stage.with_unit(Unit::Setting("tcp.precision"));
         stage.add(split.lines, split.number);
         let rest = split.rest.len();
         buffer.drain(..buffer.len() - rest);
-        let (batch, report) = stage.finish();
+        let (batch, mut report) = stage.finish();
         let stored = intake.store.append(batch).await;
         if let Err(error) = &stored {
-            tracing::warn!(%error, lines = report.lines, "lines that came by TCP are lost");
+            let message = format!("not stored: {error}");
+            intake.refuse(Protocol::Tcp, client, ("unavailable", report.lines), &message);
         }
-        intake.count(Protocol::Tcp, &report, stored.is_ok());
+        intake.count(Protocol::Tcp, database, &mut report, stored.is_ok());
+        intake.tell(Protocol::Tcp, client, report.notices);
         if last {
             return;
         }

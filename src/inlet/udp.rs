@@ -10,14 +10,14 @@ use crate::config::Udp;
 use crate::lineproto::Precision;
 use crate::machine;
 use crate::pools::{Lease, Pool};
-use crate::store::check_database;
+use crate::store::{Stage, Unit, check_database};
 use crate::telemetry::{Protocol, Telemetry};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +37,9 @@ const WAKE: Duration = Duration::from_millis(100);
 /// the log.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// Stands for a sender that the kernel does not name.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// Why the inlet could not start.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen for datagrams at {address} (udp.listen): cannot {what}")]
@@ -50,8 +53,8 @@ pub struct UdpError {
 #[derive(Default)]
 struct Datagrams {
     bytes: Vec<u8>,
-    /// Where each one ends.
-    ends: Vec<usize>,
+    /// Where each one ends, and who sent it.
+    ends: Vec<(usize, IpAddr)>,
 }
 
 #[derive(Default)]
@@ -139,6 +142,15 @@ fn set_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Who sent a datagram.
+fn sender(address: SockaddrStorage) -> IpAddr {
+    match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
+        (Some(four), _) => Ipv4Addr::from(four.ip()).into(),
+        (_, Some(six)) => Ipv6Addr::from(six.ip()).into(),
+        _ => NOBODY,
+    }
+}
+
 /// Runs on the receive thread: only copies.
 fn receive(
     socket: &UdpSocket,
@@ -151,7 +163,7 @@ fn receive(
     let (queue, changed) = shared;
     let mut memory = vec![0u8; DATAGRAMS * DATAGRAM_BYTES];
     let mut drops = Drops::new(socket, telemetry.clone());
-    let mut taken: Vec<usize> = Vec::with_capacity(DATAGRAMS);
+    let mut taken: Vec<(usize, IpAddr)> = Vec::with_capacity(DATAGRAMS);
     while !stop.load(Ordering::Relaxed) {
         {
             let mut queue = queue.lock();
@@ -168,7 +180,7 @@ fn receive(
             Ok(received) => {
                 drops.received();
                 for message in received {
-                    taken.push(message.bytes);
+                    taken.push((message.bytes, message.address.map_or(NOBODY, sender)));
                     for control in message.cmsgs().into_iter().flatten() {
                         if let ControlMessageOwned::RxqOvfl(total) = control {
                             drops.told(total);
@@ -189,10 +201,10 @@ fn receive(
         }
         telemetry.udp.datagrams.inc_by(taken.len() as u64);
         let mut queue = queue.lock();
-        for (datagram, bytes) in memory.chunks(DATAGRAM_BYTES).zip(&taken) {
+        for (datagram, (bytes, sender)) in memory.chunks(DATAGRAM_BYTES).zip(&taken) {
             queue.waiting.bytes.extend_from_slice(&datagram[..*bytes]);
             let end = queue.waiting.bytes.len();
-            queue.waiting.ends.push(end);
+            queue.waiting.ends.push((end, *sender));
         }
         lease.set(queue.waiting.bytes.capacity());
         drop(queue);
@@ -223,26 +235,30 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
         }
         changed.notify_one();
         intake.telemetry.inlet(Protocol::Udp).bytes.inc_by(datagrams.bytes.len() as u64);
-        let (mut start, mut batch_start) = (0, 0);
-        let Ok(mut stage) = intake.store.stage(database, precision) else { return }; // its name was checked at the start
-        for &end in &datagrams.ends {
+        let (mut start, mut batch_start, mut last) = (0, 0, NOBODY);
+        let begin =
+            || intake.store.stage(database, precision).map(|stage| stage.with_unit(Unit::Setting("udp.precision")));
+        let Ok(mut stage) = begin() else { return }; // its name was checked at the start
+        for &(end, sender) in &datagrams.ends {
             // Each datagram by itself: one that is cut cannot spoil the next.
             stage.add(&datagrams.bytes[start..end], 1);
+            intake.tell(Protocol::Udp, sender, stage.take_notices());
             machine::give_way(clock::instant());
-            start = end;
+            (start, last) = (end, sender);
             if end - batch_start >= BATCH_BYTES
-                && let Ok(next) = intake.store.stage(database, precision)
+                && let Ok(next) = begin()
             {
-                append(intake, std::mem::replace(&mut stage, next));
+                append(intake, database, sender, std::mem::replace(&mut stage, next));
                 batch_start = end;
             }
         }
-        append(intake, stage);
+        append(intake, database, last, stage);
     }
 }
 
-fn append(intake: &Intake, stage: crate::store::Stage) {
-    let (batch, report) = stage.finish();
+/// Stores a batch. `sender` is one of those whose lines are in it, the last.
+fn append(intake: &Intake, database: &str, sender: IpAddr, stage: Stage) {
+    let (batch, mut report) = stage.finish();
     let stored = match intake.store.admit_write(0) {
         Ok(()) => intake.store.append_blocking(batch).map_err(|error| error.to_string()),
         Err(why) => {
@@ -251,7 +267,9 @@ fn append(intake: &Intake, stage: crate::store::Stage) {
         }
     };
     if let Err(error) = &stored {
-        tracing::warn!(error, lines = report.lines, "lines that came by UDP are lost");
+        let message = format!("not stored: {error}");
+        intake.refuse(Protocol::Udp, sender, ("unavailable", report.lines), &message);
     }
-    intake.count(Protocol::Udp, &report, stored.is_ok());
+    intake.count(Protocol::Udp, database, &mut report, stored.is_ok());
+    intake.tell(Protocol::Udp, sender, report.notices);
 }

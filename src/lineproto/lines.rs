@@ -98,6 +98,11 @@ impl<'a> Lines<'a> {
         self.offset
     }
 
+    /// The bytes of the line that was read last, without its newline.
+    pub fn raw(&self) -> &'a [u8] {
+        &self.block[self.offset.min(self.block.len())..self.at.saturating_sub(1).min(self.block.len())]
+    }
+
     /// The next line that is not blank and not a comment; `None` at the end of the block.
     #[inline]
     pub fn next_line(&mut self) -> Option<Result<Line<'_, 'a>, LineError>> {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Unit of the times of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// Unit of the times of a request, the finest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Precision {
     /// `n`, `ns`; what a request without a precision means.
     #[default]

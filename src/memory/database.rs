@@ -3,10 +3,11 @@
 use super::cardinality::{Cardinality, CardinalityLimits};
 use super::index::Index;
 use super::row::Growth;
+use super::states::States;
 use crate::config::INTERNAL_DATABASE;
 use crate::pools::{Pool, Pools};
 use crate::series::Naming;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,6 +22,8 @@ pub struct Database {
     pub index: RwLock<Index>,
     /// What its rows hold.
     pub held: Held,
+    /// The strings that are kept, as they follow one another. Taken without the index's lock.
+    pub states: Mutex<States>,
 }
 
 /// Counts of what rows of a database hold in memory. Written by the apply thread, by a start and by seals, read by
@@ -139,6 +142,7 @@ impl Databases {
                 naming: (self.naming)(name),
                 index: RwLock::new(Index::new(cardinality)),
                 held: Held::new(self.pools.clone()),
+                states: Mutex::default(),
             })
         };
         by_name.entry(name.into()).or_insert_with(create).clone()

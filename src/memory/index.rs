@@ -1,8 +1,10 @@
 //! The rows of a database and their fields: found by what a line calls them, made, and forgotten.
 
 mod admission;
+mod collisions;
 mod search;
 
+pub use collisions::{Collision, Renamed};
 pub use search::Selected;
 
 use super::cardinality::{Cardinality, Counts};
@@ -10,6 +12,7 @@ use super::row::Row;
 use super::schema::{Field, Schema};
 use crate::codec::lines::FIELDS_MAX;
 use crate::series::Labels;
+use collisions::Spellings;
 use hashbrown::{HashMap, HashTable};
 use roaring::RoaringBitmap;
 use std::sync::Arc;
@@ -42,6 +45,11 @@ pub struct Index {
     /// Label name to value to rows.
     labels: HashMap<Box<str>, HashMap<Box<str>, RoaringBitmap>>,
     counts: Counts,
+    /// Metric name to the measurements that feed it, beside that of the first schema in `metrics`.
+    shared: HashMap<Arc<str>, Vec<Box<str>>>,
+    spellings: Spellings,
+    /// What was met since somebody asked.
+    collisions: Vec<Collision>,
 }
 
 /// A hash in halves, so that it needs no alignment of 16.
@@ -50,6 +58,8 @@ pub type KeyHash = (u64, u64);
 struct Slot {
     row: Arc<Row>,
     schema: u32,
+    /// How its tags were spelled first: a number of [`Spellings`].
+    tags: u16,
     spellings: u8,
 }
 
@@ -62,6 +72,8 @@ pub struct NewRow<'a> {
     pub labels: &'a Labels,
     /// The fields that the line has, in its order.
     pub fields: &'a [Field],
+    /// The tags whose labels are called otherwise, in order of the labels; `None` where that is not known.
+    renamed: Option<&'a [(Box<str>, Box<str>)]>,
     /// What finds the row among all.
     own: KeyHash,
 }
@@ -69,7 +81,12 @@ pub struct NewRow<'a> {
 impl<'a> NewRow<'a> {
     /// The row of a measurement, unescaped, with these labels, of which a line has these fields.
     pub fn new(measurement: &'a str, labels: &'a Labels, fields: &'a [Field]) -> Self {
-        NewRow { measurement, labels, fields, own: own_key(measurement, labels) }
+        NewRow { measurement, labels, fields, renamed: None, own: own_key(measurement, labels) }
+    }
+
+    /// The same row, whose tags a line spells so.
+    pub fn with_tags(self, renamed: &'a Renamed) -> Self {
+        NewRow { renamed: Some(renamed), ..self }
     }
 
     /// The same row, of which a line has these fields.
@@ -119,15 +136,19 @@ impl Index {
     }
 
     /// Finds or makes a row, gives it the fields it does not have yet, and remembers that a line calls it `key`.
-    /// `None` where the row would come to more than [`FIELDS_MAX`] fields. Asks no limit on cardinality.
+    /// `None` where the row would come to more than [`FIELDS_MAX`] fields. Asks no limit on cardinality. For a line, notes
+    /// names that became one: [`Self::take_collisions`].
     pub fn define(&mut self, key: Option<KeyHash>, new: &NewRow<'_>) -> Option<u32> {
         let own = new.own;
-        let has = self.find(own).map_or(0, |id| self.row(id).1.spellings.len());
-        if has + new.fields.len() > FIELDS_MAX {
+        let known = self.find(own);
+        let had = known.map_or(0, |id| self.row(id).1.spellings.len());
+        if had + new.fields.len() > FIELDS_MAX {
             return None;
         }
-        let id = self.find(own).unwrap_or_else(|| self.insert(new));
+        let id = known.unwrap_or_else(|| self.insert(new));
         self.add_fields(id, new);
+        self.note_tags(id, new);
+        self.note_fields(id, new, had, key.is_some());
         let known = key.is_some_and(|key| self.find(key) == Some(id));
         let slot = self.rows[id as usize].as_mut().expect("found or inserted above");
         if let Some(key) = key
@@ -162,7 +183,7 @@ impl Index {
         self.counts.add(&made.measurement, made.counted());
         self.counts.add_bytes(bytes as i64);
         let row = Arc::new(Row::new(id, new.labels.clone()));
-        let slot = Some(Slot { row, schema, spellings: 0 });
+        let slot = Some(Slot { row, schema, tags: 0, spellings: 0 });
         match self.rows.get_mut(id as usize) {
             Some(place) => *place = slot,
             None => self.rows.push(slot),

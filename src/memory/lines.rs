@@ -160,6 +160,14 @@ impl<const ROOM: usize> Lines<ROOM> {
         }
     }
 
+    /// Whether a line of this time has the field.
+    pub fn has(&self, time: i64, field: u16) -> bool {
+        let has = |line: &[u64]| {
+            line[0] as i64 == time && line.get(1 + usize::from(field)).is_some_and(|v| *v != ABSENT_BITS)
+        };
+        self.words.chunks_exact(self.width()).any(has)
+    }
+
     /// One field's samples within `start..=end`, sorted, of equal times the last one.
     pub fn sorted(&self, field: u16, start: i64, end: i64) -> Samples {
         let mut samples = Samples::default();

@@ -10,9 +10,11 @@ mod index;
 mod lines;
 mod row;
 mod schema;
+mod states;
 
 pub use cardinality::{Cardinality, CardinalityLimits, Exceeded};
 pub use database::{Database, Databases, Held};
-pub use index::{Index, KeyHash, NewRow, SchemaMetrics, Selected, hash_key};
+pub use index::{Collision, Index, KeyHash, NewRow, SchemaMetrics, Selected, hash_key};
 pub use row::{Closed, Growth, LogMark, Row, Run};
 pub use schema::{Field, Schema};
+pub use states::{StateSample, States};

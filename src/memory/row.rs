@@ -7,7 +7,7 @@ use crate::series::{Labels, Samples, partition_of};
 use parking_lot::Mutex;
 use std::ops::AddAssign;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 
 /// Lines that are collected as they come before they are encoded. Encoding eight at a time costs one walk through a
 /// series' state instead of eight.
@@ -33,6 +33,9 @@ pub struct Row {
     pub set: u128,
     /// What the log knows of the row.
     pub log: LogMark,
+    /// The time of the last line that was staged, in nanoseconds, beyond the `i64` modulo 2^64. Says which lines differ in
+    /// what is not kept of their times. Whoever stages a line of the row writes it; nothing is decided on its order.
+    pub last_ns: AtomicI64,
     /// Seals in a row that found no sample here.
     pub silent_seals: AtomicU32,
     hot: Mutex<Hot>,
@@ -94,7 +97,15 @@ impl Row {
     /// A row without samples.
     pub fn new(id: u32, labels: Labels) -> Self {
         let set = labels.hash128();
-        Row { id, labels, set, log: LogMark::default(), silent_seals: AtomicU32::new(0), hot: Mutex::default() }
+        Row {
+            id,
+            labels,
+            set,
+            log: LogMark::default(),
+            last_ns: AtomicI64::new(i64::MIN),
+            silent_seals: AtomicU32::new(0),
+            hot: Mutex::default(),
+        }
     }
 
     /// Adds a line of `generation`; generations never go back.
@@ -120,6 +131,16 @@ impl Row {
 
     /// How many lines a run may hold before it has to go into the row: those of a tail find room in it.
     pub const RUN_MAX: usize = RUN_LINES - TAIL_LINES;
+
+    /// How many of these values take the place of one that came just before them.
+    pub fn overwrites(&self, time: i64, values: &[(u16, f64)]) -> u64 {
+        let hot = self.hot.lock();
+        let is_there = |field: u16| {
+            let open = hot.open.get(usize::from(field)).and_then(Option::as_ref);
+            hot.tail.has(time, field) || open.is_some_and(|open| open.last() == time)
+        };
+        values.iter().filter(|(field, _)| is_there(*field)).count() as u64
+    }
 
     /// Adds lines of `generation`, at most [`Self::RUN_MAX`], and takes them out of `lines`.
     pub fn extend(&self, generation: u64, lines: &mut Run) -> Growth {

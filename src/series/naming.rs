@@ -72,10 +72,7 @@ impl Naming {
         let mut seen: Vec<Cow<'a, str>> = Vec::new();
         let own = [self.db_label.then_some((DATABASE_LABEL, database)), info.map(|text| (INFO_LABEL, text))];
         for (name, value) in tags {
-            let mut name = self.clean(name, false);
-            if name == METRIC_NAME || own.iter().flatten().any(|(own, _)| name == *own) {
-                name = Cow::Owned(format!("exported_{name}"));
-            }
+            let name = self.label(name, info.is_some());
             if seen.contains(&name) {
                 return Err(name.into_owned());
             }
@@ -86,6 +83,21 @@ impl Naming {
             builder.set(name, value);
         }
         Ok(builder.build())
+    }
+
+    /// What a tag is called as a label.
+    fn label<'a>(&self, tag: &'a str, is_info: bool) -> Cow<'a, str> {
+        let name = self.clean(tag, false);
+        let is_ours = (self.db_label && name == DATABASE_LABEL) || (is_info && name == INFO_LABEL);
+        if name == METRIC_NAME || is_ours { Cow::Owned(format!("exported_{name}")) } else { name }
+    }
+
+    /// Of these tags, those that are called otherwise as labels: label and tag, in order of the labels.
+    pub fn renamed<'a>(&self, tags: impl Iterator<Item = &'a str>, is_info: bool) -> Box<[(Box<str>, Box<str>)]> {
+        let labels = tags.map(|tag| (self.label(tag, is_info), tag)).filter(|(label, tag)| label != tag);
+        let mut renamed: Vec<(Box<str>, Box<str>)> = labels.map(|(label, tag)| (label.into(), tag.into())).collect();
+        renamed.sort_unstable();
+        renamed.into()
     }
 
     /// The name with every character outside the classic set replaced by `_`; colons stay in metric names only.

@@ -4,6 +4,7 @@
 //! A record's payload, as docs/format/wal.md has it: the database, definitions of rows that this log has not named
 //! yet, the row of each line, the lines.
 
+use super::stage::Unsettled;
 use crate::codec::lines::{LineReader, LineWriter};
 use crate::codec::varint::{self, Cursor};
 use crate::memory::{Database, Growth, Row};
@@ -12,6 +13,7 @@ use crate::series::Labels;
 use crate::wal::{Dictionary, Entry};
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Lines of one database, parsed and resolved to rows.
@@ -23,6 +25,11 @@ pub struct Batch {
     lease: Lease,
     /// Bytes that it is expected to come to.
     expected: usize,
+    /// Lines, by their place, that differ from the one before of their row in nanoseconds alone.
+    same_millisecond: Vec<u32>,
+    /// Samples that those took the place of, once they are applied.
+    pub(super) overwritten: Arc<AtomicU64>,
+    pub(super) unsettled: Unsettled,
 }
 
 /// The row of one line.
@@ -35,7 +42,16 @@ pub(super) struct BatchRow {
 impl Batch {
     /// No line yet.
     pub(super) fn new(database: Arc<Database>, lease: Lease) -> Self {
-        Batch { database, rows: Vec::new(), lines: LineWriter::default(), lease, expected: 0 }
+        Batch {
+            unsettled: Unsettled::new(database.clone()),
+            database,
+            rows: Vec::new(),
+            lines: LineWriter::default(),
+            lease,
+            expected: 0,
+            same_millisecond: Vec::new(),
+            overwritten: Arc::default(),
+        }
     }
 
     /// Tells its pool what it is going to hold, so that others do not count on it; 0 for what it holds.
@@ -57,6 +73,11 @@ impl Batch {
         self.lines.push(time, values);
     }
 
+    /// Notes that the line which is added next differs from the one before of its row in nanoseconds alone.
+    pub(super) fn mark_same_millisecond(&mut self) {
+        self.same_millisecond.push(self.rows.len() as u32);
+    }
+
     /// Whether there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -68,17 +89,22 @@ impl Batch {
     }
 
     /// Takes the lines into memory.
-    pub(super) fn apply(&self, generation: u64) {
+    pub(super) fn apply(&mut self, generation: u64) {
         let (mut reader, mut values) = (LineReader::new(self.lines.bytes()), Vec::new());
         let (mut grown, mut newest) = (Growth::default(), i64::MIN);
-        for BatchRow { row, .. } in &self.rows {
+        let mut marked = self.same_millisecond.iter().peekable();
+        for (at, BatchRow { row, .. }) in self.rows.iter().enumerate() {
             let Some(time) = reader.next(&mut values) else { break };
             newest = newest.max(time);
+            if marked.next_if(|marked| **marked as usize == at).is_some() {
+                self.overwritten.fetch_add(row.overwrites(time, &values), Relaxed);
+            }
             grown += row.append(generation, time, &values);
         }
         self.database.held.saw(newest);
         assert!(reader.is_empty(), "BUG: a batch holds lines that cannot be read back");
         self.database.held.add(self.lines.samples() as i64, grown);
+        self.unsettled.settle();
     }
 }
 

@@ -21,7 +21,7 @@ pub use batch::{Batch, dump_record};
 pub use labels::Question;
 pub use maintain::Maintained;
 pub use select::{Reader, Stopped};
-pub use stage::{Refusal, Report, Stage, Terms};
+pub use stage::{Refusal, Report, Stage, Terms, Unit};
 pub use status::{DatabaseStatus, Sizes, StoreStatus, TierStatus};
 
 use crate::clock::{SharedClock, TimeOfDay};
@@ -39,7 +39,7 @@ use admission::{Rate, Space};
 use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Bytes of staged requests that may wait for the log, where memory is plenty; else an eighth of `memory.limit`.
@@ -139,6 +139,8 @@ pub struct Store {
     sealing: Mutex<Sealing>,
     /// Held while merging, archiving or expiring: one at a time.
     maintaining: Mutex<()>,
+    /// Itself, for batches that have to look what is stored.
+    this: Weak<Store>,
     /// Keeps other processes out for as long as the store is open.
     _lock: std::fs::File,
 }
@@ -240,7 +242,8 @@ impl Store {
         };
         let wal = Wal::start(vfs.clone(), clock.clone(), options, generation, replayed.next_lsn, apply)?;
         let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
-        let store = Arc::new(Store {
+        let store = Arc::new_cyclic(|this| Store {
+            this: this.clone(),
             volume,
             time: TimeOfDay::new(clock.clone()),
             space: Space::new(config.disk.min_free_bytes),
@@ -282,8 +285,10 @@ impl Store {
             earliest: self.disk_horizon(&database.name),
             errors_listed_max: ingest.max_errors_listed,
             limited,
+            unit: Unit::Named,
+            lookback: ms(self.config.query.lookback),
         };
-        Stage::new(database, terms, self.pools.lease(Pool::Buffers))
+        Stage::new(self.this.clone(), database, terms, self.pools.lease(Pool::Buffers))
     }
 
     /// The database that a client wants to write to; made where there is none, as far as there may be more.
@@ -350,7 +355,7 @@ impl Store {
 fn apply(event: Event<Batch>) {
     match event {
         Event::Apply { generation, entries } => {
-            for (batch, receipt) in entries {
+            for (mut batch, receipt) in entries {
                 batch.apply(generation);
                 receipt.done();
             }

@@ -3,15 +3,28 @@
 //! The road of a line that was seen before is short: hash its key, find the row, match the fields by position. The
 //! index is locked for reading once a block. Only what is new is looked at closely, and locked for.
 
+mod remarks;
+mod states;
+
+pub use remarks::Unit;
+pub(super) use states::Unsettled;
+
+use super::Store;
 use super::batch::{Batch, BatchRow};
 use crate::codec::lines::FIELDS_MAX;
 use crate::lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
-use crate::memory::{Database, Exceeded, Field, Index, KeyHash, NewRow, hash_key};
+use crate::memory::{Collision, Database, Exceeded, Field, Index, KeyHash, NewRow, Row, hash_key};
+use crate::notices::{Kind, Notice};
 use crate::pools::Lease;
 use crate::series::{Labels, METRIC_NAME};
+use crate::telemetry::Suspect;
 use parking_lot::RwLockWriteGuard;
+use remarks::{Odd, likely_unit};
+use states::KeptString;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 /// Integers beyond this cannot all be told apart as floats.
 const EXACT_INTEGER_MAX: u64 = 1 << 53;
@@ -33,6 +46,10 @@ pub struct Terms {
     pub errors_listed_max: usize,
     /// Whether the limits on cardinality hold.
     pub limited: bool,
+    /// Where the unit of the times comes from.
+    pub unit: Unit,
+    /// How far queries look back for a sample, in milliseconds.
+    pub lookback: i64,
 }
 
 /// What became of the lines of a request.
@@ -52,6 +69,24 @@ pub struct Report {
     pub strings_dropped: u64,
     /// Integers that were stored rounded.
     pub integers_rounded: u64,
+    /// What the log is told of lines.
+    pub notices: Vec<Notice>,
+    /// Lines that look wrong, by `Suspect`.
+    pub suspects: [u64; Suspect::ALL.len()],
+    /// Names that became one.
+    pub collisions: Vec<Collision>,
+    /// Values that a later one of their line took the place of.
+    pub fields_overwritten: u64,
+    /// The first line that differs from one before in nanoseconds alone, for the log.
+    pub same_millisecond: Option<String>,
+    /// Samples that such lines took the place of: right once the batch is applied.
+    pub overwritten: Arc<AtomicU64>,
+}
+
+impl Report {
+    fn suspect(&mut self, why: Suspect) {
+        self.suspects[why as usize] += 1;
+    }
 }
 
 /// Why a line was not taken.
@@ -69,17 +104,31 @@ pub struct Refusal {
 
 /// A batch that is being filled.
 pub struct Stage {
+    store: Weak<Store>,
     database: Arc<Database>,
     terms: Terms,
     batch: Batch,
     report: Report,
     values: Vec<(u16, f64)>,
+    /// What is odd about the line that is being taken; seldom anything.
+    odd: Vec<Odd>,
+    /// The strings of that line that are kept.
+    kept: Vec<KeptString>,
 }
 
 /// Why a line is refused: what the grammar says, or what the store adds.
 enum Refused {
     Line(LineError),
     Store { reason: &'static str, message: String },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Line(error) => error.fmt(f),
+            Refused::Store { message, .. } => f.write_str(message),
+        }
+    }
 }
 
 impl From<LineError> for Refused {
@@ -96,9 +145,16 @@ impl From<Fault> for Refused {
 
 impl Stage {
     /// An empty batch for `database`.
-    pub(super) fn new(database: Arc<Database>, terms: Terms, lease: Lease) -> Self {
+    pub(super) fn new(store: Weak<Store>, database: Arc<Database>, terms: Terms, lease: Lease) -> Self {
         let batch = Batch::new(database.clone(), lease);
-        Stage { database, terms, batch, report: Report::default(), values: Vec::new() }
+        let (report, values) = (Report::default(), Vec::new());
+        Stage { store, database, terms, batch, report, values, odd: Vec::new(), kept: Vec::new() }
+    }
+
+    /// The same, where the unit of the times was not named by who sends them.
+    pub fn with_unit(mut self, unit: Unit) -> Self {
+        self.terms.unit = unit;
+        self
     }
 
     /// Has room kept for a batch of so many bytes.
@@ -126,8 +182,15 @@ impl Stage {
                 Err(error) => Err(error.into()),
             };
             if let Err(refused) = taken {
-                let number = lines.number();
-                self.refuse(number, refused);
+                self.refuse(lines.raw(), lines.number(), refused);
+            }
+            if !self.odd.is_empty() {
+                self.remark(lines.raw());
+            }
+            if !self.kept.is_empty() {
+                drop(index);
+                self.end_states(lines.raw());
+                index = database.index.read();
             }
         }
         self.batch.account()
@@ -136,9 +199,16 @@ impl Stage {
     /// Takes a sample of a series that is named by its labels, as sources that do not speak line protocol have them.
     /// Any value may stand, NaN and staleness markers too. Counts as a line; `number` is what a refusal calls it.
     pub fn add_sample(&mut self, labels: &Labels, time: i64, value: f64, number: u64) {
+        match self.put_sample(labels, time, value) {
+            Ok(()) => self.report.lines += 1,
+            Err(refused) => self.refuse(labels.to_string().as_bytes(), number, refused),
+        }
+    }
+
+    fn put_sample(&mut self, labels: &Labels, time: i64, value: f64) -> Result<(), Refused> {
         let Terms { earliest, latest, .. } = self.terms;
         if !(earliest..=latest).contains(&time) {
-            return self.refuse(number, self.untimely(time));
+            return Err(self.untimely(time, None));
         }
         let metric = labels.metric_name();
         let row_labels = labels.without(|name| name == METRIC_NAME);
@@ -158,17 +228,15 @@ impl Stage {
             index.define(None, &new).and_then(|id| resolved(&index, id)).ok_or_else(too_many_row_fields)
         };
         let found = known(&database.index.read());
-        let (row, field) = match found.map_or_else(make, Ok) {
-            Ok(found) => found,
-            Err(refused) => return self.refuse(number, refused),
-        };
+        let (row, field) = found.map_or_else(make, Ok)?;
         self.batch.push(row, time, &[(field, value)]);
-        self.report.lines += 1;
+        Ok(())
     }
 
     /// What was taken and what was not.
     pub fn finish(mut self) -> (Batch, Report) {
         self.report.samples = self.batch.samples() as u64;
+        self.report.overwritten = self.batch.overwritten.clone();
         self.batch.expect(0);
         (self.batch, self.report)
     }
@@ -192,7 +260,7 @@ impl Stage {
     ) -> Option<Result<(), Refused>> {
         let (row, schema) = index.row(id);
         self.values.clear();
-        let (mut hint, mut strings, mut rounded) = (0, 0, 0);
+        let (mut hint, mut strings, mut rounded, mut overwritten) = (0, 0, 0, 0);
         for field in line.fields {
             let value = match field.value {
                 Value::Float(value) => value,
@@ -212,7 +280,7 @@ impl Stage {
             };
             let (number, at) = schema.find(field.name.raw(), hint)?;
             hint = at + 1;
-            push_last_wins(&mut self.values, number, value);
+            overwritten += u64::from(push_last_wins(&mut self.values, number, value));
         }
         let time = match self.time_of(line) {
             Ok(time) => time,
@@ -223,13 +291,38 @@ impl Stage {
         {
             return Some(Err(refused));
         }
+        if time < self.terms.early()
+            && let Some(raw) = line.time
+        {
+            self.odd.push(Odd::Early(raw));
+        }
         if !self.values.is_empty() {
+            if self.terms.precision < Precision::Milliseconds && self.is_same_millisecond(row, line, time) {
+                self.odd.push(Odd::SameMillisecond);
+                self.batch.mark_same_millisecond();
+            }
             let row = BatchRow { row: row.clone(), fields: schema.fields.len() as u16 };
             self.batch.push(row, time, &self.values);
+        } else if self.kept.is_empty() {
+            self.odd.push(Odd::StringsAlone);
+        }
+        if overwritten > 0 {
+            self.odd.push(Odd::FieldTwice);
+            self.report.fields_overwritten += overwritten;
         }
         self.report.lines += 1;
         self.report.integers_rounded += rounded;
         Some(Ok(()))
+    }
+
+    /// Whether the last line of the row has the same millisecond and other nanoseconds. A line that comes again has not.
+    #[inline]
+    fn is_same_millisecond(&self, row: &Row, line: &Line<'_, '_>, time: i64) -> bool {
+        let Some(raw) = line.time else { return false };
+        let ns = raw.wrapping_mul(if self.terms.precision == Precision::Microseconds { 1000 } else { 1 });
+        let last = row.last_ns.load(Ordering::Relaxed);
+        row.last_ns.store(ns, Ordering::Relaxed);
+        last != ns && (0..1_000_000).contains(&last.wrapping_sub(time.wrapping_mul(1_000_000)))
     }
 
     /// Makes what a line needs that is not there yet, then takes it.
@@ -246,7 +339,8 @@ impl Stage {
             })
         };
         let labels = labels_with(None)?;
-        let new = NewRow::new(&key.measurement, &labels, &[]);
+        let renamed = naming.renamed(key.tags.iter().map(|(tag, _)| &**tag), false);
+        let new = NewRow::new(&key.measurement, &labels, &[]).with_tags(&renamed);
         let database = self.database.clone();
         // A flood of new keys ends here: before their fields are looked at, and without the lock that readers wait for.
         self.admit(&database.index.read(), &[new])?;
@@ -276,6 +370,7 @@ impl Stage {
         for ((key, ..), new) in kept.iter().zip(&needed[1..]) {
             rows.push((*key, index.define(Some(*key), new).ok_or_else(too_many_row_fields)?));
         }
+        self.report.collisions.extend(index.take_collisions());
         // Without a gap, so that no seal can come by and forget the row again.
         let index = RwLockWriteGuard::downgrade(index);
         self.take(&index, line, id, &rows).expect("BUG: a line is not known that was just defined")
@@ -287,8 +382,9 @@ impl Stage {
             return Ok(());
         }
         index.admit(rows).map_err(|exceeded| {
-            // Of a flood, only what the answer lists is put into words.
-            let listed = self.report.first.len() < self.terms.errors_listed_max;
+            // Of a flood, only what the answer lists and the first, for the log, are put into words.
+            let told = self.report.notices.iter().any(|notice| notice.reason == exceeded.reason());
+            let listed = self.report.first.len() < self.terms.errors_listed_max || !told;
             let message = match rows.first().and_then(|row| index.widest(row.labels)) {
                 _ if !listed => String::new(),
                 Some((tag, values)) if !matches!(exceeded, Exceeded::TagValues { .. }) => {
@@ -336,10 +432,12 @@ impl Stage {
             let id = made.or_else(|| index.find(key))?;
             let (row, schema) = index.row(id);
             let (number, _) = schema.find(metric.as_bytes(), 0)?;
-            rows.push((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, number));
+            let metric = schema.fields[usize::from(number)].metric.clone();
+            rows.push((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, number, metric));
         }
         self.report.strings_dropped += dropped;
-        for (row, number) in rows {
+        for (row, number, metric) in rows {
+            self.kept.push(KeptString { row: row.row.clone(), metric, time });
             self.batch.push(row, time, &[(number, 1.0)]);
         }
         Some(Ok(()))
@@ -347,16 +445,17 @@ impl Stage {
 
     /// The line's time, where the database takes it.
     #[inline]
-    fn time_of(&self, line: &Line<'_, '_>) -> Result<i64, Refused> {
+    fn time_of(&mut self, line: &Line<'_, '_>) -> Result<i64, Refused> {
         let time = line.time_ms(self.terms.precision)?.unwrap_or(self.terms.now);
         if (self.terms.earliest..=self.terms.latest).contains(&time) {
             return Ok(time);
         }
-        Err(self.untimely(time))
+        self.odd.extend(line.time.filter(|_| time < self.terms.early()).map(Odd::Early));
+        Err(self.untimely(time, line.time))
     }
 
     #[cold]
-    fn untimely(&self, time: i64) -> Refused {
+    fn untimely(&self, time: i64, raw: Option<i64>) -> Refused {
         let Terms { now, latest, precision, .. } = self.terms;
         if time > latest {
             let (ahead, limit) = ((time - now) / 1000, (latest - now) / 1000);
@@ -368,18 +467,22 @@ impl Stage {
                 ),
             };
         }
-        Refused::Store {
-            reason: "expired",
-            message: format!(
-                "time {time} ms is older than retention.disk keeps in this database (since {} ms); it was read with \
-                 precision={precision}",
-                self.terms.earliest
-            ),
+        let mut message = format!(
+            "time {time} ms is older than retention.disk keeps in this database (since {} ms); it was read with \
+             precision={precision}",
+            self.terms.earliest
+        );
+        if time < self.terms.early()
+            && let Some((unit, _)) = raw.and_then(|raw| likely_unit(raw, time, precision))
+        {
+            message.push_str(&format!("; where {unit} was meant, {}", self.terms.way_to(unit)));
         }
+        Refused::Store { reason: "expired", message }
     }
 
+    /// Refuses a line, which is `raw`.
     #[cold]
-    fn refuse(&mut self, line: u64, refused: Refused) {
+    fn refuse(&mut self, raw: &[u8], line: u64, refused: Refused) {
         let refusal = match refused {
             Refused::Line(error) => {
                 Refusal { line, column: error.column, reason: error.reason(), message: error.to_string() }
@@ -388,6 +491,7 @@ impl Stage {
         };
         self.report.refused += 1;
         *self.report.reasons.entry(refusal.reason).or_default() += 1;
+        self.note(Kind::Refusal, refusal.reason, raw, || refusal.message.clone());
         if self.report.first.len() < self.terms.errors_listed_max {
             self.report.first.push(refusal);
         }
@@ -401,16 +505,17 @@ fn too_many_row_fields() -> Refused {
     }
 }
 
-/// Adds a value; of two for one field, the later one stands.
+/// Adds a value; of two for one field, the later one stands. Says whether there were two.
 #[inline]
-fn push_last_wins(values: &mut Vec<(u16, f64)>, number: u16, value: f64) {
+fn push_last_wins(values: &mut Vec<(u16, f64)>, number: u16, value: f64) -> bool {
     if values.last().is_some_and(|(last, _)| *last >= number)
         && let Some(earlier) = values.iter_mut().find(|(known, _)| *known == number)
     {
         earlier.1 = value;
-        return;
+        return true;
     }
     values.push((number, value));
+    false
 }
 
 /// What finds the row of a string that is kept: no client can write a key with a zero byte.

@@ -1,7 +1,9 @@
 //! The metrics, a struct a part of the daemon. The help texts are the documentation for users; they say what is
 //! counted, the doc comments here add what a caller must know.
 
-use super::labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Shortage, Tier};
+use super::labels::{
+    Endpoint, HandshakeFailure, Names, Outcome, Overwritten, Protocol, RequestRejection, Shortage, Suspect, Tier,
+};
 use super::register::Register;
 use crate::pools::Pool;
 use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge};
@@ -22,6 +24,9 @@ pub struct InletMetrics {
     protocol: &'static str,
     rejected: IntCounterVec,
     refused: [IntCounter; Shortage::ALL.len()],
+    collisions: [IntCounter; Names::ALL.len()],
+    overwritten: [IntCounter; Overwritten::ALL.len()],
+    suspect: [IntCounter; Suspect::ALL.len()],
 }
 
 impl InletMetrics {
@@ -46,6 +51,21 @@ impl InletMetrics {
             "Bodies, and batches of datagrams, that were refused for now, by what is short.",
             &["protocol", "reason"],
         );
+        let collisions = register.counters(
+            "sealine_name_collisions_total",
+            "Series that two names feed since naming makes them one, by what they name; told when the second name comes.",
+            &["protocol", "reason"],
+        );
+        let overwritten = register.counters(
+            "sealine_overwritten_samples_total",
+            "Samples that another one of the same series and millisecond took the place of, by why there were two.",
+            &["protocol", "reason"],
+        );
+        let suspect = register.counters(
+            "sealine_suspect_lines_total",
+            "Lines that were taken and hardly mean what their sender thinks, by reason.",
+            &["protocol", "reason"],
+        );
         Protocol::ALL.map(|protocol| {
             let protocol = protocol.as_str();
             // Shows that nothing was rejected yet; the other reasons appear with their first line.
@@ -59,6 +79,9 @@ impl InletMetrics {
                 protocol,
                 rejected: rejected.clone(),
                 refused: Shortage::ALL.map(|short| refused.with_label_values(&[protocol, short.as_str()])),
+                collisions: Names::ALL.map(|of| collisions.with_label_values(&[protocol, of.as_str()])),
+                overwritten: Overwritten::ALL.map(|why| overwritten.with_label_values(&[protocol, why.as_str()])),
+                suspect: Suspect::ALL.map(|why| suspect.with_label_values(&[protocol, why.as_str()])),
             }
         })
     }
@@ -67,6 +90,21 @@ impl InletMetrics {
     /// that the store adds. Looks the reason up: call it once a batch.
     pub fn rejected(&self, reason: &'static str, lines: u64) {
         self.rejected.with_label_values(&[self.protocol, reason]).inc_by(lines);
+    }
+
+    /// Series that two names of this feed.
+    pub fn collisions(&self, of: Names) -> &IntCounter {
+        &self.collisions[of as usize]
+    }
+
+    /// Samples that another took the place of.
+    pub fn overwritten(&self, why: Overwritten) -> &IntCounter {
+        &self.overwritten[why as usize]
+    }
+
+    /// Lines that were taken and look wrong.
+    pub fn suspect(&self, why: Suspect) -> &IntCounter {
+        &self.suspect[why as usize]
     }
 
     /// Writes that were refused for now, since this is short.

@@ -34,6 +34,44 @@ label! {
 }
 
 label! {
+    /// What a second name became one with.
+    Names {
+        /// Two fields of a row.
+        Field => "field",
+        /// Two measurements, with the names of their fields.
+        Measurement => "measurement",
+        /// Two tags.
+        Tag => "tag",
+    }
+}
+
+label! {
+    /// Why a sample took another's place in the same series and millisecond.
+    Overwritten {
+        /// Two fields of one line are one series.
+        Field => "field",
+        /// Two lines differ in nanoseconds that are not kept.
+        Millisecond => "millisecond",
+    }
+}
+
+label! {
+    /// Why a line that was taken hardly means what its sender thinks.
+    Suspect {
+        /// It has strings alone, and none of them is kept.
+        StringsAlone => "strings_alone",
+        /// Its time looks like seconds and was read as something finer.
+        Seconds => "time_in_seconds",
+        /// The same, like milliseconds.
+        Milliseconds => "time_in_milliseconds",
+        /// The same, like microseconds.
+        Microseconds => "time_in_microseconds",
+        /// Its sender names no database.
+        NoDatabase => "no_database",
+    }
+}
+
+label! {
     /// Where samples are held.
     Tier {
         /// Open and sealed chunks in memory, which the log protects.

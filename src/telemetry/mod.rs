@@ -19,7 +19,9 @@ pub use groups::{
     ConfigMetrics, DiskMetrics, HttpMetrics, InletMetrics, MemoryMetrics, QueryMetrics, SealMetrics, TcpMetrics,
     TierMetrics, TlsMetrics, UdpMetrics, WalMetrics,
 };
-pub use labels::{Endpoint, HandshakeFailure, Outcome, Protocol, RequestRejection, Shortage, Tier};
+pub use labels::{
+    Endpoint, HandshakeFailure, Names, Outcome, Overwritten, Protocol, RequestRejection, Shortage, Suspect, Tier,
+};
 pub use samples::OwnSample;
 
 use prometheus::{Registry, TextEncoder};

@@ -323,18 +323,18 @@ async fn a_daemon_that_is_not_ready_says_so() {
 
 #[test]
 fn write_targets_are_read() {
-    let target =
-        |database: &str, policy: Option<&str>, org: Option<&str>, precision: Option<&str>| influx::WriteTarget {
-            database: database.to_string(),
-            retention_policy: policy.map(str::to_string),
-            org: org.map(str::to_string),
-            precision: precision.map(str::to_string),
-        };
-    let v1 = [("db", "telegraf"), ("rp", "autogen"), ("precision", "ms")];
-    let want = target("telegraf", Some("autogen"), None, Some("ms"));
-    assert_eq!(influx::WriteTarget::of_v1(&Params::of_pairs(&v1)), Ok(want));
-    for (bucket, database, policy) in [("a", "a", None), ("a/b", "a", Some("b")), ("a/", "a", None)] {
+    let target = |database: &str, org: Option<&str>, precision: Option<&str>| influx::WriteTarget {
+        database: database.to_string(),
+        org: org.map(str::to_string),
+        precision: precision.map(str::to_string),
+    };
+    for (policy, database) in [("", "a"), ("autogen", "a"), ("default", "a"), ("week", "a/week")] {
+        let v1 = [("db", "a"), ("rp", policy), ("precision", "ms")];
+        let want = target(database, None, Some("ms"));
+        assert_eq!(influx::WriteTarget::of_v1(&Params::of_pairs(&v1)), Ok(want), "{policy}");
+    }
+    for (bucket, database) in [("a", "a"), ("a/", "a"), ("a/autogen", "a"), ("a/week", "a/week"), ("a/b/c", "a/b/c")] {
         let v2 = [("bucket", bucket), ("org", "o")];
-        assert_eq!(influx::WriteTarget::of_v2(&Params::of_pairs(&v2)), Ok(target(database, policy, Some("o"), None)));
+        assert_eq!(influx::WriteTarget::of_v2(&Params::of_pairs(&v2)), Ok(target(database, Some("o"), None)));
     }
 }
