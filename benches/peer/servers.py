@@ -76,7 +76,8 @@ class Server:
 
 
 class Sealine(Server):
-    """Sealine with its defaults: a 204 waits for fdatasync. `settings` as in SEALINE__…, without that prefix."""
+    """Sealine with its defaults, but that it stores no metrics of its own: a 204 waits for fdatasync.
+    `settings` as in SEALINE__…, without that prefix."""
 
     name = "Sealine"
 
