@@ -259,7 +259,7 @@ def test_a_step_that_is_too_small_is_told_which_would_do(ask):
     form = f"end={END_S}&query=cpu_used&start={END_S - 86400 * 7}&step=15"
     answer = ask("POST", "/api/v1/query_range", form)
     assert (answer.status, answer.json()["errorType"]) == (400, "bad_data")
-    step = re.search(r"the smallest step that works for this range is ([0-9.]+)s", answer.json()["error"]).group(1)
+    step = re.search(r"the smallest step that works for this range is ([0-9a-z]+)", answer.json()["error"]).group(1)
     assert ask("POST", "/api/v1/query_range", form.replace("step=15", f"step={step}")).status == 200
 
 
