@@ -17,7 +17,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStor
 use nix::sys::time::{TimeVal, TimeValLike};
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,8 +145,8 @@ fn set_receive_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
 /// Who sent a datagram.
 fn sender(address: SockaddrStorage) -> IpAddr {
     match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
-        (Some(four), _) => Ipv4Addr::from(four.ip()).into(),
-        (_, Some(six)) => Ipv6Addr::from(six.ip()).into(),
+        (Some(four), _) => four.ip().into(),
+        (_, Some(six)) => six.ip().into(),
         _ => NOBODY,
     }
 }

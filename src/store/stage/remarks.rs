@@ -40,7 +40,7 @@ pub(super) fn likely_unit(raw: i64, time_ms: i64, read_as: Precision) -> Option<
     }
     let (unit, suspect) = match raw.unsigned_abs() {
         ..100_000_000_000 => (Precision::Seconds, Suspect::Seconds), // up to the year 5138
-        ..100_000_000_000_000 => (Precision::Milliseconds, Suspect::Milliseconds),
+        100_000_000_000..100_000_000_000_000 => (Precision::Milliseconds, Suspect::Milliseconds),
         _ => (Precision::Microseconds, Suspect::Microseconds),
     };
     (unit > read_as).then_some((unit, suspect))
