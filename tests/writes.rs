@@ -385,6 +385,39 @@ fn a_small_body_that_unfolds_to_a_huge_one_costs_no_memory() {
     assert_stored("after", &setup.post(&[], format!("after v=1 {TIME_MS}").as_bytes()));
 }
 
+/// C programs send the NUL that ends their buffer, and PowerShell a byte order mark.
+#[test]
+fn nuls_and_a_byte_order_mark_around_a_body_cost_nothing() {
+    let mut setup = start();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let time = TIME_MS * 1_000_000;
+    for (number, (before, after)) in
+        [("\u{feff}", ""), ("", "\0"), ("", "\n\0"), ("\u{feff}", "\r\n\0\0\0"), ("", &*"\0".repeat(1000))]
+            .into_iter()
+            .enumerate()
+    {
+        let body =
+            |measurement: &str| format!("{before}{measurement}{number} v=1 {time}\nlast{number} v=2 {time}{after}");
+        let answer = setup.client.post("/write?db=story", &[], body("http").as_bytes());
+        assert_stored(&format!("{before:?} {after:?}"), &answer);
+        let answer =
+            setup.client.post("/write?db=story", &[("Content-Encoding", "gzip")], &gzip(body("gzip").as_bytes()));
+        assert_stored(&format!("{before:?} {after:?} in gzip"), &answer);
+        socket.send_to(body("udp").as_bytes(), setup.daemon.udp()).expect("the daemon listens");
+        let mut stream = TcpStream::connect(setup.daemon.tcp()).expect("the daemon listens");
+        stream.write_all(body("tcp").as_bytes()).expect("the daemon listens");
+        drop(stream);
+        for protocol in ["http", "gzip", "udp", "tcp"] {
+            let series = format!("{protocol}{number}_v");
+            eventually(&format!("{series} is there"), || setup.value(&series).filter(|value| *value == 1.0));
+        }
+    }
+    let page = setup.client.get("/metrics");
+    let refused: Vec<&str> =
+        page.text().lines().filter(|line| line.starts_with("sealine_rejected_lines_total")).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
 #[test]
 fn a_bad_line_in_a_datagram_costs_only_itself_and_is_counted() {
     let mut setup = start();

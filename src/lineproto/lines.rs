@@ -5,7 +5,7 @@ use super::grammar::{self, Head};
 use super::key::Key;
 use super::limits::Limits;
 use super::precision::Precision;
-use super::scan::{is_blank, is_comment, line_end};
+use super::scan::{is_blank, is_comment, line_end, mark_length, without_nuls};
 use super::text::{Name, RawString};
 use memchr::{memchr, memchr_iter};
 use nom::Err::{Error, Failure, Incomplete};
@@ -78,14 +78,16 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Starts at the first line of `block`, which may end without a newline.
+    /// Starts at the first line of `block`, behind a byte order mark; the last line may have no newline.
     pub fn new(block: &'a [u8], limits: &Limits) -> Self {
-        Lines { block, limits: *limits, at: 0, next_number: 1, number: 0, offset: 0, fields: Vec::with_capacity(16) }
+        let at = mark_length(block);
+        Lines { block, limits: *limits, at, next_number: 1, number: 0, offset: 0, fields: Vec::with_capacity(16) }
     }
 
     /// Counts from `number` instead of 1: for a block that is a later piece of what was sent.
     pub fn numbered_from(self, number: u64) -> Self {
-        Lines { next_number: number, ..self }
+        let at = if number == 1 { self.at } else { 0 };
+        Lines { at, next_number: number, ..self }
     }
 
     /// Number of the line that was read last, good or bad; 0 before the first.
@@ -135,7 +137,7 @@ impl<'a> Lines<'a> {
             return Err(LineError { fault, column: line_bytes_max.saturating_add(1) });
         }
         self.fields.clear();
-        match grammar::line(&rest[..end], fields_max, &mut self.fields) {
+        match grammar::line(without_nuls(&rest[..end]), fields_max, &mut self.fields) {
             Ok((_, head)) if head.key.len() > key_bytes_max => {
                 let fault = Fault::KeyTooLong { got: head.key.len(), limit: key_bytes_max };
                 Err(LineError { fault, column: head.key_column })

@@ -49,8 +49,8 @@ fn field_value() -> impl Strategy<Value = FieldValue> {
 
 prop_compose! {
     fn any_point()(
-        // One that starts with `#` would make the line a comment.
-        measurement in text().prop_map(|t| if t.starts_with('#') { t.replace('#', "+") } else { t }),
+        // One that starts with `#` would make the line a comment, and a mark at the start of a body is none of its text.
+        measurement in text().prop_map(|t| if t.starts_with(['#', '\u{feff}']) { format!("+{t}") } else { t }),
         tags in btree_map(text(), text(), 0..5),
         fields in vec((text(), field_value()), 1..6),
         time in any::<Option<i64>>(),

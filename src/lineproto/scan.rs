@@ -11,10 +11,25 @@ const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
 /// The top bit of each byte of a word.
 const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// What may stand before a line's first byte, and make up a blank line.
+/// What some editors and shells write before the first byte of a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What may stand before a line's first byte, and make up a blank line. NUL is one because C programs send the one that
+/// ends their buffer, and what was not used of it.
 #[inline]
 pub(super) fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r')
+    matches!(byte, b' ' | b'\t' | b'\r' | 0)
+}
+
+/// Length of the byte order mark that `text` starts with; 0 where there is none.
+pub(super) fn mark_length(text: &[u8]) -> usize {
+    if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
+}
+
+/// A line without the NULs at its end, and the blanks around them.
+pub(super) fn without_nuls(line: &[u8]) -> &[u8] {
+    let text = line.iter().rposition(|&byte| !is_blank(byte)).map_or(0, |last| last + 1);
+    if line[text..].contains(&0) { &line[..text] } else { line }
 }
 
 /// Length of the key at the start of `input`: up to its first unescaped space. `None` where a newline or the end comes
@@ -91,7 +106,7 @@ pub(super) fn closing_quote(input: &[u8]) -> Option<usize> {
 /// Whether a value may end before `next`, which follows it.
 #[inline]
 pub(super) fn ends_value(next: Option<u8>) -> bool {
-    matches!(next, None | Some(b',' | b' ' | b'\n' | b'\r'))
+    matches!(next, None | Some(b',' | b' ' | b'\n' | b'\r' | 0))
 }
 
 /// Index of the newline that ends the line at the start of `input`; `input.len()` for a last line without one.

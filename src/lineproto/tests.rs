@@ -117,6 +117,41 @@ fn lines_are_read_in_every_form() {
 }
 
 #[test]
+fn a_byte_order_mark_and_nuls_around_lines_are_blanks() {
+    let mark = "\u{feff}";
+    for (name, block, want) in [
+        ("a mark", format!("{mark}a v=1\nb v=2"), "1 a, 2 b"),
+        ("a mark and nothing else", mark.to_string(), ""),
+        ("a mark before a comment", format!("{mark}# x\na v=1"), "2 a"),
+        ("a mark on a line of its own", format!("{mark}\r\na v=1"), "2 a"),
+        ("a mark elsewhere is text", format!("a v=1\n{mark}b v=2"), "1 a, 2 \u{feff}b"),
+        ("a NUL behind the last newline", "a v=1\nb v=2\n\0".to_string(), "1 a, 2 b"),
+        ("a NUL behind a number", "a v=1\nb v=2\0".to_string(), "1 a, 2 b"),
+        ("a NUL behind an integer", "b v=2i\0".to_string(), "1 b"),
+        ("a NUL behind a boolean", "b v=true\0".to_string(), "1 b"),
+        ("a NUL behind a time", "b v=2 12\0".to_string(), "1 b"),
+        ("a NUL behind spaces", "b v=2 12  \0".to_string(), "1 b"),
+        ("a NUL behind a string", "b v=\"x\"\0".to_string(), "1 b"),
+        ("a NUL behind a string of two lines", "b v=\"x\ny\"\0\0\nc v=1".to_string(), "1 b, 3 c"),
+        ("a NUL before a carriage return", "a v=1\0\r\nb v=2\r\n\0".to_string(), "1 a, 2 b"),
+        ("each line with its NUL", "a v=1\n\0b v=2\n\0c v=3\n\0".to_string(), "1 a, 2 b, 3 c"),
+        ("a buffer's rest", format!("a v=1\n{}", "\0".repeat(1000)), "1 a"),
+        ("NULs alone", "\0\0\0".to_string(), ""),
+        ("a NUL within a line", "a v=1\0x\nb v=2".to_string(), "1 !bad_value, 2 b"),
+        ("a NUL within a name", "a\0b v=1".to_string(), "1 !control_character"),
+    ] {
+        let got: Vec<String> = outline(block.as_bytes(), &Limits::default())
+            .into_iter()
+            .map(|(number, word)| format!("{number} {word}"))
+            .collect();
+        assert_eq!(got.join(", "), want, "{name}");
+    }
+    let mut lines = Lines::new("\u{feff}a v=1".as_bytes(), &Limits::default()).numbered_from(2);
+    let line = lines.next_line().unwrap().unwrap();
+    assert_eq!(line.key.raw(), "\u{feff}a".as_bytes(), "a later piece of a body does not begin with a mark");
+}
+
+#[test]
 fn bad_lines_say_why_and_where() {
     for (line, reason, column, sentence) in [
         ("cpu", "no_fields", 1, "line has no fields"),
@@ -392,7 +427,7 @@ fn a_bad_line_costs_only_itself() {
         ("blanks before a comment", &(" ".repeat(59) + "# x\nb v=1"), "2 b"),
         ("comment longer than a line", &format!("#{}\nb v=1", "x".repeat(100)), "2 b"),
         ("comment without end", "a v=1\n# b v=1", "1 a"),
-        ("NUL", "\0\na v=1", "1 !no_fields, 2 a"),
+        ("control character", "\u{1}\na v=1", "1 !no_fields, 2 a"),
     ] {
         let got: Vec<_> = outline(block.as_bytes(), &limits).iter().map(|(n, word)| format!("{n} {word}")).collect();
         assert_eq!(got.join(", "), want, "{name}");
