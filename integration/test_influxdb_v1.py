@@ -106,3 +106,22 @@ def test_the_time_of_the_server_is_used_where_a_line_has_none(daemon, db):
     client(daemon, db).write_points([point("v1_time", 1)])
     [at] = daemon.values("timestamp(v1_time)")
     assert before - 0.001 <= at <= time.time()
+
+
+def test_what_a_client_asks_before_it_writes_is_answered(daemon, db):
+    one = client(daemon, db)
+    one.drop_database(db)  # there is none
+    with pytest.raises(InfluxDBClientError, match="database not found"):
+        one.get_list_retention_policies(db)
+    one.create_database(db)
+    one.create_retention_policy("week", "1w", 1, database=db, default=True)
+    one.alter_retention_policy("week", database=db, duration="2w")
+    policies = one.get_list_retention_policies(db)
+    found = [(policy["name"], policy["duration"], policy["default"]) for policy in policies]
+    assert found == [("autogen", "0s", True), ("week", "0s", False)]
+    assert one.get_list_measurements() == []
+    assert one.write_points([point("v1_asked", 1)])
+    assert one.get_list_measurements() == [{"name": "v1_asked"}]
+    with pytest.raises(InfluxDBClientError, match="cannot be done yet"):
+        one.drop_database(db)
+    assert daemon.values("v1_asked", db=db) == [1]

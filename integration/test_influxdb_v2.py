@@ -1,7 +1,7 @@
 """The official Python client of InfluxDB 2 (`influxdb-client`): writes, and the probes that it has."""
 
 import pytest
-from influxdb_client import InfluxDBClient, Point, WritePrecision
+from influxdb_client import BucketRetentionRules, InfluxDBClient, Point, WritePrecision
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
@@ -64,3 +64,30 @@ def test_a_bucket_may_name_a_retention_policy(daemon, client, db):
     name = f"v2_policy_{client.gzip}"
     client.write_api(write_options=SYNCHRONOUS).write(bucket=f"{db}/autogen", record=f"{name} value=1")
     assert list(daemon.query(name)) == [(("db", db),)]
+
+
+def test_an_organization_is_found_by_any_name(client):
+    found = client.organizations_api().find_organizations(org="home")
+    assert [org.name for org in found] == ["home"]
+    assert client.organizations_api().find_organization(found[0].id).id == found[0].id
+
+
+def test_a_bucket_is_made_found_and_written_to(daemon, client, db):
+    name = f"{db}_{client.gzip}"
+    buckets = client.buckets_api()
+    assert buckets.find_bucket_by_name(name) is None
+    made = buckets.create_bucket(bucket_name=name, org="home")
+    assert made.name == name
+    found = buckets.find_bucket_by_name(name)
+    assert (found.id, found.type) == (made.id, "user")
+    assert buckets.find_bucket_by_id(made.id).name == name
+    assert name in [bucket.name for bucket in buckets.find_buckets().buckets]
+    client.write_api(write_options=SYNCHRONOUS).write(bucket=name, org="home", record=f"made_{client.gzip} value=1")
+    assert daemon.values(f"made_{client.gzip}", db=name) == [1]
+    with pytest.raises(ApiException) as failure:
+        buckets.create_bucket(bucket_name=name, org="home")
+    assert (failure.value.status, failure.value.message) == (422, "a bucket with this name exists already")
+    with pytest.raises(ApiException) as failure:
+        rule = BucketRetentionRules(type="expire", every_seconds=3600)
+        buckets.create_bucket(bucket_name=f"{name}_hour", retention_rules=rule, org="home")
+    assert failure.value.status == 400 and "retention.disk" in failure.value.message

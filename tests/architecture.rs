@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
 /// Arrows that are drawn although the layers would not have them, with the names that they are drawn for.
 const DRAWN: &[(&str, &str, &[&str])] = &[
     ("store", "promql", &["Source", "Selection", "SourceError", "Samples"]), // what a query reads from
-    ("api", "inlet", &["BodyError", "Coding", "Intake", "Written"]),         // hands on the body of a write
+    ("api", "inlet", &["BadLines", "BodyError", "Coding", "Intake", "Written"]), // hands on the body of a write
     ("config", "lineproto", &["Precision"]),                                 // what a listener is set to
 ];
 

@@ -130,7 +130,9 @@ fn lengths_that_lie_smuggle_nothing() {
     ] {
         let head = "POST /write?db=story&precision=ms HTTP/1.1\r\nHost: localhost";
         let answers = answers(&daemon, &format!("{head}\r\n{headers}\r\n\r\n{body}"));
-        assert!(answers.iter().all(|answer| (400..500).contains(&answer.status)), "{name}: {answers:?}");
+        // One that ends early may be the link's fault, and is to be sent again.
+        let is_refused = |answer: &Answer| (400..500).contains(&answer.status) || answer.status == 503;
+        assert!(answers.iter().all(is_refused), "{name}: {answers:?}");
         assert_eq!(daemon.client().query("lie_v", TIME_MS), Matrix::new(), "{name}");
     }
     // Less than there is: what is left over is the next request, and none.

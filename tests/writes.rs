@@ -149,6 +149,18 @@ fn good_lines_are_answered_with_204_and_nothing_else() {
 }
 
 #[test]
+fn a_write_to_no_database_is_told_of_once_for_each_client() {
+    let setup = start();
+    for number in 0..3 {
+        let body = format!("m{number} v=1 {TIME_MS}\n");
+        assert_stored("no database", &setup.daemon.client().post("/write?precision=ms", &[], body.as_bytes()));
+    }
+    let told = || setup.daemon.log().into_iter().filter(|line| line.contains("names no database")).count();
+    eventually("the log tells of it", || (told() > 0).then_some(()));
+    assert_eq!(told(), 1, "{:#?}", setup.daemon.log());
+}
+
+#[test]
 fn a_body_in_chunks_is_one_body() {
     let mut setup = start();
     let text = format!("a v=1 {TIME_MS}\nb v=2 {TIME_MS}\n");
@@ -269,7 +281,6 @@ fn a_bad_line_costs_only_itself() {
             (&2.into(), &reason.into()),
             "{bad}: {json}"
         );
-        assert_eq!(json["code"], "invalid", "{bad}");
         let message = json["lines"][0]["message"].as_str().expect("a sentence");
         let error = json["error"].as_str().expect("a sentence");
         assert!(error.starts_with("partial write: line 2, column ") && error.contains(message), "{bad}: {error}");
@@ -357,10 +368,84 @@ fn a_body_that_ends_early_leaves_nothing_behind() {
         client.send(request.as_bytes()).expect("the daemon listens");
         client.end();
         if let Ok(answer) = client.answer() {
-            assert_eq!(answer.status, 400, "{name}: {answer:?}");
+            assert_eq!(answer.status, 503, "{name}: it may come whole the next time: {answer:?}");
         }
         // The answer, or the end of the connection, comes when the daemon is done with the request.
         assert_eq!(setup.everything(), Matrix::new(), "{name}");
+    }
+}
+
+#[test]
+fn a_body_that_stalls_is_to_be_sent_again() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start(data.path(), &[("http.body_timeout", "1s")]);
+    for path in ["/write?db=story", "/api/v2/write?bucket=story", "/api/v3/write_lp?db=story"] {
+        let mut client = daemon.client();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\ngood v=1\n");
+        client.send(head.as_bytes()).expect("the daemon listens");
+        let answer = client.answer().expect("it is answered");
+        assert_eq!(answer.status, 503, "{path}: {answer:?}");
+        assert_eq!(answer.headers["retry-after"], "2", "{path}");
+        assert!(answer.text().contains("within 1 s, the limit of http.body_timeout"), "{path}: {answer:?}");
+    }
+    let mut client = daemon.client();
+    let counted = "sealine_refused_writes_total{protocol=\"http\",reason=\"time\"}";
+    assert_eq!(client.metric(counted), 3.0);
+    assert_eq!(client.query("good_v", TIME_MS), Matrix::new());
+}
+
+/// `outputs.influxdb_v2` reads `code` and `message`, clients of InfluxDB 3 `error` and `data`.
+#[test]
+fn each_version_is_told_of_bad_lines_in_its_own_shape() {
+    let mut setup = start();
+    let body = format!("good v=1 {TIME_MS}\ngood v=\n");
+    let sentence = "line 2, column 8: field `v` has nothing after its `=`; written=1 dropped=1";
+    let mut told = |path: &str| {
+        let answer = setup.client.post(path, &[], body.as_bytes());
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+        answer.json()
+    };
+    let v1 = told("/write?db=story&precision=ms");
+    assert_eq!((&v1["error"], v1.get("code")), (&format!("partial write: {sentence}").into(), None), "{v1}");
+    let v2 = told("/api/v2/write?bucket=story&precision=ms");
+    assert_eq!((&v2["code"], v2.get("error")), (&"invalid".into(), None), "{v2}");
+    assert_eq!(v2["message"], format!("partial write: {sentence}"));
+    let v3 = told("/api/v3/write_lp?db=story&precision=millisecond");
+    assert_eq!(v3["error"], format!("partial write of line protocol occurred: {sentence}"), "{v3}");
+    assert_eq!(v3["data"][0]["line_number"], 2, "{v3}");
+    assert_eq!(v3["data"][0]["error_message"], "column 8: field `v` has nothing after its `=`", "{v3}");
+    assert_eq!(setup.value("good_v"), Some(1.0));
+}
+
+#[test]
+fn lines_come_as_to_influxdb_3() {
+    let mut setup = start();
+    for (name, parameters, time) in [
+        ("seconds", "", TIME_MS / 1000),
+        ("millis", "&precision=auto", TIME_MS),
+        ("micros", "&no_sync=true", TIME_MS * 1000),
+        ("nanos", "&accept_partial=true", TIME_MS * 1_000_000),
+        ("word", "&precision=second", TIME_MS / 1000),
+    ] {
+        let path = format!("/api/v3/write_lp?db=story{parameters}");
+        let body = gzip(format!("{name} v=1 {time}\n").as_bytes());
+        assert_stored(name, &setup.client.post(&path, &[("Content-Encoding", "gzip")], &body));
+        assert_eq!(setup.value(&format!("{name}_v")), Some(1.0), "{name}");
+    }
+    let answer = setup.client.post("/api/v3/write_lp?db=story&precision=minute", &[], b"m v=1 1");
+    let want = "precision \"minute\" is unknown: use auto, nanosecond, microsecond, millisecond or second";
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &want.into()));
+
+    let body = format!("good v=1 {TIME_MS}\nbad v=\nother v=1 {TIME_MS}\n");
+    let answer = setup.client.post("/api/v3/write_lp?db=story&accept_partial=false", &[], body.as_bytes());
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let error = answer.json()["error"].as_str().expect("a sentence").to_string();
+    assert!(error.starts_with("nothing was written, since accept_partial is false: line 2, column "), "{error}");
+    assert!(error.ends_with(" written=0 dropped=3"), "{error}");
+    assert_eq!((setup.value("good_v"), setup.value("other_v")), (None, None));
+    for (reason, want) in [("empty_field_value", 1.0), ("beside_bad_lines", 2.0)] {
+        let counted = format!("sealine_rejected_lines_total{{protocol=\"http\",reason=\"{reason}\"}}");
+        assert_eq!(setup.client.metric(&counted), want, "{reason}");
     }
 }
 
@@ -413,8 +498,11 @@ fn nuls_and_a_byte_order_mark_around_a_body_cost_nothing() {
         }
     }
     let page = setup.client.get("/metrics");
-    let refused: Vec<&str> =
-        page.text().lines().filter(|line| line.starts_with("sealine_rejected_lines_total")).collect();
+    let refused: Vec<&str> = page
+        .text()
+        .lines()
+        .filter(|line| line.starts_with("sealine_rejected_lines_total") && !line.ends_with(" 0"))
+        .collect();
     assert!(refused.is_empty(), "{refused:?}");
 }
 

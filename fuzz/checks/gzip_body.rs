@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame};
 use sealine::clock::{ManualClock, SystemClock};
 use sealine::config::{Config, Http};
-use sealine::inlet::{BodyError, Coding, Intake};
+use sealine::inlet::{BadLines, BodyError, Coding, Intake};
 use sealine::lineproto::Precision;
 use sealine::notices::Notices;
 use sealine::store::Store;
@@ -77,7 +77,14 @@ fn send(coding: Coding, body: &[u8], piece: usize) -> Outcome {
     let intake = Intake::new(store.clone(), Telemetry::new(), Notices::new(SystemClock::shared()), &http);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let pieces = Pieces(body.chunks(piece.max(1)).rev().map(Bytes::copy_from_slice).collect());
-    let sent = runtime.block_on(intake.body(CLIENT, library::DATABASE, Some(Precision::Milliseconds), coding, pieces));
+    let sent = runtime.block_on(intake.body(
+        CLIENT,
+        library::DATABASE,
+        Some(Precision::Milliseconds),
+        coding,
+        BadLines::CostThemselves,
+        pieces,
+    ));
     let (told, lines) = match sent {
         Ok(written) => (STORED, (written.lines, written.refused)),
         Err(BodyError::TooLarge { .. }) => (TOO_LARGE, (0, 0)),

@@ -74,7 +74,7 @@ fn requests(params: &Params) {
         Ok(lists) => assert!(lists.iter().all(|matchers| !matchers.iter().all(|m| m.matches_absent()))),
         Err(error) => assert!(error.kind == ErrorKind::BadData && error.message.contains("match[]")),
     }
-    for target in [WriteTarget::of_v1(params), WriteTarget::of_v2(params)] {
+    for target in [WriteTarget::of_v1(params), WriteTarget::of_v2(params), WriteTarget::of_v3(params)] {
         assert!(target.map_or_else(|error| !error.message.is_empty(), |target| !target.database.is_empty()));
     }
 }

@@ -6,7 +6,7 @@ use super::answer::{Cancel, QueryAnswer, QueryRequest};
 use super::error::ApiError;
 use crate::series::{Labels, Matcher};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Which series a question about labels is asked of.
 #[derive(Debug, Clone)]
@@ -146,6 +146,9 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The databases, sorted.
     fn databases(&self) -> Vec<String>;
+
+    /// How long samples of `database` stay on disk; zero is for ever.
+    fn retention(&self, database: &str) -> Duration;
 
     /// Makes sure that a database of this name can be written to and is listed from now on.
     fn create_database(&self, name: &str) -> Result<(), ApiError>;

@@ -59,6 +59,7 @@ use caller::Caller;
 use drain::Lent;
 use gate::Gate;
 use hyper::http::request::Parts;
+use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -227,6 +228,15 @@ impl Call {
             _ => Params::of_uri(&self.head),
         };
         Ok((self.api, params))
+    }
+
+    /// The state and the JSON in the body. The content type is not looked at.
+    async fn json<T: DeserializeOwned>(self) -> Result<(Arc<Api>, T), ApiError> {
+        let body = params::read_body(self.body, "JSON", self.api.rules().options.body_timeout).await?;
+        let value = serde_json::from_slice(&body);
+        let value =
+            value.map_err(|error| ApiError::bad_data(format!("the body is not the JSON that is wanted: {error}")))?;
+        Ok((self.api, value))
     }
 
     /// As [`Call::params`], of a query: narrows it to the databases that it asks for and may read, and puts it on the

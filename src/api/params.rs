@@ -9,8 +9,8 @@ use hyper::http::request::Parts;
 use std::error::Error;
 use std::time::Duration;
 
-/// A form may have this many bytes. Query texts are written by people and dashboards: kilobytes.
-const FORM_BYTES_MAX: usize = 1 << 20;
+/// A form, or another body that is no lines, may have this many bytes. Query texts are written by people and dashboards: kilobytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Parameters that a request may have: bounds what a form of nothing but `&` costs.
 const PARAMS_MAX: usize = 10_000;
@@ -37,7 +37,7 @@ impl Params {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let mut params = Params::default();
-        let bytes = read_form(body, timeout).await?;
+        let bytes = read_body(body, "form", timeout).await?;
         let kind = head.headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
         let kind = kind.split(';').next().unwrap_or("").trim();
         if !bytes.is_empty() && !kind.is_empty() && !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -81,15 +81,16 @@ impl Params {
     }
 }
 
-async fn read_form<B>(body: B, timeout: Duration) -> Result<Bytes, ApiError>
+/// Reads a body of up to 1 MiB; `what` is what it should be.
+pub(super) async fn read_body<B>(body: B, what: &str, timeout: Duration) -> Result<Bytes, ApiError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    match tokio::time::timeout(timeout, Limited::new(body, FORM_BYTES_MAX).collect()).await {
+    match tokio::time::timeout(timeout, Limited::new(body, BODY_BYTES_MAX).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let what = format!("the form in the body has more than the {FORM_BYTES_MAX} bytes that are allowed");
+            let what = format!("the {what} in the body has more than the {BODY_BYTES_MAX} bytes that are allowed");
             Err(ApiError::new(ErrorKind::TooLarge, what))
         }
         Ok(Err(error)) => Err(ApiError::bad_data(format!("the body did not arrive whole: {error}"))),

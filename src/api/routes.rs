@@ -3,6 +3,7 @@
 use super::auth::{Need, Refusal};
 use super::drain::{CLIENT_BYTES_MAX, Lent, STRANGER_BYTES_MAX, lend};
 use super::error::{ApiError, ErrorKind};
+use super::influx::Dialect;
 use super::reply::{Reply, accepts_gzip};
 use super::{Api, Call, admin, influx, labels, query, status};
 use crate::notices::{Kind, Notice, excerpt};
@@ -17,9 +18,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Paths of InfluxDB are also found below this prefix, for clients that share one address with others.
-const INFLUX_PREFIX: &str = "/influx";
 
 /// The page that `http.open_metrics` opens.
 const METRICS: &str = "/metrics";
@@ -88,6 +86,7 @@ macro_rules! routes {
 static ROUTES: &[Route] = routes! {
     Post    "/write"                        Influx     Write   influx::write_v1;
     Post    "/api/v2/write"                 Influx     Write   influx::write_v2;
+    Post    "/api/v3/write_lp"              Influx     Write   influx::write_v3;
     GetPost "/api/v1/query"                 Prometheus Read    query::instant;
     GetPost "/api/v1/query_range"           Prometheus Read    query::range;
     GetPost "/api/v1/series"                Prometheus Read    labels::series;
@@ -115,6 +114,10 @@ static ROUTES: &[Route] = routes! {
     Get     "/health"                       Influx     Nothing influx::health;
     Get     "/ready"                        Influx     Nothing influx::ready;
     GetPost "/query"                        Influx     Token   influx::query;
+    Get     "/api/v2/orgs"                  Influx     Token   influx::organizations;
+    Get     "/api/v2/orgs/*"                Influx     Token   influx::organization;
+    GetPost "/api/v2/buckets"               Influx     Token   influx::buckets;
+    Get     "/api/v2/buckets/*"             Influx     Token   influx::bucket;
     Post    "/admin/seal"                   Admin      Admin   admin::seal;
     Post    "/admin/archive"                Admin      Admin   admin::archive;
     Get     "/admin/status"                 Admin      Admin   admin::status;
@@ -126,8 +129,9 @@ static ROUTES: &[Route] = routes! {
 fn find(path: &str) -> Option<(&'static Route, &str)> {
     let plain = ROUTES.iter().find_map(|route| Some((route, capture(route.path, path)?)));
     plain.or_else(|| {
-        let below = path.strip_prefix(INFLUX_PREFIX)?;
-        ROUTES.iter().find(|route| route.family == Family::Influx && route.path == below).map(|route| (route, ""))
+        let below = path.strip_prefix(influx::PREFIX)?;
+        let of_influx = ROUTES.iter().filter(|route| route.family == Family::Influx);
+        of_influx.filter_map(|route| Some((route, capture(route.path, below)?))).next()
     })
 }
 
@@ -183,7 +187,7 @@ async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, he
         let rules = api.rules();
         let need = if route.path == METRICS && rules.options.open_metrics { Need::Nothing } else { route.need };
         match rules.tokens.admit(need, peer.ip(), &head) {
-            Err(refusal) => refuse(route.family, refusal),
+            Err(refusal) => refuse(route, refusal),
             Ok(_) if !route.methods.take(&head.method) => wrong_method(route, &head.method),
             Ok(grant) => (route.handler)(Call { api, peer, grant, head, body, route: route.path, wildcard }).await,
         }
@@ -201,7 +205,6 @@ fn tell_of_refusal(api: &Api, peer: SocketAddr, method: &Method, route: &'static
     let reason = match reply.status {
         StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::FORBIDDEN => "forbidden",
-        StatusCode::REQUEST_TIMEOUT if is_write => "timeout",
         StatusCode::PAYLOAD_TOO_LARGE if is_write => "body_too_large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE if is_write => "encoding",
         StatusCode::SERVICE_UNAVAILABLE if is_write => "unavailable",
@@ -217,22 +220,26 @@ fn wrong_method(route: &Route, method: &Method) -> Reply {
     let what = format!("{} does not take the method {method}: want one of {allowed}", route.path);
     let error = ApiError::new(ErrorKind::WrongMethod, what);
     let reply = match route.family {
-        Family::Influx => influx::refuse(error.kind.status(), &error.message),
+        Family::Influx => Dialect::of(route.path).refuse(error.kind.status(), &error.message),
         _ => Reply::from(error),
     };
     reply.with(header::ALLOW, HeaderValue::from_static(allowed))
 }
 
 fn nothing_here(path: &str) -> Reply {
-    let path: String = path.chars().take(200).collect();
-    ApiError::new(ErrorKind::NotFound, format!("there is nothing at {path}: GET / lists what there is")).into()
+    let shown: String = path.chars().take(200).collect();
+    let error = ApiError::new(ErrorKind::NotFound, format!("there is nothing at {shown}: GET / lists what there is"));
+    match Dialect::of(path) {
+        Dialect::V1 => error.into(),
+        dialect => dialect.refuse(error.kind.status(), &error.message),
+    }
 }
 
-fn refuse(family: Family, refusal: Refusal) -> Reply {
+fn refuse(route: &Route, refusal: Refusal) -> Reply {
     let error = ApiError::from(refusal);
     let status = error.kind.status();
-    let reply = match family {
-        Family::Influx => influx::refuse(status, &error.message),
+    let reply = match route.family {
+        Family::Influx => Dialect::of(route.path).refuse(status, &error.message),
         Family::Prometheus => Reply::from(error),
         Family::Admin | Family::Page => Reply::text(status, format!("{error}\n")),
     };
@@ -299,6 +306,8 @@ mod tests {
             ("/write", Some(("/write", ""))),
             ("/influx/write", Some(("/write", ""))),
             ("/influx/api/v2/write", Some(("/api/v2/write", ""))),
+            ("/influx/api/v2/buckets/1f", Some(("/api/v2/buckets/*", "1f"))),
+            ("/influx/api/v1/label/job/values", None),
             ("/api/v1/label/job/values", Some(("/api/v1/label/*/values", "job"))),
             ("/api/v1/label/a%2Fb/values", Some(("/api/v1/label/*/values", "a%2Fb"))),
             ("/", Some(("/", ""))),
@@ -328,7 +337,7 @@ mod tests {
     #[test]
     fn every_route_needs_what_its_kind_needs() {
         for route in ROUTES {
-            let writes = route.path.ends_with("/write");
+            let writes = route.path.ends_with("/write") || route.path.ends_with("/write_lp");
             assert_eq!(route.need == Need::Write, writes, "{}", route.path);
             assert_eq!(route.need == Need::Admin, route.family == Family::Admin, "{}", route.path);
             if route.family == Family::Prometheus {

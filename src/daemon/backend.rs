@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use serde_json::json;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Types of metrics are not known yet: what came by push has no help text either.
 const UNKNOWN: &str = "unknown";
@@ -148,6 +148,10 @@ impl Backend for Daemon {
 
     fn databases(&self) -> Vec<String> {
         self.store.database_names()
+    }
+
+    fn retention(&self, database: &str) -> Duration {
+        self.config.load().database(database).retention.disk
     }
 
     fn create_database(&self, name: &str) -> Result<(), ApiError> {

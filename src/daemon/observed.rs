@@ -57,7 +57,6 @@ fn rejection(status: u16) -> Option<RequestRejection> {
         401 | 403 => Some(RequestRejection::Forbidden),
         404 => Some(RequestRejection::NotFound),
         405 => Some(RequestRejection::Method),
-        408 => Some(RequestRejection::Timeout),
         413 => Some(RequestRejection::BodyTooLarge),
         415 => Some(RequestRejection::Encoding),
         503 => Some(RequestRejection::Unavailable),

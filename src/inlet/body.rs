@@ -5,7 +5,7 @@ use super::Intake;
 use crate::lineproto::{Precision, Splitter};
 use crate::pools::{Full, Lease, Pool};
 use crate::store::{BadDatabase, NotNow, Refusal, Report, Stage, Unit};
-use crate::telemetry::Protocol;
+use crate::telemetry::{Protocol, Shortage};
 use crate::wal::WalError;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
@@ -43,10 +43,19 @@ impl Coding {
     }
 }
 
+/// What a bad line costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadLines {
+    /// Itself alone.
+    CostThemselves,
+    /// All lines of the body.
+    CostAll,
+}
+
 /// What became of a write.
 #[derive(Debug)]
 pub struct Written {
-    /// Lines stored.
+    /// Good lines: stored, unless bad ones cost all.
     pub lines: u64,
     /// Lines refused.
     pub refused: u64,
@@ -70,9 +79,12 @@ pub enum BodyError {
     /// It is not what its `Content-Encoding` says.
     #[error("the body cannot be decompressed: {0}; nothing of it was stored")]
     Coding(#[source] io::Error),
-    /// It ended early, or the client left.
+    /// It ended early, or the client left: it may come whole the next time.
     #[error("the body ended before its end: {0}; nothing of it was stored")]
     Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It is not what HTTP wants of a body.
+    #[error("the body cannot be read: {0}; nothing of it was stored")]
+    Malformed(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It took too long.
     #[error("the body did not arrive within {0} s, the limit of http.body_timeout; nothing of it was stored")]
     Slow(u64),
@@ -96,6 +108,7 @@ impl Intake {
         database: &str,
         precision: Option<Precision>,
         coding: Coding,
+        bad_lines: BadLines,
         mut body: B,
     ) -> Result<Written, BodyError>
     where
@@ -125,10 +138,13 @@ impl Intake {
         };
         let mut received = 0;
         let limits = self.limits;
-        let slow = |_| BodyError::Slow(limits.time_max.as_secs());
+        let slow = |_| {
+            self.telemetry.inlet(Protocol::Http).refused(Shortage::Time).inc();
+            BodyError::Slow(limits.time_max.as_secs())
+        };
         let deadline = tokio::time::Instant::now() + limits.time_max;
         while let Some(frame) = tokio::time::timeout_at(deadline, body.frame()).await.map_err(slow)? {
-            let frame = frame.map_err(|error| BodyError::Cut(error.into()))?;
+            let frame = frame.map_err(|error| not_whole(error.into()))?;
             let Ok(piece) = frame.into_data() else { continue }; // trailers say nothing to us
             received += piece.len() as u64;
             if refused.is_some() {
@@ -155,6 +171,11 @@ impl Intake {
         let lines = decoder.finish()?;
         self.telemetry.inlet(Protocol::Http).bytes.inc_by(lines.decoded);
         let (batch, mut report) = lines.finish();
+        if report.refused > 0 && bad_lines == BadLines::CostAll {
+            self.count_none(client, &mut report);
+            let Report { lines, refused, first, .. } = report;
+            return Ok(Written { lines, refused, first });
+        }
         let stored = self.store.append(batch).await;
         self.count(Protocol::Http, database, &mut report, stored.is_ok());
         self.tell(Protocol::Http, client, std::mem::take(&mut report.notices));
@@ -172,6 +193,18 @@ impl Intake {
         };
         decoded.min(self.limits.decoded_bytes_max)
     }
+}
+
+/// Why a body broke off. Of what arrives, hyper finds fault with how chunks are told; all else is the connection's.
+fn not_whole(error: Box<dyn std::error::Error + Send + Sync>) -> BodyError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => break,
+            _ => cause = error.source(),
+        }
+    }
+    if cause.is_some() { BodyError::Malformed(error) } else { BodyError::Cut(error) }
 }
 
 /// Where decoded bytes go: cut into blocks of whole lines, and staged.

@@ -7,7 +7,7 @@ mod internal;
 mod tcp;
 mod udp;
 
-pub use body::{BodyError, Coding, Written};
+pub use body::{BadLines, BodyError, Coding, Written};
 pub use internal::InternalInlet;
 pub use tcp::{TcpError, TcpInlet};
 pub use udp::{UdpError, UdpInlet};
@@ -98,6 +98,18 @@ impl Intake {
         };
         let pair = format!("{database}\0{measurement}\0{first}\0{second}\0{became}");
         self.notices.of_name(pair, protocol.as_str(), notice);
+    }
+
+    /// Counts a body of which bad lines cost all, and tells the log of them.
+    fn count_none(&self, client: IpAddr, report: &mut Report) {
+        let inlet = self.telemetry.inlet(Protocol::Http);
+        for (reason, lines) in &report.reasons {
+            inlet.rejected(reason, *lines);
+        }
+        if report.lines > 0 {
+            inlet.rejected("beside_bad_lines", report.lines);
+        }
+        self.tell(Protocol::Http, client, std::mem::take(&mut report.notices));
     }
 
     /// Counts what a batch came to: call it when the batch is stored, or with `stored` false when it could not be. Tells

@@ -6,6 +6,8 @@ use std::str::FromStr;
 /// Unit of the times of a request, the finest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Precision {
+    /// What each time looks like, by its size, as InfluxDB 3 tells it where a request does not; nanoseconds, mostly.
+    Auto,
     /// `n`, `ns`; what a request without a precision means.
     #[default]
     Nanoseconds,
@@ -21,11 +23,26 @@ pub enum Precision {
     Hours,
 }
 
+/// [`Precision::Auto`] takes times below this for seconds, below a thousand times this for milliseconds, and so on: it is
+/// the year 2128.
+const AUTO_SECONDS_MAX: u64 = 5_000_000_000;
+
+/// What a precision may be called.
+const WORDS: &str = "n, ns, u, us, ms, s, m or h";
+const WORDS_OF_V3: &str = "auto, nanosecond, microsecond, millisecond or second";
+
 /// A precision that is not one of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("precision {got:?} is unknown: use n, ns, u, us, ms, s, m or h")]
+#[error("precision {got:?} is unknown: use {want}")]
 pub struct PrecisionError {
     got: String,
+    want: &'static str,
+}
+
+impl PrecisionError {
+    fn new(text: &str, want: &'static str) -> Self {
+        PrecisionError { got: text.chars().take(32).collect(), want }
+    }
 }
 
 impl FromStr for Precision {
@@ -39,7 +56,7 @@ impl FromStr for Precision {
             "s" => Ok(Precision::Seconds),
             "m" => Ok(Precision::Minutes),
             "h" => Ok(Precision::Hours),
-            _ => Err(PrecisionError { got: text.chars().take(32).collect() }),
+            _ => Err(PrecisionError::new(text, WORDS)),
         }
     }
 }
@@ -53,11 +70,24 @@ impl fmt::Display for Precision {
             Precision::Seconds => "s",
             Precision::Minutes => "m",
             Precision::Hours => "h",
+            Precision::Auto => "auto",
         })
     }
 }
 
 impl Precision {
+    /// The precision that InfluxDB 3 calls so.
+    pub fn of_v3(word: &str) -> Result<Self, PrecisionError> {
+        match word {
+            "auto" => Ok(Precision::Auto),
+            "nanosecond" | "ns" | "n" => Ok(Precision::Nanoseconds),
+            "microsecond" | "us" | "u" => Ok(Precision::Microseconds),
+            "millisecond" | "ms" => Ok(Precision::Milliseconds),
+            "second" | "s" => Ok(Precision::Seconds),
+            _ => Err(PrecisionError::new(word, WORDS_OF_V3)),
+        }
+    }
+
     /// A time of this unit in milliseconds, finer times floored (-1 ns is -1 ms); `None` where that leaves the `i64`.
     #[inline]
     pub fn to_millis(self, raw: i64) -> Option<i64> {
@@ -68,6 +98,12 @@ impl Precision {
             Precision::Seconds => raw.checked_mul(1_000),
             Precision::Minutes => raw.checked_mul(60_000),
             Precision::Hours => raw.checked_mul(3_600_000),
+            Precision::Auto => match raw.unsigned_abs() {
+                size if size < AUTO_SECONDS_MAX => Some(raw * 1_000),
+                size if size < AUTO_SECONDS_MAX * 1_000 => Some(raw),
+                size if size < AUTO_SECONDS_MAX * 1_000_000 => Some(raw.div_euclid(1_000)),
+                _ => Some(raw.div_euclid(1_000_000)),
+            },
         }
     }
 }
@@ -91,6 +127,19 @@ mod tests {
             }
             assert_eq!(want.to_string().parse(), Ok(want));
         }
+        for (word, want) in [
+            ("auto", Precision::Auto),
+            ("nanosecond", Precision::Nanoseconds),
+            ("microsecond", Precision::Microseconds),
+            ("millisecond", Precision::Milliseconds),
+            ("second", Precision::Seconds),
+            ("ms", Precision::Milliseconds),
+        ] {
+            assert_eq!(Precision::of_v3(word), Ok(want), "{word}");
+        }
+        let error = Precision::of_v3("minute").unwrap_err().to_string();
+        assert_eq!(error, "precision \"minute\" is unknown: use auto, nanosecond, microsecond, millisecond or second");
+        assert!("auto".parse::<Precision>().is_err(), "only InfluxDB 3 has it");
         for text in ["", "NS", "d", "msec"] {
             let error = text.parse::<Precision>().unwrap_err().to_string();
             assert_eq!(error, format!("precision {text:?} is unknown: use n, ns, u, us, ms, s, m or h"));
@@ -117,6 +166,15 @@ mod tests {
             (Minutes, i64::MIN, None),
             (Hours, 472_222, Some(1_699_999_200_000)),
             (Hours, i64::MAX, None),
+            (Auto, 1_700_000_000, Some(1_700_000_000_000)),
+            (Auto, 4_999_999_999, Some(4_999_999_999_000)),
+            (Auto, 5_000_000_000, Some(5_000_000_000)),
+            (Auto, 1_700_000_000_123, Some(1_700_000_000_123)),
+            (Auto, 4_999_999_999_999_999, Some(4_999_999_999_999)),
+            (Auto, 5_000_000_000_000_000, Some(5_000_000_000)),
+            (Auto, 1_700_000_000_123_456_789, Some(1_700_000_000_123)),
+            (Auto, -1_700_000_000, Some(-1_700_000_000_000)),
+            (Auto, i64::MIN, Some(-9_223_372_036_855)),
         ] {
             assert_eq!(precision.to_millis(raw), want, "{raw} {precision}");
         }

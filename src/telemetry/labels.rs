@@ -96,8 +96,6 @@ label! {
         BodyTooLarge => "body_too_large",
         /// The body does not decompress, or says a coding that we do not speak.
         Encoding => "encoding",
-        /// `http.header_timeout` or `http.body_timeout`
-        Timeout => "timeout",
         /// The token is missing or wrong.
         Forbidden => "forbidden",
         /// `cardinality.max_databases`
@@ -116,6 +114,8 @@ label! {
         Disk => "disk",
         /// `ingest.max_samples_per_second`
         Rate => "rate",
+        /// `http.body_timeout`: the body came too slowly.
+        Time => "time",
     }
 }
 

@@ -1,5 +1,6 @@
-//! A replica of Telegraf's InfluxDB outputs: how they batch, what they make of each answer, when they send again. After
-//! `plugins/outputs/influxdb/http.go`, `plugins/outputs/influxdb_v2/http.go` and `models/running_output.go`.
+//! A replica of the Telegraf outputs that send lines by HTTP: how they batch, what they make of each answer, when they send
+//! again. After `http.go` of `plugins/outputs/influxdb` and `influxdb_v2`, `client.go` of `influxdb_v3`, `http.go` of
+//! `plugins/outputs/http` and `models/running_output.go`.
 
 use super::http::{Answer, Client};
 use flate2::Compression;
@@ -18,7 +19,7 @@ const BUFFER: usize = 10_000;
 /// How long it waits for an answer. Telegraf's own is 5 s.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A 5xx with one of these in its text makes version 1 drop the batch.
+/// What is not below 500 and has one of these in its text makes version 1 drop the batch.
 const HOPELESS: [&str; 5] = [
     "partial write",
     "unable to parse",
@@ -27,13 +28,32 @@ const HOPELESS: [&str; 5] = [
     "hinted handoff queue not empty",
 ];
 
-/// Which of the two outputs.
+/// Which of the outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// `[[outputs.influxdb]]`
     V1,
     /// `[[outputs.influxdb_v2]]`
     V2,
+    /// `[[outputs.influxdb_v3]]`
+    V3,
+    /// `[[outputs.http]]` as integration/telegraf/telegraf.conf has it.
+    Http,
+}
+
+impl Output {
+    /// All of them.
+    pub const ALL: [Output; 4] = [Output::V1, Output::V2, Output::V3, Output::Http];
+
+    /// Where it writes to `database`.
+    pub fn path(self, database: &str) -> String {
+        match self {
+            Output::V1 => format!("/write?consistency=any&db={database}"),
+            Output::V2 => format!("/api/v2/write?bucket={database}&org=story"),
+            Output::V3 => format!("/api/v3/write_lp?db={database}"),
+            Output::Http => format!("/write?db={database}"),
+        }
+    }
 }
 
 /// What an answer makes of a batch.
@@ -51,15 +71,37 @@ pub enum Fate {
 
 /// What the output makes of an answer.
 pub fn fate(output: Output, answer: &Answer) -> Fate {
-    let text = String::from_utf8_lossy(&answer.body);
-    let json = answer.body.is_empty() || answer.headers.get("content-type").is_some_and(|kind| kind.contains("json"));
-    match (output, answer.status) {
-        (_, 204) | (Output::V2, 200..=203) => Fate::Delivered,
-        (Output::V1, 400..=499) if !json => Fate::Kept,
-        (Output::V1, 400..=499) => Fate::Dropped,
-        (Output::V1, 500..=599) if json && HOPELESS.iter().any(|words| text.contains(words)) => Fate::Dropped,
-        (Output::V2, 413) => Fate::Halved,
-        (Output::V2, 400 | 404 | 405 | 406 | 409..=412 | 414..=428 | 430..=499) => Fate::Dropped,
+    match output {
+        Output::V1 => fate_of_v1(answer),
+        Output::V2 | Output::V3 => match answer.status {
+            200..=202 | 204 | 206..=208 => Fate::Delivered,
+            413 => Fate::Halved,
+            401 | 403 | 429 => Fate::Kept,
+            400..=499 => Fate::Dropped,
+            _ => Fate::Kept,
+        },
+        // `non_retryable_statuscodes = [400, 413]`
+        Output::Http => match answer.status {
+            200..=299 => Fate::Delivered,
+            400 | 413 => Fate::Dropped,
+            _ => Fate::Kept,
+        },
+    }
+}
+
+/// Of a body, version 1 asks first whether it is JSON: what is not comes from some proxy, and the batch is kept.
+fn fate_of_v1(answer: &Answer) -> Fate {
+    let error = match serde_json::from_slice::<serde_json::Value>(&answer.body) {
+        Ok(json) => json["error"].as_str().unwrap_or("").to_string(),
+        Err(_) if answer.body.is_empty() => String::new(),
+        Err(_) if answer.status == 204 => String::new(),
+        Err(_) => return Fate::Kept,
+    };
+    match answer.status {
+        204 => Fate::Delivered,
+        _ if error.contains("database not found") => Fate::Kept,
+        400..=499 => Fate::Dropped,
+        _ if HOPELESS.iter().any(|words| error.contains(words)) => Fate::Dropped,
         _ => Fate::Kept,
     }
 }
@@ -145,14 +187,14 @@ impl Agent {
         None
     }
 
-    /// Version 1 waits for the next flush; version 2 as it is told, and longer with each attempt.
+    /// Versions 2 and 3 wait as they are told, and longer with each attempt; the others for the next flush.
     fn pause(&self, answer: Option<&Answer>) -> Duration {
         let flush = Duration::from_millis(100);
         let told = answer.and_then(|answer| answer.headers.get("retry-after")?.parse().ok()).unwrap_or(0);
         let own = Duration::from_millis(u64::from(self.attempts.pow(2)) * 25).min(Duration::from_secs(60));
         match self.output {
-            Output::V1 => flush,
-            Output::V2 => own.max(Duration::from_secs(told.min(600))).max(flush),
+            Output::V1 | Output::Http => flush,
+            Output::V2 | Output::V3 => own.max(Duration::from_secs(told.min(600))).max(flush),
         }
     }
 
@@ -166,14 +208,11 @@ impl Agent {
             }
             self.client = Some(client);
         }
-        let path = match self.output {
-            Output::V1 => "/write?consistency=any&db=telegraf",
-            Output::V2 => "/api/v2/write?bucket=telegraf&org=story",
-        };
+        let path = self.output.path("telegraf");
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(body.as_bytes()).expect("memory takes it");
         let body = gzip.finish().expect("memory takes it");
-        let answer = self.client.as_mut()?.try_post(path, &[("Content-Encoding", "gzip")], &body);
+        let answer = self.client.as_mut()?.try_post(&path, &[("Content-Encoding", "gzip")], &body);
         if !answer.as_ref().is_ok_and(|answer| answer.headers.get("connection").is_none_or(|word| word != "close")) {
             self.client = None;
         }

@@ -48,10 +48,13 @@ impl Client {
     }
 
     pub async fn post_form(&mut self, target: &str, form: &str) -> Answer {
-        let length = form.len();
+        self.post(target, "application/x-www-form-urlencoded", form).await
+    }
+
+    pub async fn post(&mut self, target: &str, kind: &str, body: &str) -> Answer {
+        let length = body.len();
         self.send(format!(
-            "POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-             content-length: {length}\r\n\r\n{form}"
+            "POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
         ))
         .await;
         self.read(false).await

@@ -199,8 +199,15 @@ impl Backend for Double {
         self.created.lock().clone()
     }
 
+    fn retention(&self, database: &str) -> Duration {
+        Duration::from_secs(if database == "short" { 7 * 86_400 } else { 0 })
+    }
+
     fn create_database(&self, name: &str) -> Result<(), ApiError> {
-        self.created.lock().push(name.to_string());
+        let mut created = self.created.lock();
+        if !created.iter().any(|known| known == name) {
+            created.push(name.to_string());
+        }
         Ok(())
     }
 

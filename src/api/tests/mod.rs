@@ -6,8 +6,10 @@ mod double;
 mod promtool;
 mod shapes;
 mod sockets;
+mod writers;
 
 use super::*;
+use crate::inlet::BadLines;
 use client::Client;
 use double::{Double, Recorder};
 use tokio::sync::watch;

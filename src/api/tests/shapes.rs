@@ -267,8 +267,8 @@ async fn health_and_influx() {
         r#"{{"checks":[],"commit":"","message":"ready for queries and writes","name":"sealine","status":"pass","version":"{version}"}}"#
     );
     let beyond = concat!(
-        r#"{"error":"error parsing query: \"SELECT 1\" is not answered here: InfluxQL ends at SHOW DATABASES and "#,
-        r#"CREATE DATABASE, data is read by PromQL at /api/v1/query"}"#
+        r#"{"error":"error parsing query: \"SELECT 1\" is not answered here: of InfluxQL, writers get CREATE, DROP and "#,
+        r#"SHOW of databases and retention policies, and SHOW MEASUREMENTS; data is read by PromQL at /api/v1/query"}"#
     );
     let none = r#"{"results":[{"series":[{"columns":["name"],"name":"databases"}],"statement_id":0}]}"#;
     let both = concat!(
@@ -289,8 +289,38 @@ async fn health_and_influx() {
         ("GET", "/query?q=SELECT+1", 400, beyond),
         ("GET", "/query", 400, r#"{"error":"missing required parameter \"q\""}"#),
         ("POST", "/write", 503, r#"{"error":"this server takes no lines"}"#),
-        ("POST", "/api/v2/write?org=o", 400, r#"{"error":"bucket is required: ?bucket=<name>"}"#),
-        ("POST", "/api/v2/write?bucket=/x", 400, r#"{"error":"bucket \"/x\" names no database: want <name>"}"#),
+        ("POST", "/api/v2/write?org=o", 400, r#"{"code":"invalid","message":"bucket is required: ?bucket=<name>"}"#),
+        (
+            "POST",
+            "/api/v2/write?bucket=/x",
+            400,
+            r#"{"code":"invalid","message":"bucket \"/x\" names no database: want <name>"}"#,
+        ),
+        ("POST", "/api/v3/write_lp", 400, r#"{"data":null,"error":"db is required: ?db=<name>"}"#),
+        (
+            "POST",
+            "/api/v3/write_lp?db=d&accept_partial=1",
+            400,
+            r#"{"data":null,"error":"invalid parameter \"accept_partial\": got \"1\", want true or false"}"#,
+        ),
+        (
+            "PATCH",
+            "/api/v2/buckets",
+            405,
+            r#"{"code":"method not allowed","message":"/api/v2/buckets does not take the method PATCH: want one of GET, HEAD, OPTIONS, POST"}"#,
+        ),
+        (
+            "GET",
+            "/api/v2/tasks",
+            404,
+            r#"{"code":"not found","message":"there is nothing at /api/v2/tasks: GET / lists what there is"}"#,
+        ),
+        (
+            "GET",
+            "/influx/api/v3/x",
+            404,
+            r#"{"data":null,"error":"there is nothing at /influx/api/v3/x: GET / lists what there is"}"#,
+        ),
     ] {
         let answer = client.ask(method, target, "content-length: 0\r\n").await;
         assert_eq!((answer.status, answer.text()), (status, want), "{method} {target}");
@@ -327,6 +357,7 @@ fn write_targets_are_read() {
         database: database.to_string(),
         org: org.map(str::to_string),
         precision: precision.map(str::to_string),
+        bad_lines: BadLines::CostThemselves,
     };
     for (policy, database) in [("", "a"), ("autogen", "a"), ("default", "a"), ("week", "a/week")] {
         let v1 = [("db", "a"), ("rp", policy), ("precision", "ms")];
