@@ -1,7 +1,7 @@
 //! Asks a running daemon whether it is healthy: one `GET /-/healthy` over HTTP/1.1, by hand and with time-outs, so
 //! that a container's health check needs no shell, no client and no runtime. Inside TLS where the daemon speaks it.
 
-use crate::config::Http;
+use crate::config::{Http, ResolveError};
 use crate::tls;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -16,9 +16,9 @@ const ANSWER_BYTES: usize = 32;
 /// Why the daemon does not count as healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
-    /// HTTP is off, so there is nobody to ask.
-    #[error("http.listen is off: there is nobody to ask")]
-    Off,
+    /// The name in the address leads nowhere.
+    #[error("cannot ask at the address of http.listen")]
+    Name(#[from] ResolveError),
     /// No answer, or not in time.
     #[error("the daemon at {address} does not answer")]
     Silent {
@@ -37,11 +37,18 @@ pub enum HealthError {
     },
 }
 
-/// Whether the daemon that listens as `http` says answers `GET /-/healthy` with 200. An unspecified address (`0.0.0.0`)
-/// is asked at the loopback address.
+/// Whether the daemon that listens as `http` says answers `GET /-/healthy` with 200. All interfaces (`:8086`, `0.0.0.0`)
+/// are asked at the loopback address. Where a name stands for several addresses, the first that answers counts.
 pub fn check(http: &Http) -> Result<(), HealthError> {
-    let address = reachable(http.listen.0.ok_or(HealthError::Off)?);
-    let answer = ask(address, http.tls.is_on()).map_err(|source| HealthError::Silent { address, source })?;
+    let addresses: Vec<SocketAddr> = http.listen.resolve()?.into_iter().map(reachable).collect();
+    let asked = |address: &SocketAddr| (*address, ask(*address, http.tls.is_on()));
+    let mut answers = addresses.iter().map(asked);
+    let first = answers.next().expect("BUG: an address resolves to one at least");
+    let (address, answer) = match first.1 {
+        Err(_) => answers.find(|(_, answer)| answer.is_ok()).unwrap_or(first),
+        Ok(_) => first,
+    };
+    let answer = answer.map_err(|source| HealthError::Silent { address, source })?;
     match answer.starts_with("HTTP/1.1 200") {
         true => Ok(()),
         false => {
@@ -83,15 +90,15 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Listen};
+    use crate::config::Config;
     use std::net::TcpListener;
 
-    fn at(address: Option<SocketAddr>) -> Http {
-        Http { listen: Listen(address), ..Config::default().http }
+    fn at(listen: &str) -> Http {
+        Http { listen: listen.parse().expect("an address"), ..Config::default().http }
     }
 
     /// A server on a free port that reads one request and sends `answer`.
-    fn answering(answer: &'static str) -> Http {
+    fn answering(host: &str, answer: &'static str) -> Http {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         std::thread::spawn(move || {
@@ -101,7 +108,7 @@ mod tests {
             assert!(request[..length].starts_with(b"GET /-/healthy HTTP/1.1\r\n"));
             stream.write_all(answer.as_bytes()).expect("the check listens");
         });
-        at(Some(([0, 0, 0, 0], address.port()).into()))
+        at(&format!("{host}:{}", address.port()))
     }
 
     #[test]
@@ -112,21 +119,29 @@ mod tests {
             ("SSH-2.0-OpenSSH\r\n", Err("got `SSH-2.0-OpenSSH`")),
             ("", Err("got ``")),
         ] {
-            match (check(&answering(answer)), want) {
-                (Ok(()), Ok(())) => {}
-                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-                (got, want) => panic!("{answer:?}: got {got:?}, want {want:?}"),
+            // The server listens at 127.0.0.1.
+            for host in ["0.0.0.0", "127.0.0.1", "localhost", ""] {
+                match (check(&answering(host, answer)), want) {
+                    (Ok(()), Ok(())) => {}
+                    (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+                    (got, want) => panic!("{answer:?} at {host:?}: got {got:?}, want {want:?}"),
+                }
             }
         }
     }
 
     #[test]
-    fn nobody_there_is_told_apart_from_off() {
+    fn nobody_there_is_told_apart_from_a_name_that_leads_nowhere() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         drop(listener);
-        let silent = check(&at(Some(address))).unwrap_err().to_string();
-        assert_eq!(silent, format!("the daemon at {address} does not answer"));
-        assert_eq!(check(&at(None)).unwrap_err().to_string(), "http.listen is off: there is nobody to ask");
+        for host in ["127.0.0.1", "localhost"] {
+            let silent = check(&at(&format!("{host}:{}", address.port()))).unwrap_err().to_string();
+            assert_eq!(silent, format!("the daemon at {address} does not answer"));
+        }
+        let nowhere = check(&at("no-such-host.invalid:1")).unwrap_err();
+        assert_eq!(nowhere.to_string(), "cannot ask at the address of http.listen");
+        let cause = std::error::Error::source(&nowhere).map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some("cannot resolve the name `no-such-host.invalid`"));
     }
 }

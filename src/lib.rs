@@ -24,6 +24,7 @@ pub mod pools;
 pub mod promql;
 pub mod schedule;
 pub mod series;
+mod sockets;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

@@ -5,10 +5,12 @@ mod support;
 
 use rustix::process::{Pid, Signal, kill_process};
 use sealine::config::{Right, Token};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use support::daemon::Daemon;
+use support::eventually;
 use support::http::{Answer, Client};
 
 /// A daemon with tokens, which stand in a file; killed when it is dropped.
@@ -64,12 +66,14 @@ fn sealine(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_sealine")).args(arguments).env_clear().output().expect("the binary runs")
 }
 
-/// What `sealine token` prints: the token, and all of it, which is good configuration.
+/// What `sealine token` prints: the token, on standard error, and its block for the configuration.
 fn made(arguments: &[&str]) -> (String, String) {
     let output = sealine(&[&["token"][..], arguments].concat());
-    let text = String::from_utf8(output.stdout).expect("we print UTF-8");
-    let token = text.lines().nth(1).and_then(|line| line.strip_prefix("# ")).expect("the token is on its line");
-    (token.to_string(), text)
+    let text = |bytes| String::from_utf8(bytes).expect("we print UTF-8");
+    let (block, said) = (text(output.stdout), text(output.stderr));
+    let token = said.lines().nth(1).expect("the token is on its line").to_string();
+    assert!(!block.contains(&token), "whoever appends the block to a file keeps no secret there");
+    (token, block)
 }
 
 #[test]
@@ -193,4 +197,48 @@ fn sealine_token_prints_a_token_once_and_good_configuration() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     drop(Guarded::start(folder.path(), &text));
+}
+
+#[test]
+fn listeners_take_host_names_and_all_interfaces() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let settings = [("tcp.listen", "localhost:0"), ("http.open", "true")];
+    let other_flags = "set -- serve --http :0 --udp localhost:0 --data-dir \"$7\"";
+    let daemon = Daemon::start_after(other_flags, folder.path(), &settings);
+    assert!(daemon.udp().ip().is_loopback() && daemon.tcp().ip().is_loopback(), "{:?}", daemon.log());
+    assert!(daemon.http().ip().is_unspecified(), "{:?}", daemon.log());
+    let port = daemon.http().port();
+    let mut client = Client::connect(SocketAddr::from(([127, 0, 0, 1], port)));
+    assert_eq!(client.post("/write?db=mine", &[], b"mine v=1").status, 204);
+    // Of this machine, although the address is one of IPv6 that stands for one of IPv4.
+    assert_eq!(client.post("/admin/seal", &[], b"").status, 200);
+    if daemon.http().is_ipv6() {
+        let mut client = Client::connect(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port)));
+        assert_eq!(client.post("/write?db=mine", &[], b"mine v=2").status, 204);
+    }
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"udp v=1", daemon.udp())).expect("it is sent");
+    TcpStream::connect(daemon.tcp()).and_then(|mut stream| stream.write_all(b"tcp v=1\n")).expect("it is sent");
+    for name in ["udp_v", "tcp_v"] {
+        eventually("lines that came by name are there", || {
+            let answer = client.get(&format!("/api/v1/query?query={name}")).text().to_string();
+            answer.contains(r#""1""#).then_some(())
+        });
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_told_with_its_setting() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let output = command(folder.path(), "http.open = true", &["--http", "no-such-host.invalid:0"]).output();
+    let output = output.expect("the binary runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let want = "error: cannot listen as http.listen says: cannot resolve the name `no-such-host.invalid`: ";
+    assert!(said.contains(want), "{said}");
+    let first = said.lines().next().expect("there is a log");
+    for path in ["sealine.toml", "data"] {
+        let path = folder.path().join(path);
+        assert!(first.contains(path.to_str().expect("paths of tests are text")), "{first} names no {path:?}");
+    }
 }

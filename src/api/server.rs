@@ -8,6 +8,7 @@ use super::places::{NoPlace, Place, Places};
 use super::routes;
 use crate::config::duration;
 use crate::notices::{Kind, Notice};
+use crate::sockets;
 use crate::telemetry::Protocol;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -61,7 +62,7 @@ pub struct ServerLimits {
 
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen for HTTP at {address}")]
+#[error("cannot listen for HTTP at {address} (http.listen)")]
 pub struct BindError {
     address: SocketAddr,
     source: io::Error,
@@ -75,14 +76,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the address. Connections queue up from here on, and are served by [`Server::serve`].
-    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let bound = async {
-            let listener = TcpListener::bind(address).await?;
-            let address = listener.local_addr()?;
-            Ok(Server { listener, address, tls: None })
-        };
-        bound.await.map_err(|source| BindError { address, source })
+    /// Takes the first of the addresses that there is, inside a runtime. Connections queue up from here on, and are
+    /// served by [`Server::serve`].
+    pub fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
+        let failed = |(address, source)| BindError { address, source };
+        let listener = sockets::listen(addresses).map_err(failed)?;
+        let address = listener.local_addr().map_err(|source| failed((addresses[0], source)))?;
+        Ok(Server { listener, address, tls: None })
     }
 
     /// With TLS on every connection: then it speaks nothing else.

@@ -1,6 +1,6 @@
 //! Which values make sense, alone and together. Every fault is found, not only the first.
 
-use super::{Config, DatabasePolicy, Listen, MemoryLimit, Naming, Retention, Right, Token, WalSync, duration, size};
+use super::{Config, DatabasePolicy, MemoryLimit, Naming, Retention, Right, Token, WalSync, duration, size};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -107,9 +107,6 @@ impl Found {
 
     fn texts(&mut self, config: &Config) {
         self.unless(!config.data_dir.as_os_str().is_empty(), "data_dir", || "got \"\", want a folder".to_string());
-        self.unless(config.http.listen.0.is_some(), "http.listen", || {
-            "got \"\", want an address: without HTTP nothing can be asked".to_string()
-        });
         self.database_name("udp.database", &config.udp.database);
         self.database_name("tcp.database", &config.tcp.database);
         let origin = &config.http.cors_origin;
@@ -165,7 +162,7 @@ impl Found {
         let right = query.max_memory == 0 || query.max_memory >= memory_bytes_least;
         self.unless(right, "query.max_memory", || {
             let (got, least) = (size::format(query.max_memory), size::format(memory_bytes_least));
-            format!("got {got}, want 0 (a share of the machine's memory) or at least {least}")
+            format!("got {got}, want 0 (a share of memory.limit) or at least {least}")
         });
         for (key, value, bound, bound_value) in [
             ("ingest.max_line_bytes", ingest.max_line_bytes, "http.max_body_bytes", http.max_body_bytes),
@@ -220,14 +217,20 @@ impl Found {
     fn strangers(&mut self, config: &Config) {
         let Config { http, udp, tcp, token, .. } = config;
         for (section, listen, guarded, way_out) in [
-            ("http", http.listen, http.open || !token.is_empty(), "a [[token]] (`sealine token` makes one), "),
-            ("udp", udp.listen, udp.open, ""),
-            ("tcp", tcp.listen, tcp.open, ""),
+            (
+                "http",
+                Some(&http.listen),
+                http.open || !token.is_empty(),
+                "a [[token]] (`sealine token NAME --rights read,write` makes one), ",
+            ),
+            ("udp", udp.listen.0.as_ref(), udp.open, ""),
+            ("tcp", tcp.listen.0.as_ref(), tcp.open, ""),
         ] {
-            self.unless(guarded || !reaches_out(listen), &format!("{section}.listen"), || {
+            let Some(listen) = listen.filter(|listen| !guarded && listen.reaches_out()) else { continue };
+            self.unless(false, &format!("{section}.listen"), || {
                 format!(
                     "got {listen}, where whoever reaches it could write: want {way_out}an address of this machine \
-                     alone such as 127.0.0.1:8086, or `open = true` in [{section}]"
+                     alone such as 127.0.0.1:8086 or localhost:8086, or `open = true` in [{section}]"
                 )
             });
         }
@@ -243,7 +246,7 @@ impl Found {
             format!("got `{name}` a second time, want one block a token")
         });
         self.unless(!hash.is_empty(), &key("hash"), || {
-            "got \"\", want the line that `sealine token` prints".to_string()
+            "got \"\", want the hash that `sealine token NAME --rights read` prints".to_string()
         });
         self.unless(!before.iter().any(|other| other.hash.fits(hash)), &key("hash"), || {
             "got a hash that another block has, want a token of its own".to_string()
@@ -265,11 +268,6 @@ impl Found {
             format!("got {name:?}, want a name of 1 to 255 bytes without control characters")
         });
     }
-}
-
-/// Whether other machines can reach the address, for all that can be told from it.
-fn reaches_out(listen: Listen) -> bool {
-    listen.0.is_some_and(|address| !address.ip().to_canonical().is_loopback())
 }
 
 /// Whether `text` is a list of levels and of `part=level`, with commas between.

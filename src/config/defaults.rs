@@ -7,12 +7,16 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+fn local(port: u16) -> Address {
+    std::net::SocketAddr::from(([127, 0, 0, 1], port)).into()
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
             data_dir: PathBuf::from("data"),
             http: Http {
-                listen: Listen(Some(([127, 0, 0, 1], 8086).into())),
+                listen: local(8086),
                 max_body_bytes: 32 * MIB,
                 max_compressed_bytes: 32 * MIB,
                 header_timeout: Duration::from_secs(5),
@@ -27,7 +31,7 @@ impl Default for Config {
                 tls: Tls { cert: PathBuf::new(), key: PathBuf::new() },
             },
             udp: Udp {
-                listen: Listen(Some(([127, 0, 0, 1], 8089).into())),
+                listen: Listen(Some(local(8089))),
                 database: "udp".to_string(),
                 precision: Precision::Nanoseconds,
                 receive_buffer_bytes: 16 * MIB,

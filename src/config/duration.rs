@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Why a text is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("got `{0}`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d, or 0")]
+#[error("got `{0}`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d")]
 pub struct DurationError(String);
 
 /// Reads a duration; the resolution is a millisecond, the largest about 292 million years (`i64` milliseconds).
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn what_is_not_a_duration_is_named() {
         for text in ["", "5", "s", "-1s", "1.5h", "1s1m", "1m1m", "1 m", "1M", "1µs", "99999999999y", "300000000y"] {
-            let want = format!("got `{text}`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d, or 0");
+            let want = format!("got `{text}`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d");
             assert_eq!(parse(text).unwrap_err().to_string(), want);
         }
     }

@@ -7,6 +7,7 @@
 //! unit (`30s`).
 //! In a bound or a retention, 0 means "none" where the key's description says so, and is refused elsewhere.
 
+mod address;
 mod check;
 mod defaults;
 pub mod duration;
@@ -23,11 +24,12 @@ mod tree;
 mod values;
 
 pub use crate::lineproto::Precision;
+pub use address::{Address, Listen, ResolveError};
 pub use fault::{ConfigError, Fault};
 pub use load::Flags;
 pub use reload::{Origin, Reload};
 pub use token::{Right, Token, TokenHash};
-pub use values::{Listen, LogFormat, MemoryLimit, Names, WalSync};
+pub use values::{LogFormat, MemoryLimit, Names, WalSync};
 
 use scalar::{count, list, switch, text};
 use serde::{Deserialize, Serialize};
@@ -83,7 +85,7 @@ pub struct Config {
 pub struct Http {
     /// The address to listen on; cannot be off. Port 0 takes a free one.
     #[serde(with = "text")]
-    pub listen: Listen,
+    pub listen: Address,
     /// The longest body after decompression.
     #[serde(with = "size")]
     pub max_body_bytes: u64,

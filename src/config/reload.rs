@@ -94,14 +94,14 @@ fn differences(one: &Config, other: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DatabasePolicy, Listen, Right, Tls, Token};
+    use crate::config::{Address, DatabasePolicy, Right, Tls, Token};
     use std::time::Duration;
 
     fn token(name: &str) -> Token {
         Token::fresh(name, &[Right::Read], &[]).expect("there are random bits").1
     }
 
-    fn listen(text: &str) -> Listen {
+    fn listen(text: &str) -> Address {
         text.parse().expect("an address")
     }
 

@@ -77,11 +77,10 @@ fn the_later_layer_wins() {
     ];
     let flags = Flags { udp: Some(String::new()), ..Flags::default() };
     let config = load(file, &environment, &flags).expect("all of it is right");
-    let listen = |text: &str| text.parse::<Listen>().expect("an address");
     assert_eq!(config.data_dir, Path::new("f"));
     assert_eq!(config.http.max_connections, 7);
-    assert_eq!(config.http.listen, listen("127.0.0.1:2"));
-    assert_eq!(config.udp.listen, listen(""));
+    assert_eq!(config.http.listen, "127.0.0.1:2".parse().expect("an address"));
+    assert_eq!(config.udp.listen, Listen(None));
     assert!(!config.merge.enabled);
     assert_eq!(config.ingest.max_tags, 12);
     assert_eq!(config.naming.string_fields, ["a.b", "c.*"]);
@@ -130,7 +129,7 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "duration",
             "[seal]\ninterval = 30",
-            "test.toml:2: seal.interval: got `30`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d, or 0",
+            "test.toml:2: seal.interval: got `30`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d",
         ),
         (
             "size",
@@ -169,7 +168,12 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "http_off",
             "[http]\nlisten = ''",
-            "test.toml:2: http.listen: got \"\", want an address: without HTTP nothing can be asked",
+            "test.toml:2: http.listen: got \"\", want a host and a port such as 127.0.0.1:8086, localhost:8086 or [::1]:8086, or :8086 for all interfaces",
+        ),
+        (
+            "udp_without_port",
+            "[udp]\nlisten = 'localhost'",
+            "test.toml:2: udp.listen: got `localhost` without a port, want a host and a port such as 127.0.0.1:8086, localhost:8086 or [::1]:8086, or :8086 for all interfaces, or \"\" for off",
         ),
         (
             "template",
@@ -195,17 +199,17 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "http_for_strangers",
             "[http]\nlisten = '0.0.0.0:8086'",
-            "test.toml:2: http.listen: got 0.0.0.0:8086, where whoever reaches it could write: want a [[token]] (`sealine token` makes one), an address of this machine alone such as 127.0.0.1:8086, or `open = true` in [http]",
+            "test.toml:2: http.listen: got 0.0.0.0:8086, where whoever reaches it could write: want a [[token]] (`sealine token NAME --rights read,write` makes one), an address of this machine alone such as 127.0.0.1:8086 or localhost:8086, or `open = true` in [http]",
         ),
         (
             "udp_for_strangers",
             "[udp]\nlisten = '[::]:8089'",
-            "test.toml:2: udp.listen: got [::]:8089, where whoever reaches it could write: want an address of this machine alone such as 127.0.0.1:8086, or `open = true` in [udp]",
+            "test.toml:2: udp.listen: got [::]:8089, where whoever reaches it could write: want an address of this machine alone such as 127.0.0.1:8086 or localhost:8086, or `open = true` in [udp]",
         ),
         (
             "tcp_for_strangers",
             "http.open = true\n[tcp]\nlisten = '10.0.0.1:1'",
-            "test.toml:3: tcp.listen: got 10.0.0.1:1, where whoever reaches it could write: want an address of this machine alone such as 127.0.0.1:8086, or `open = true` in [tcp]",
+            "test.toml:3: tcp.listen: got 10.0.0.1:1, where whoever reaches it could write: want an address of this machine alone such as 127.0.0.1:8086 or localhost:8086, or `open = true` in [tcp]",
         ),
         ("token", "token = 'sesame'", "test.toml:1: token: want blocks that start with [[token]]"),
         ("block", "database = 1", "test.toml:1: database: want blocks that start with [[database]]"),
@@ -218,12 +222,12 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "block_key",
             "[[database]]\nname = 'a'\n[[database]]\nname = 'b'\n[database.retention]\ndsk = 1",
-            "test.toml:6: database[1].retention.dsk: there is no such key; did you mean database[1].retention.disk?",
+            "test.toml:6: database[1].retention.dsk: there is no such key; did you mean retention.disk?",
         ),
         (
             "block_value",
             "[[database]]\nname = 'a'\nretention.disk = '1x'",
-            "test.toml:3: database[0].retention.disk: got `1x`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d, or 0",
+            "test.toml:3: database[0].retention.disk: got `1x`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d",
         ),
         (
             "block_twice",
@@ -238,7 +242,7 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "fault_of_the_general_section",
             "[retention]\ndisk = '7x'\n[[database]]\nname = 'a'",
-            "test.toml:2: retention.disk: got `7x`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d, or 0",
+            "test.toml:2: retention.disk: got `7x`, want a duration such as 100ms, 30s, 5m, 1h30m or 7d",
         ),
         (
             "wrong_value_of_the_general_section",
@@ -265,8 +269,8 @@ fn faults_of_the_environment_and_of_flags_name_the_variable_and_the_flag() {
         assert_eq!(got, format!("the configuration has 1 fault:\n  environment variable {variable}: {want}"));
     }
     let flags = Flags { http: Some("here".to_string()), ..Flags::default() };
-    let got = load("", &[], &flags).expect_err("here is not an address");
-    assert!(got.contains("\n  flag --http: http.listen: got `here`, want an IP address"), "{got}");
+    let got = load("", &[], &flags).expect_err("here is no address");
+    assert!(got.contains("\n  flag --http: http.listen: got `here` without a port, want a host and a port"), "{got}");
 }
 
 #[test]
@@ -363,7 +367,7 @@ fn tokens_are_held_to_their_rules() {
         (
             "another_key",
             format!("[[token]]\nname = 'x'\n{a}\nrights = ['read']\nright = 'read'"),
-            Some("test.toml:5: token[0].right: there is no such key; did you mean token[0].rights?"),
+            Some("test.toml:5: token[0].right: there is no such key; did you mean rights?"),
         ),
         (
             "no_name",
@@ -383,13 +387,13 @@ fn tokens_are_held_to_their_rules() {
         (
             "no_hash",
             "[[token]]\nname = 'x'\nrights = ['read']".to_string(),
-            Some("token[0].hash: got \"\", want the line that `sealine token` prints"),
+            Some("token[0].hash: got \"\", want the hash that `sealine token NAME --rights read` prints"),
         ),
         (
             "the_token_itself",
             "[[token]]\nname = 'x'\nhash = 'sesame'\nrights = ['read']".to_string(),
             Some(
-                "token[0].hash: got something else, want \"sha256:\" and 64 hexadecimal digits, which `sealine token` prints",
+                "token[0].hash: got something else, want \"sha256:\" and 64 hexadecimal digits, as `sealine token NAME --rights read` prints them",
             ),
         ),
         (
@@ -428,7 +432,12 @@ fn who_may_listen_where() {
         ("loopback", "http.listen = '127.0.0.1:0'\nudp.listen = '[::1]:0'\ntcp.listen = '127.1.2.3:0'", true),
         ("loopback in v6 clothes", "http.listen = '[::ffff:127.0.0.1]:0'", true),
         ("off", "udp.listen = ''", true),
+        ("localhost", "http.listen = 'localhost:0'\nudp.listen = 'localhost:0'", true),
         ("everywhere", "http.listen = '[::]:0'", false),
+        ("everywhere, in short", "http.listen = ':0'", false),
+        ("everywhere, in short, in so many words", "http.listen = ':0'\nhttp.open = true", true),
+        ("a name, which may be any address", "udp.listen = 'metrics.example:0'", false),
+        ("a name, in so many words", "udp.listen = 'metrics.example:0'\nudp.open = true", true),
         ("everywhere, in so many words", "http.listen = '[::]:0'\nhttp.open = true", true),
         ("everywhere, with a token", &format!("http.listen = '[::]:0'\n{token}"), true),
         ("a token is nothing to a datagram", &format!("udp.listen = '[::]:0'\n{token}"), false),

@@ -135,7 +135,7 @@ impl FromStr for TokenHash {
         // What was got is not repeated: it may be the token itself.
         text.strip_prefix(HASH_PREFIX).and_then(bytes_of_hex).map(|bytes| TokenHash(Some(bytes))).ok_or_else(|| {
             format!(
-                "got something else, want \"{HASH_PREFIX}\" and 64 hexadecimal digits, which `sealine token` prints"
+                "got something else, want \"{HASH_PREFIX}\" and 64 hexadecimal digits, as `sealine token NAME --rights read` prints them"
             )
         })
     }

@@ -42,7 +42,11 @@ pub(super) fn unknown_key<'k>(key: &str, known: impl Iterator<Item = &'k String>
         .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)));
     match nearest {
-        Some((_, meant)) => format!("there is no such key; did you mean {meant}?"),
+        // As it is written inside of its block.
+        Some((_, meant)) => {
+            let meant = split_block(meant).map_or(meant.as_str(), |(_, _, inside)| inside);
+            format!("there is no such key; did you mean {meant}?")
+        }
         None => "there is no such key".to_string(),
     }
 }

@@ -2,32 +2,8 @@
 
 use super::{duration, size};
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
-
-/// Where to listen: an IP address and a port, or nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Listen(pub Option<SocketAddr>);
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Ok(Listen(None));
-        }
-        text.parse().map(|address| Listen(Some(address))).map_err(|_| {
-            format!("got `{text}`, want an IP address and a port such as 127.0.0.1:8086 or [::]:8086, or \"\" for off")
-        })
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |address| write!(f, "{address}"))
-    }
-}
 
 /// When the write-ahead log is made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,12 +154,8 @@ mod tests {
     #[test]
     fn values_print_as_they_are_read() {
         type RoundTrip = fn(&str) -> Result<String, String>;
-        let (listen, sync, memory): (RoundTrip, RoundTrip, RoundTrip) =
-            (round_trip::<Listen>, round_trip::<WalSync>, round_trip::<MemoryLimit>);
+        let (sync, memory): (RoundTrip, RoundTrip) = (round_trip::<WalSync>, round_trip::<MemoryLimit>);
         for (of, text) in [
-            (listen, "127.0.0.1:8086"),
-            (listen, "[::]:8086"),
-            (listen, ""),
             (sync, "always"),
             (sync, "never"),
             (sync, "interval:100ms"),
@@ -199,13 +171,10 @@ mod tests {
 
     #[test]
     fn wrong_values_are_told_what_is_wanted() {
-        let listen = "want an IP address and a port such as 127.0.0.1:8086 or [::]:8086, or \"\" for off";
         let sync = "want \"always\", \"never\" or an interval such as \"interval:100ms\"";
         let memory = "want 1% to 100%, or a size such as 512MiB or 4GiB";
         for (of, text, want) in [
-            (round_trip::<Listen> as fn(&str) -> _, "localhost:8086", listen),
-            (round_trip::<Listen>, ":8086", listen),
-            (round_trip::<WalSync>, "sometimes", sync),
+            (round_trip::<WalSync> as fn(&str) -> _, "sometimes", sync),
             (round_trip::<WalSync>, "interval:", sync),
             (round_trip::<WalSync>, "interval:100", sync),
             (round_trip::<MemoryLimit>, "0%", memory),

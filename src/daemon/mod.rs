@@ -20,7 +20,7 @@ pub use reload::{ReloadError, Reloaded};
 
 use crate::api::{Api, BindError, Server, ServerLimits};
 use crate::clock::SystemClock;
-use crate::config::{Config, Origin, Tcp};
+use crate::config::{Address, Config, Origin, ResolveError, Tcp};
 use crate::inlet::{Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::machine;
 use crate::notices::Notices;
@@ -37,6 +37,8 @@ use logging::LogLevel;
 use observed::Observed;
 use reload::{Reloadable, Reloader, Requests};
 use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -82,9 +84,14 @@ pub enum DaemonError {
     /// There is no certificate to show, or it cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// There is no daemon without HTTP.
-    #[error("http.listen is empty: the daemon needs an address to answer at")]
-    NoHttp,
+    /// An address to listen at leads nowhere.
+    #[error("cannot listen as {setting} says")]
+    Address {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong with its name.
+        source: ResolveError,
+    },
     /// A bug.
     #[error("{name} panicked while it started: this is a bug")]
     Panicked {
@@ -136,6 +143,12 @@ async fn serve(
     // From here on it does not end the process; one that comes before everything runs is heeded then.
     let hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let patience = config.http.drain_timeout;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %origin.file.as_deref().map_or("none".into(), absolute),
+        data_dir = %absolute(&config.data_dir),
+        "starting"
+    );
     let mut parts = Parts::default();
     let outcome = match start(Arc::new(config), (origin, log, hangup), &telemetry, queries, &mut parts).await {
         Ok(()) => {
@@ -147,6 +160,11 @@ async fn serve(
     parts.stop(patience).await;
     tracing::info!("stopped");
     outcome
+}
+
+/// A path that is the same wherever one stands; as it is, where the working folder is gone.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
 }
 
 /// Starts the parts in the order above, each with `parts.start(name, |stop| future)`. What was started before an error
@@ -163,6 +181,9 @@ async fn start(
     // Before the log is replayed, which may take its time.
     let tls = &config.http.tls;
     let certified = if tls.is_on() { Some(Certified::open(tls, telemetry)?) } else { None };
+    let http = resolve("http.listen", &config.http.listen).await?;
+    let udp = resolve_if_on("udp.listen", config.udp.listen.0.as_ref()).await?;
+    let tcp = resolve_if_on("tcp.listen", config.tcp.listen.0.as_ref()).await?;
 
     let store = {
         let (clock, config, telemetry) = (clock.clone(), config.clone(), telemetry.clone());
@@ -177,23 +198,22 @@ async fn start(
     parts.start("notices", |stop| tell(notices.clone(), stop));
 
     let intake = Intake::new(store.clone(), telemetry.clone(), notices, &config.http);
-    if let Some(address) = config.udp.listen.0 {
-        let udp = UdpInlet::start(address, &config.udp, intake.clone())?;
+    if let Some(addresses) = udp {
+        let udp = UdpInlet::start(&addresses, &config.udp, intake.clone())?;
         tracing::info!(address = %udp.local_addr(), "taking lines by UDP");
         parts.start("udp", |stop| until_stopped(stop, move || udp.stop()));
     }
     let mut room = machine::open_files().map_or(usize::MAX, room_for_connections);
-    if let Some(address) = config.tcp.listen.0 {
+    if let Some(addresses) = tcp {
         let connections = within("tcp.max_connections", config.tcp.max_connections, room / 4);
         room -= connections;
         let settings = Tcp { max_connections: connections, ..config.tcp.clone() };
-        let tcp = TcpInlet::bind(address, &settings, intake.clone()).await?;
-        tracing::info!(address = %tcp.local_addr().unwrap_or(address), "taking lines by TCP");
+        let tcp = TcpInlet::bind(&addresses, &settings, intake.clone())?;
+        tracing::info!(address = %tcp.local_addr().unwrap_or(addresses[0]), "taking lines by TCP");
         parts.start("tcp", |stop| tcp.serve(stop));
     }
 
-    let address = config.http.listen.0.ok_or(DaemonError::NoHttp)?;
-    let server = Server::bind(address).await?.with_tls(certified.as_ref().map(Certified::acceptor));
+    let server = Server::bind(&http)?.with_tls(certified.as_ref().map(Certified::acceptor));
     tracing::info!(address = %server.local_addr(), tls = certified.is_some(), "serving HTTP");
     if let Some(every) = Some(config.telemetry.store_interval).filter(|every| !every.is_zero()) {
         let instance = format!("{}:{}", machine::host_name(), server.local_addr().port());
@@ -229,6 +249,24 @@ async fn start(
     parts.start("running-queries", |stop| left_running.keep(asked, stop));
     parts.start("api", move |stop| server.serve(api, limits, stop));
     Ok(())
+}
+
+/// The socket addresses that a setting stands for. A name is looked up beside other work, which may take seconds.
+async fn resolve(setting: &'static str, address: &Address) -> Result<Vec<SocketAddr>, DaemonError> {
+    let address = address.clone();
+    let resolved = tokio::task::spawn_blocking(move || address.resolve()).await;
+    let resolved = resolved.map_err(|_| DaemonError::Panicked { name: setting })?;
+    resolved.map_err(|source| DaemonError::Address { setting, source })
+}
+
+async fn resolve_if_on(
+    setting: &'static str,
+    address: Option<&Address>,
+) -> Result<Option<Vec<SocketAddr>>, DaemonError> {
+    match address {
+        Some(address) => resolve(setting, address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// How many connections fit beside what the log and the chunk files need of the files that may be open: where clients

@@ -5,6 +5,7 @@ use super::Intake;
 use crate::config::Tcp;
 use crate::lineproto::{Precision, Splitter};
 use crate::pools::Pool;
+use crate::sockets;
 use crate::store::{Unit, check_database};
 use crate::telemetry::Protocol;
 use std::io;
@@ -42,10 +43,11 @@ pub struct TcpInlet {
 }
 
 impl TcpInlet {
-    /// Binds the address.
-    pub async fn bind(address: SocketAddr, config: &Tcp, intake: Intake) -> Result<Self, TcpError> {
-        check_database(&config.database).map_err(|error| TcpError { address, source: io::Error::other(error) })?;
-        let listener = TcpListener::bind(address).await.map_err(|source| TcpError { address, source })?;
+    /// Binds the first of the addresses that there is. Inside a runtime.
+    pub fn bind(addresses: &[SocketAddr], config: &Tcp, intake: Intake) -> Result<Self, TcpError> {
+        let failed = |(address, source)| TcpError { address, source };
+        check_database(&config.database).map_err(|error| failed((addresses[0], io::Error::other(error))))?;
+        let listener = sockets::listen(addresses).map_err(failed)?;
         Ok(TcpInlet {
             listener,
             intake,

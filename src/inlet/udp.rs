@@ -10,6 +10,7 @@ use crate::config::Udp;
 use crate::lineproto::Precision;
 use crate::machine;
 use crate::pools::{Lease, Pool};
+use crate::sockets;
 use crate::store::{Stage, Unit, check_database};
 use crate::telemetry::{Protocol, Telemetry};
 use nix::errno::Errno;
@@ -79,12 +80,13 @@ pub struct UdpInlet {
 }
 
 impl UdpInlet {
-    /// Binds the address and starts to take datagrams.
-    pub fn start(address: SocketAddr, config: &Udp, intake: Intake) -> Result<Self, UdpError> {
+    /// Binds the first of the addresses that there is and starts to take datagrams.
+    pub fn start(addresses: &[SocketAddr], config: &Udp, intake: Intake) -> Result<Self, UdpError> {
+        let not_bound = |(address, source)| UdpError { address, what: "bind it", source };
+        let socket = sockets::bind_datagrams(addresses).map_err(not_bound)?;
+        let address = socket.local_addr().unwrap_or(addresses[0]);
         let failed = |what| move |source| UdpError { address, what, source };
         check_database(&config.database).map_err(io::Error::other).map_err(failed("use udp.database"))?;
-        let socket = UdpSocket::bind(address).map_err(failed("bind it"))?;
-        let bound = socket.local_addr().map_err(failed("tell the address that was bound"))?;
         set_receive_buffer(&socket, config.receive_buffer_bytes as usize).map_err(failed("size its buffer"))?;
         let option = |done: nix::Result<()>| done.map_err(io::Error::from);
         option(setsockopt(&socket, sockopt::RxqOvfl, &1)).map_err(failed("have its drops counted"))?;
@@ -105,7 +107,7 @@ impl UdpInlet {
         }
         let (database, precision) = (config.database.clone(), config.precision);
         threads.push(spawn("udp-store", Box::new(move || store(&shared, &intake, &database, precision)))?);
-        Ok(UdpInlet { address: bound, stop, threads })
+        Ok(UdpInlet { address, stop, threads })
     }
 
     /// The address that was bound.

@@ -3,7 +3,6 @@
 mod active;
 mod client;
 mod double;
-mod promtool;
 mod shapes;
 mod sockets;
 mod writers;
@@ -37,7 +36,7 @@ impl Stand {
         let metrics = || "sealine_up 1\n".to_string();
         let (door, observer): (Arc<dyn Backend>, Arc<dyn Observer>) = (backend.clone(), recorder.clone());
         let api = Arc::new(Api::new(door, observer, metrics, options));
-        let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let server = Server::bind(&[SocketAddr::from(([127, 0, 0, 1], 0))]).unwrap();
         let address = server.local_addr();
         let (shutdown, stopped) = watch::channel(false);
         let served = tokio::spawn(server.serve(api, limits, stopped));
