@@ -15,8 +15,8 @@ from daemon import Daemon
 
 def made(binary, *arguments):
     """A token, and its block for the configuration."""
-    text = subprocess.run([binary, "token", *arguments], check=True, capture_output=True, text=True).stdout
-    return text.splitlines()[1].removeprefix("# "), text
+    done = subprocess.run([binary, "token", *arguments], check=True, capture_output=True, text=True)
+    return done.stderr.splitlines()[1], done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ pub enum Command {
         /// The file
         file: PathBuf,
     },
-    /// Make a token and print it, with the block for the configuration, which holds its hash alone
+    /// Make a token: its block for the configuration goes to standard output, the secret to standard error
     Token {
         /// What to call it, in errors and in the configuration
         name: String,
@@ -67,7 +67,7 @@ pub struct Settings {
     /// The folder that holds the data (data_dir)
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
-    /// The address of HTTP (http.listen)
+    /// The address of HTTP, such as 127.0.0.1:8086, localhost:8086, or :8086 for all interfaces (http.listen)
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
     /// The address for datagrams, "" for off (udp.listen)

@@ -10,7 +10,7 @@ use sealine::inspect::{self, InspectError, Verified};
 use sealine::vfs::DiskVfs;
 use sealine::{daemon, health};
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -28,7 +28,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", sentence(&*error));
+            // Where nobody reads it any more, the exit code says it alone.
+            let _ = writeln!(io::stderr(), "{}", sentence(&*error));
             ExitCode::FAILURE
         }
     }
@@ -41,38 +42,50 @@ fn serve(settings: &Settings) -> Outcome {
 
 fn check_config(file: &std::path::Path) -> Outcome {
     let config = Config::load(Some(file), std::env::vars_os(), &Flags::default())?;
-    println!("{}", config.to_toml());
-    eprintln!("{} is a good configuration", file.display());
-    Ok(())
+    print(io::stdout(), &format!("{}\n", config.to_toml()))?;
+    print(io::stderr(), &format!("{} is a good configuration\n", file.display()))
 }
 
 fn verify(dir: &std::path::Path) -> Outcome {
     let verified = inspect::verify(&DiskVfs::shared(), dir)?;
-    for fault in &verified.faults {
-        println!("{fault}");
-    }
     let Verified { files, samples, records, faults } = verified;
-    println!(
-        "{files} files, {samples} sound samples in chunk files, {records} sound log records, {} faults",
+    let mut report: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+    report.push_str(&format!(
+        "{files} files, {samples} sound samples in chunk files, {records} sound log records, {} faults\n",
         faults.len()
-    );
+    ));
+    print(io::stdout(), &report)?;
     if faults.is_empty() { Ok(()) } else { Err(format!("{} is damaged", dir.display()).into()) }
 }
 
 fn dump(file: &std::path::Path) -> Outcome {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = io::BufWriter::new(io::stdout().lock());
     let dumped = inspect::dump(&DiskVfs::shared(), file, &mut out).and_then(|()| Ok(out.flush()?));
     match dumped {
-        // Whoever read it has seen enough.
-        Err(InspectError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(InspectError::Output(error)) => seen_enough(error),
         dumped => Ok(dumped?),
     }
 }
 
 fn token(name: &str, rights: &[Right], databases: &[String]) -> Outcome {
     let (text, token) = Token::fresh(name, rights, databases)?;
-    println!("# For the client, and shown this once: the block keeps only the hash.\n# {text}\n\n{}", token.to_block());
-    Ok(())
+    // The block goes where it can be appended to the configuration, behind whatever stands last there. The secret goes
+    // where such a redirection does not reach.
+    print(io::stdout(), &format!("\n{}", token.to_block()))?;
+    print(
+        io::stderr(),
+        &format!("The token, for the client; it is shown this once, the block keeps its hash alone:\n{text}\n"),
+    )
+}
+
+/// Writes all of `text`.
+fn print(mut stream: impl Write, text: &str) -> Outcome {
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).or_else(seen_enough)
+}
+
+/// What comes of output that could not be written: where the reader has closed the pipe, it has seen enough.
+fn seen_enough(error: io::Error) -> Outcome {
+    if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(InspectError::Output(error).into()) }
 }
 
 fn healthcheck(settings: &Settings) -> Outcome {

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::machine;
 use crate::pools::Step;
 use crate::store::Store;
+use crate::units::spoken;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -224,7 +225,7 @@ fn maintain_when_due(store: &Store, clock: &SharedClock, bell: &Bell) {
 
 fn report(what: &str, error: &dyn std::error::Error) {
     let cause = error.source().map_or_else(String::new, ToString::to_string);
-    tracing::error!(%error, cause, "cannot {what}; trying again in {} s", RETRY_AFTER.as_secs());
+    tracing::error!(%error, cause, "cannot {what}; trying again in {}", spoken(RETRY_AFTER));
 }
 
 #[cfg(test)]

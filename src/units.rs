@@ -1,4 +1,6 @@
-//! The units that durations are written in, wherever they are written: settings, parameters, queries.
+//! The units that durations are written in, wherever they are written: settings, parameters, queries, messages.
+
+use std::time::Duration;
 
 /// Milliseconds in each unit, from large to small. A day has 24 hours, a week 7 days, a year 365.
 pub const UNITS: [(&str, u64); 7] = [
@@ -10,6 +12,31 @@ pub const UNITS: [(&str, u64); 7] = [
     ("s", 1_000),
     ("ms", 1),
 ];
+
+/// The units that a time is told in, from large to small.
+const SPOKEN: [(&str, u64); 6] = [
+    ("y", UNITS[0].1),
+    ("d", UNITS[2].1),
+    ("h", UNITS[3].1),
+    ("min", UNITS[4].1),
+    ("s", UNITS[5].1),
+    ("ms", UNITS[6].1),
+];
+
+/// A time as people say it, in messages: `3 y 62 d`, `1 h 30 min`, `5 s`. The two largest units that it has, cut off
+/// behind them.
+pub fn spoken(time: Duration) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let Some(largest) = SPOKEN.iter().position(|(_, unit)| millis >= *unit) else { return "0 ms".to_string() };
+    let (mut left, mut parts) = (millis, Vec::new());
+    for (name, unit) in SPOKEN.iter().skip(largest).take(2) {
+        if left >= *unit {
+            parts.push(format!("{} {name}", left / unit));
+        }
+        left %= unit;
+    }
+    parts.join(" ")
+}
 
 /// Sums up whole numbers with units, `1h30m`, in milliseconds: each unit once at most, from large to small.
 ///
@@ -30,6 +57,24 @@ pub fn millis(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_in_the_two_largest_units() {
+        for (millis, want) in [
+            (0, "0 ms"),
+            (1, "1 ms"),
+            (1_000, "1 s"),
+            (1_500, "1 s 500 ms"),
+            (10 * 60_000, "10 min"),
+            (90 * 60_000 + 999, "1 h 30 min"),
+            (3_600_000 + 59_000, "1 h"),
+            (86_400_000, "1 d"),
+            (99_999_966_000, "3 y 62 d"),
+            (u64::MAX, "584942417 y 129 d"),
+        ] {
+            assert_eq!(spoken(Duration::from_millis(millis)), want);
+        }
+    }
 
     #[test]
     fn units_are_summed_up() {

@@ -1,10 +1,11 @@
 //! Reads a chunk file whole: to say whether it is sound, or to show what is in it.
 
 use super::file::{ChunkFile, ChunkRef};
+use super::format::{ARCHIVE_VERSION, FileInfo, TRAILER_BYTES};
 use super::partition::FileName;
 use super::{DiskError, Volume};
 use crate::codec::Form;
-use crate::series::{METRIC_NAME, Samples};
+use crate::series::{METRIC_NAME, PARTITION_MS, Samples};
 use crate::vfs::SharedVfs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ pub fn verify_file(vfs: &SharedVfs, path: &Path) -> (Vec<Fault>, u64) {
 pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Result<()>, DiskError> {
     let file = open(vfs, path)?;
     let info = file.info()?;
-    let mut written = writeln!(out, "{info:#?}\nindex: {} bytes", file.memory_bytes().1);
+    let mut written = describe(&info, file.bytes(), out);
     walk(vfs, path, &mut |file, metric, set, chunks| {
         let labels = file.labels(set).unwrap_or_else(|_| crate::series::Labels::empty());
         let mut show = || -> io::Result<()> {
@@ -72,6 +73,23 @@ pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Res
     Ok(written)
 }
 
+/// What the trailer says, a line each.
+fn describe(info: &FileInfo, file_bytes: u64, out: &mut dyn Write) -> io::Result<()> {
+    let kind = if info.version == ARCHIVE_VERSION { "an archive" } else { "chunks" };
+    let complete = if info.archived { ", the only file of a day that is over" } else { "" };
+    let date = |ms: i64| jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "?".into(), |at| at.to_string());
+    let ((oldest, newest), (first, last)) = (info.times, info.generations);
+    writeln!(out, "format version: {} ({kind}{complete})", info.version)?;
+    let midnight = date(info.partition.saturating_mul(PARTITION_MS));
+    writeln!(out, "day: {} ({} days since 1970)", midnight.split('T').next().unwrap_or_default(), info.partition)?;
+    writeln!(out, "generations: {first} to {last}")?;
+    writeln!(out, "times: {oldest} to {newest} ms ({} to {})", date(oldest), date(newest))?;
+    writeln!(out, "samples: {} in {} chunks of {} series", info.samples, info.chunks, info.series)?;
+    let index_bytes = file_bytes.saturating_sub(info.index_at + TRAILER_BYTES as u64);
+    writeln!(out, "chunks end at byte {}, entries at byte {}", info.entries_at, info.index_at)?;
+    writeln!(out, "index: {index_bytes} bytes, CRC32C {:08x}", info.index_crc)
+}
+
 fn open(vfs: &SharedVfs, path: &Path) -> Result<ChunkFile, DiskError> {
     let bytes = vfs.open(path).and_then(|file| file.len()).map_err(DiskError::file("open chunk file", path))?;
     Ok(ChunkFile::found(Volume::unbounded(vfs.clone()), path.to_path_buf(), FileName { first: 0, last: 0 }, bytes))
@@ -96,9 +114,11 @@ fn walk(vfs: &SharedVfs, path: &Path, each: &mut Each<'_>) -> Result<(), DiskErr
 fn read_chunk(file: &ChunkFile, chunk: &ChunkRef) -> Result<Samples, DiskError> {
     let mut samples = Samples::default();
     file.read(std::slice::from_ref(chunk), i64::MIN, i64::MAX, &mut samples)?;
-    let ends = (samples.times.first().copied(), samples.times.last().copied());
-    if ends != (Some(chunk.first), Some(chunk.last)) {
-        let what = format!("its times are {ends:?}, the index says {} to {}", chunk.first, chunk.last);
+    let (first, last) = (samples.times.first().copied(), samples.times.last().copied());
+    if (first, last) != (Some(chunk.first), Some(chunk.last)) {
+        let got =
+            first.zip(last).map_or("it is empty".into(), |(first, last)| format!("its times are {first} to {last}"));
+        let what = format!("{got}, the index says {} to {}", chunk.first, chunk.last);
         return Err(DiskError::damaged(file.path(), chunk.at, what));
     }
     Ok(samples)

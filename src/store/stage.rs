@@ -18,6 +18,7 @@ use crate::notices::{Kind, Notice};
 use crate::pools::Lease;
 use crate::series::{Labels, METRIC_NAME};
 use crate::telemetry::Suspect;
+use crate::units::spoken;
 use parking_lot::RwLockWriteGuard;
 use remarks::{Odd, likely_unit};
 use states::KeptString;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// Integers beyond this cannot all be told apart as floats.
 const EXACT_INTEGER_MAX: u64 = 1 << 53;
@@ -457,20 +459,22 @@ impl Stage {
     #[cold]
     fn untimely(&self, time: i64, raw: Option<i64>) -> Refused {
         let Terms { now, latest, precision, .. } = self.terms;
+        let between = |one: i64, other: i64| spoken(Duration::from_millis(one.abs_diff(other)));
         if time > latest {
-            let (ahead, limit) = ((time - now) / 1000, (latest - now) / 1000);
+            let (ahead, limit) = (between(time, now), between(latest, now));
             return Refused::Store {
                 reason: "future",
                 message: format!(
-                    "time {time} ms is {ahead} s ahead of the server's clock, more than the {limit} s of \
+                    "time {time} ms is {ahead} ahead of the server's clock, more than the {limit} of \
                      ingest.max_future; it was read with precision={precision}"
                 ),
             };
         }
         let mut message = format!(
-            "time {time} ms is older than retention.disk keeps in this database (since {} ms); it was read with \
-             precision={precision}",
-            self.terms.earliest
+            "time {time} ms is {} before the server's clock, and in this database retention.disk keeps what is no \
+             older than {}; it was read with precision={precision}",
+            between(time, now),
+            between(self.terms.earliest, now)
         );
         if time < self.terms.early()
             && let Some((unit, _)) = raw.and_then(|raw| likely_unit(raw, time, precision))
