@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use support::daemon::Daemon;
+use support::trials::{self, Missing, Ran};
 
 const START_MS: i64 = 1_700_000_000_000;
 
@@ -43,11 +44,17 @@ fn give_to_all(folder: &Path) {
     std::fs::set_permissions(folder, PermissionsExt::from_mode(0o777)).expect("the folder is ours");
 }
 
-#[test]
-fn without_new_threads_it_goes_on_with_those_that_it_has() {
+fn main() {
+    trials::run(&[(
+        "without_new_threads_it_goes_on_with_those_that_it_has",
+        without_new_threads_it_goes_on_with_those_that_it_has,
+    )]);
+}
+
+fn without_new_threads_it_goes_on_with_those_that_it_has() -> Ran {
     if !nobody_can_run_it() {
-        println!("skipped: nothing holds back root, and the user 65534 cannot run the daemon from here");
-        return;
+        let why = "nothing holds back root, and the user 65534 cannot run the daemon from here";
+        return Err(Missing(why.into()));
     }
     let data = tempfile::tempdir().expect("a folder for the test");
     give_to_all(data.path());
@@ -80,4 +87,5 @@ fn without_new_threads_it_goes_on_with_those_that_it_has() {
     let log = daemon.log().concat();
     assert!(!log.contains("panic"), "{log}");
     daemon.stop();
+    Ok(())
 }

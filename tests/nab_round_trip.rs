@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use support::daemon::Daemon;
 use support::eventually;
 use support::http::Client;
+use support::trials::{self, Missing, Ran};
 
 /// Below what Ethernet carries in one piece.
 const DATAGRAM_BYTES: usize = 1400;
@@ -36,9 +37,12 @@ struct Recording {
     samples: BTreeMap<i64, f64>,
 }
 
-#[test]
-fn recorded_series_come_out_as_they_went_in() {
-    let Some(folder) = recordings_folder() else { return };
+fn main() {
+    trials::run(&[("recorded_series_come_out_as_they_went_in", recorded_series_come_out_as_they_went_in)]);
+}
+
+fn recorded_series_come_out_as_they_went_in() -> Ran {
+    let folder = recordings_folder()?;
     let recordings = read_recordings(&folder);
     assert!(recordings.len() >= 10, "{} has {} series only", folder.display(), recordings.len());
     let data = tempfile::tempdir().expect("a folder for the test");
@@ -65,17 +69,17 @@ fn recorded_series_come_out_as_they_went_in() {
     let daemon = Daemon::start(data.path(), &settings);
     check("archived, after kill -9 and a restart", &mut daemon.client(), &recordings);
     daemon.stop();
+    Ok(())
 }
 
 /// Where the recordings are: `data/nab` in `SEALINE_SHARED`, or in `shared` beside the repository.
-fn recordings_folder() -> Option<PathBuf> {
+fn recordings_folder() -> Result<PathBuf, Missing> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("SEALINE_SHARED").map_or_else(beside, PathBuf::from).join("data/nab");
     if folder.is_dir() {
-        return Some(folder);
+        return Ok(folder);
     }
-    println!("skipped: there are no recordings at {}; set SEALINE_SHARED", folder.display());
-    None
+    Err(Missing(format!("there are no recordings at {}; set SEALINE_SHARED", folder.display())))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test's own data, not the daemon's")]

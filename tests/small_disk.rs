@@ -6,7 +6,7 @@
 //! when to come back, where expiry needs space to make space, or where only a restart brings writes back.
 //!
 //! The file system is mounted in a mount namespace of this test's own, in which the test starts itself again. Where the
-//! system does not let it, the test says so and is skipped.
+//! system does not let it, the tests count as ignored.
 #![expect(clippy::disallowed_methods, reason = "the story fills a real file system")]
 
 mod support;
@@ -19,9 +19,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use support::daemon::Daemon;
 use support::http::{Answer, Client};
+use support::trials::{self, Missing, Ran};
 
 /// Set where the test runs in its own namespace.
 const INSIDE: &str = "SEALINE_SMALL_DISK";
+
+/// Why the tests may not run inside.
+const NO_MOUNT: &str = "no tmpfs can be mounted in a namespace of one's own";
 
 /// How often the disk fills up in an ordinary run; `SEALINE_FULL_DISK_ROUNDS` has another number.
 const ROUNDS: usize = 4;
@@ -38,23 +42,21 @@ const START_MS: i64 = 1_700_000_000_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// Runs `story` with an empty file system of 64 MiB as its folder: starts this test again, in a namespace of its own.
-fn on_a_small_disk(test: &str, story: impl FnOnce(&Path)) {
+fn on_a_small_disk(test: &str, story: impl FnOnce(&Path)) -> Ran {
     if std::env::var_os(INSIDE).is_some() {
         let folder = tempfile::tempdir().expect("a folder to mount on");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(folder.path()).status();
         if !mount.is_ok_and(|status| status.success()) {
-            println!("skipped: no tmpfs can be mounted in a namespace of one's own");
-            return;
+            return Err(Missing(NO_MOUNT.into()));
         }
         story(folder.path());
         let unmounted = Command::new("umount").arg(folder.path()).status();
         assert!(unmounted.is_ok_and(|status| status.success()), "nothing holds the disk any more");
-        return;
+        return Ok(());
     }
     let allowed = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).output();
     if !allowed.as_ref().is_ok_and(|output| output.status.success()) {
-        println!("skipped: `unshare --map-root-user --mount` is not allowed here: {allowed:?}");
-        return;
+        return Err(Missing("`unshare --map-root-user --mount` is not allowed here".into()));
     }
     let again = std::env::current_exe().expect("a test has a program");
     let mut command = Command::new("unshare");
@@ -62,8 +64,12 @@ fn on_a_small_disk(test: &str, story: impl FnOnce(&Path)) {
     let output = command.env(INSIDE, "1").output().expect("it was allowed a moment ago");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    if said.contains(NO_MOUNT) {
+        return Err(Missing(NO_MOUNT.into()));
+    }
     assert!(said.contains("1 passed"), "the test ran inside: {said}");
-    said.lines().filter(|line| line.contains("round") || line.contains("skipped")).for_each(|line| println!("{line}"));
+    said.lines().filter(|line| line.contains("round")).for_each(|line| println!("{line}"));
+    Ok(())
 }
 
 /// A file that is in the way.
@@ -162,8 +168,17 @@ fn resumes(acknowledged: &mut Acknowledged, client: &mut Client, since: Instant)
     since.elapsed()
 }
 
-#[test]
-fn full_to_the_last_byte_it_refuses_answers_expires_and_goes_on() {
+fn main() {
+    trials::run(&[
+        (
+            "full_to_the_last_byte_it_refuses_answers_expires_and_goes_on",
+            full_to_the_last_byte_it_refuses_answers_expires_and_goes_on,
+        ),
+        ("with_space_kept_free_a_seal_finds_some", with_space_kept_free_a_seal_finds_some),
+    ]);
+}
+
+fn full_to_the_last_byte_it_refuses_answers_expires_and_goes_on() -> Ran {
     on_a_small_disk("full_to_the_last_byte_it_refuses_answers_expires_and_goes_on", |disk| {
         let (data, ballast) = (disk.join("data"), Ballast(disk.join("ballast")));
         let settings = [("wal.segment_bytes", "1MiB"), ("disk.min_free_bytes", "0")];
@@ -230,11 +245,10 @@ fn full_to_the_last_byte_it_refuses_answers_expires_and_goes_on() {
         let daemon = Daemon::start(&data, &settings);
         acknowledged.check("after a restart", &mut daemon.client());
         daemon.stop();
-    });
+    })
 }
 
-#[test]
-fn with_space_kept_free_a_seal_finds_some() {
+fn with_space_kept_free_a_seal_finds_some() -> Ran {
     on_a_small_disk("with_space_kept_free_a_seal_finds_some", |disk| {
         let (data, ballast) = (disk.join("data"), Ballast(disk.join("ballast")));
         let daemon = Daemon::start(&data, &[("wal.segment_bytes", "1MiB"), ("disk.min_free_bytes", "8MiB")]);
@@ -249,5 +263,5 @@ fn with_space_kept_free_a_seal_finds_some() {
         println!("round with space kept free: resumed in {took:?}");
         daemon.kill();
         acknowledged.check("after a restart", &mut Daemon::start(&data, &[]).client());
-    });
+    })
 }

@@ -2,7 +2,7 @@
 //! memory, once with everything sealed and archived.
 //!
 //! The scripts are data that lies beside the repository: in `$SEALINE_SHARED/conformance/promqltest`, or in
-//! `../shared/conformance/promqltest`. Without them the test says so and passes. Every case must pass but those that
+//! `../shared/conformance/promqltest`. Without them the tests count as ignored. Every case must pass but those that
 //! `left_out.txt` names with a reason; one of those that passes must leave the list. `PROMQLTEST=name` runs only the
 //! files whose name contains it, and prints every case that fails, those of the list too.
 
@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use stored::{Stored, Tier};
+use support::trials::{self, Missing, Ran};
 
 /// Somewhere the series of a script are kept.
 trait Backend {
@@ -42,21 +43,15 @@ struct Score {
     failures: BTreeMap<usize, String>,
 }
 
-#[test]
-fn upstream_scripts_pass_in_memory() {
-    run_all(Tier::Memory);
+fn main() {
+    trials::run(&[
+        ("upstream_scripts_pass_in_memory", || run_all(Tier::Memory)),
+        ("upstream_scripts_pass_sealed_and_archived", || run_all(Tier::Disk)),
+    ]);
 }
 
-#[test]
-fn upstream_scripts_pass_sealed_and_archived() {
-    run_all(Tier::Disk);
-}
-
-fn run_all(tier: Tier) {
-    let Some(folder) = scripts_folder() else {
-        eprintln!("skipped: no upstream scripts; set SEALINE_SHARED to the folder that holds conformance/promqltest");
-        return;
-    };
+fn run_all(tier: Tier) -> Ran {
+    let folder = scripts_folder()?;
     let only = std::env::var("PROMQLTEST").ok();
     let left_out = left_out();
     let mut table = format!("{:<28} passed  left out   total\n", format!("{tier:?}"));
@@ -83,6 +78,7 @@ fn run_all(tier: Tier) {
     }
     println!("{table}{:<28} {passed:>6} {:>9} {total:>7}", "total", total - passed);
     assert!(faults.is_empty(), "{faults}");
+    Ok(())
 }
 
 /// Runs every command of a script.
@@ -113,10 +109,14 @@ fn run(text: &str, backend: &mut dyn Backend) -> Score {
     score
 }
 
-fn scripts_folder() -> Option<PathBuf> {
+fn scripts_folder() -> Result<PathBuf, Missing> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let shared = std::env::var_os("SEALINE_SHARED").map_or(beside, PathBuf::from);
-    Some(shared.join("conformance/promqltest")).filter(|folder| folder.is_dir())
+    let folder = shared.join("conformance/promqltest");
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(Missing(format!("there are no upstream scripts at {}; set SEALINE_SHARED", folder.display()))),
+    }
 }
 
 fn script_files(folder: &Path) -> Vec<PathBuf> {

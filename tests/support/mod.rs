@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod library;
 pub mod load;
 pub mod telegraf;
+pub mod trials;
 
 use std::time::{Duration, Instant};
 
