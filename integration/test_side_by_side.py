@@ -32,7 +32,7 @@ def both(tmp_path_factory, prometheus, promtool):
     folder = tmp_path_factory.mktemp("side_by_side")
     (folder / "sealine").mkdir()
     with Daemon(os.environ["SEALINE_BIN"], str(folder / "sealine"), NAMING__DB_LABEL="false") as daemon:
-        with peers.Prometheus(prometheus, promtool, folder, all_series) as theirs:
+        with peers.Prometheus(prometheus, promtool, folder, data.open_metrics(all_series)) as theirs:
             yield peers.load(daemon, all_series), theirs
 
 

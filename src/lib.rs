@@ -12,6 +12,7 @@ pub mod codec;
 pub mod config;
 pub mod daemon;
 pub mod disk;
+mod excerpt;
 pub mod health;
 pub mod inlet;
 pub mod inspect;

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["memory", "disk", "wal"],
     &["codec", "lineproto", "tls"],
     &["series", "config", "telemetry", "notices"],
-    &["clock", "vfs", "machine", "sockets", "units", "planted", "pools"],
+    &["clock", "vfs", "machine", "sockets", "units", "excerpt", "planted", "pools"],
 ];
 
 /// Arrows that are drawn although the layers would not have them, with the names that they are drawn for.
@@ -28,9 +28,10 @@ const DRAWN: &[(&str, &str, &[&str])] = &[
 
 /// Modules that may use less than the layers below them: what each one may use.
 const NARROW: &[(&str, &[&str])] = &[
-    ("lineproto", &[]),                                            // bytes to lines, for any program
-    ("series", &[]),                                               // the words that all others share
-    ("promql", &["series", "clock", "machine", "units", "pools"]), // sees samples through its own trait
+    ("lineproto", &[]),       // bytes to lines, for any program
+    ("series", &["excerpt"]), // the words that all others share
+    // It sees samples through its own trait.
+    ("promql", &["series", "clock", "machine", "units", "excerpt", "pools"]),
 ];
 
 /// One use of a module by another.
@@ -237,7 +238,7 @@ fn what_points_elsewhere_is_told() {
         (
             "promql/plan/mod.rs",
             "use crate::config::Config;",
-            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"machine\", \"units\", \"pools\"], but not `config`",
+            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"machine\", \"units\", \"excerpt\", \"pools\"], but not `config`",
         ),
         (
             "main.rs",

@@ -91,7 +91,14 @@ fn ask(client: &mut Client, query: &str, more: &[(&str, &str)]) -> Answer {
     let parameters = [("query", query), ("time", "1700007200")];
     let parameters = parameters.iter().chain(more);
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    client.post("/api/v1/query", &[("Content-Type", "application/x-www-form-urlencoded")], form.as_bytes())
+    client.post("/api/v1/query", FORM, form.as_bytes())
+}
+
+/// The header of what [`form`] makes.
+const FORM: &[(&str, &str)] = &[("Content-Type", "application/x-www-form-urlencoded")];
+
+fn form(parameters: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
 /// The class and the sentence of a refusal.
@@ -228,6 +235,85 @@ fn each_limit_refuses_with_the_name_of_its_setting() {
     assert!(sentence.contains("query.max_memory") || sentence.contains("query.max_samples"), "{sentence}");
 }
 
+/// What Grafana makes of a variable with "All" chosen: each name with its dots escaped, in a string that doubles that.
+fn all_of(hosts: impl Iterator<Item = String>) -> String {
+    hosts.map(|host| host.replace('.', r"\\.").replace('-', r"\\-")).collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn a_variable_with_twenty_thousand_hosts_is_a_set() {
+    let story = Story::start(&[]);
+    let mut client = story.client();
+    let names = |more: bool| {
+        let strangers = (0..20_000).map(|n| format!("ip-10-0-{}-{}.eu.example.net", n / 250, n % 250));
+        all_of(strangers.chain((0..150).map(|n| format!("h{n}")).filter(move |_| more)))
+    };
+    let all = names(true);
+    assert!(all.len() > 600_000, "{}", all.len());
+    for (matchers, want) in [
+        (format!("host=~\"{all}\""), 150),
+        (format!("host!~\"{all}\""), 50),
+        (format!("host=~\"^({all})$\""), 150),
+        (format!("host=~\"(?:{all})(:9100)?\""), 150),
+        (format!("host=~\"h1|({})\"", all.replace('|', ".*|")), 200),
+        (format!("host=~\"(?i)H({})\"", (0..20_000).map(|n| n.to_string()).collect::<Vec<_>>().join("|")), 200),
+        (format!("host=~\"{}\"", names(false)), 0),
+    ] {
+        let shown = &matchers[..60];
+        let asked =
+            form(&[("query", &format!("count(load{{{matchers}}}) or vector(0)")), ("time", &TIME_S.to_string())]);
+        let answer = client.post("/api/v1/query", FORM, asked.as_bytes());
+        assert_eq!(answer.status, 200, "{shown}: {}", answer.text());
+        assert_eq!(answer.json()["data"]["result"][0]["value"][1], want.to_string(), "{shown}");
+        let asked = form(&[("match[]", &format!("load{{{matchers}}}")), ("start", &TIME_S.to_string())]);
+        let answer = client.post("/api/v1/series", FORM, asked.as_bytes());
+        assert_eq!(answer.status, 200, "{shown}: {}", answer.text());
+        assert_eq!(answer.json()["data"].as_array().map(Vec::len), Some(want), "{shown}");
+    }
+}
+
+#[test]
+fn errors_quote_the_beginning_of_what_is_long() {
+    let story = Story::start(&[("query.max_regex_steps", "1000"), ("query.max_series", "10")]);
+    let long = "[ab]".repeat(20_000);
+    let plain = (0..20_000).map(|n| format!("h{n}")).collect::<Vec<_>>().join("|");
+    for (query, want) in [
+        (format!("load{{host=~\"{long}\"}}"), "query.max_regex_steps"),
+        (format!("load{{host=~\"{plain}(\"}}"), "missing closing )"),
+        (format!("label_replace(load, \"a\", \"b\", \"c\", \"{long}\")"), "query.max_regex_steps"),
+        (format!("label_replace(load, \"a\", \"b\", \"c\", \"{plain}(\")"), "missing closing )"),
+        (format!("load{{host=~\"{plain}\"}}"), "query.max_series"),
+        (format!("load \"{plain}\""), "unexpected string"),
+        (format!("load {}", "x".repeat(500_000)), "unexpected identifier"),
+        (format!("{}()", "x".repeat(500_000)), "unknown function"),
+        (format!("load[{}x]", "1".repeat(500_000)), "bad number"),
+        (format!("sum by (\"{}\") (1)", "x".repeat(500_000)), "expected type"),
+        (format!("label_replace(load, \"{0}\", 1, \"\", \"\")", "x".repeat(500_000)), "expected type"),
+    ] {
+        let shown = &query[..40];
+        let answer = story.client().post("/api/v1/query", FORM, form(&[("query", &query)]).as_bytes());
+        assert!((400..500).contains(&answer.status), "{shown}: {}", answer.status);
+        assert!(answer.text().contains(want), "{shown}: {}", answer.text());
+        assert!(answer.text().len() < 2_000, "{shown}: {} bytes", answer.text().len());
+    }
+    let long = "x".repeat(20_000);
+    for (path, parameter) in [
+        ("query", "time"),
+        ("query", "timeout"),
+        ("query", "limit"),
+        ("query", "lookback_delta"),
+        ("query_range", "start"),
+        ("query_range", "step"),
+        ("series", "end"),
+        ("query", "db"),
+        ("query", "stats"),
+    ] {
+        let asked = form(&[("query", "1"), ("start", "1"), ("end", "2"), (parameter, &long)]);
+        let answer = story.client().post(&format!("/api/v1/{path}"), FORM, asked.as_bytes());
+        assert!(answer.text().len() < 2_000, "{path} {parameter}: {} bytes", answer.text().len());
+    }
+}
+
 #[test]
 fn hostile_texts_are_refused() {
     let story = Story::start(&[("query.max_text_bytes", "1MiB")]);
@@ -252,7 +338,7 @@ fn hostile_texts_are_refused() {
         assert_eq!(answer.json()["status"], "error", "{name}");
         println!("{name}: {took:?}");
     }
-    let too_long = "1".repeat(1 << 20);
+    let too_long = "1".repeat(4 << 20);
     assert_eq!(ask(&mut story.client(), &too_long, &[]).status, 413, "a form that is too large");
     assert_eq!(ask(&mut story.client(), "1", &[]).status, 200, "and the daemon is well");
 }

@@ -6,7 +6,8 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::http::request::Parts;
 use sealine::api::influx::WriteTarget;
-use sealine::api::{self, ApiError, ErrorKind, Params, TimeRange};
+use sealine::api::{self, ApiError, ErrorKind, FormLimits, Params, TimeRange};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Times are within plus and minus this many milliseconds.
@@ -41,7 +42,8 @@ fn form(bytes: &[u8]) -> Result<Params, ApiError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let head = head("/").expect("an address");
     let body = Full::new(Bytes::copy_from_slice(bytes));
-    runtime.block_on(Params::of_form(&head, body, Duration::from_secs(10)))
+    let limits = FormLimits::for_texts(300 << 10, Duration::from_secs(10));
+    runtime.block_on(Params::of_form(&head, body, limits, &Arc::default()))
 }
 
 /// The text as a value of each kind.
@@ -70,7 +72,7 @@ fn requests(params: &Params) {
         Ok(instant) => panic!("{instant:?} is no range"),
         Err(error) => assert!(error.kind == ErrorKind::BadData && !error.message.is_empty()),
     }
-    match api::selectors(params) {
+    match api::selectors(params, 256 << 10, 20_000) {
         Ok(lists) => assert!(lists.iter().all(|matchers| !matchers.iter().all(|m| m.matches_absent()))),
         Err(error) => assert!(error.kind == ErrorKind::BadData && error.message.contains("match[]")),
     }

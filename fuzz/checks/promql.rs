@@ -21,7 +21,7 @@ const LATE_MAX: Duration = Duration::from_secs(4);
 pub fn check(text: &[u8]) {
     let Ok(text) = std::str::from_utf8(text) else { return };
     let engine = Engine::new(options(2 << 10));
-    if let Ok(matchers) = parse_selector(text) {
+    if let Ok(matchers) = parse_selector(text, 20_000) {
         assert!(matchers.iter().all(|matcher| !matcher.to_string().is_empty()));
     }
     let formatted = match (engine.check(text), engine.format(text)) {
@@ -52,6 +52,7 @@ const INSTANT: TimeRange = TimeRange::Instant { at: SAMPLES * STEP_MS };
 fn options(text_bytes_max: usize) -> Options {
     let limits = Limits {
         text_bytes_max,
+        regex_steps_max: 20_000,
         samples_max: 100_000,
         series_max: 100,
         bytes_max: 16 << 20,

@@ -63,11 +63,13 @@ def write(daemon, lines):
 
 
 class Prometheus:
-    """Debian's Prometheus over blocks that its promtool made. Use as a context manager that gives a `Peer`."""
+    """Debian's Prometheus over blocks that its promtool made of a text in the OpenMetrics format.
 
-    def __init__(self, prometheus, promtool, folder, all_series):
+    Use as a context manager that gives a `Peer`."""
+
+    def __init__(self, prometheus, promtool, folder, open_metrics):
         text = folder / "data.om"
-        text.write_text(data.open_metrics(all_series), encoding="utf-8")
+        text.write_text(open_metrics, encoding="utf-8")
         command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", str(text), str(folder / "blocks")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -4,11 +4,12 @@
 //! it. So a query whose client has left stays on the list for as long as it holds a place at the gate. How it ended is
 //! told to the observer and, where it was slow, to the log (`slow`).
 
-use super::caller::{Caller, shortened};
+use super::caller::Caller;
 use super::error::{ApiError, ErrorKind};
 use super::observe::{Observer, Stage};
 use super::{slow, status};
 use crate::clock;
+use crate::excerpt::excerpt;
 use crate::telemetry::Outcome;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -75,9 +76,9 @@ impl ActiveQueries {
 
     /// A query has arrived, and waits for its turn. Where it takes at least `slow`, which is not zero, it is logged.
     pub fn arrived(self: &Arc<Self>, mut asked: Asked, caller: Caller, now_ms: i64, slow: Duration) -> Arc<Active> {
-        asked.text = shortened(&asked.text, TEXT_BYTES_MAX);
-        asked.path = shortened(&asked.path, WORD_BYTES_MAX);
-        asked.times.iter_mut().for_each(|(_, time)| *time = shortened(time, WORD_BYTES_MAX));
+        asked.text = excerpt(&asked.text, TEXT_BYTES_MAX);
+        asked.path = excerpt(&asked.path, WORD_BYTES_MAX);
+        asked.times.iter_mut().for_each(|(_, time)| *time = excerpt(time, WORD_BYTES_MAX));
         // Relaxed: the number only has to be one of its own.
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (started, outcome, cost) = Default::default();

@@ -1,5 +1,6 @@
 //! Who asks: the other end of the connection, and what Grafana's headers say of the panel or the rule behind a query.
 
+use crate::excerpt::excerpt;
 use hyper::HeaderMap;
 use std::net::SocketAddr;
 
@@ -32,7 +33,7 @@ impl Caller {
     /// The caller at `client` who sent these headers.
     pub fn new(client: SocketAddr, headers: &HeaderMap) -> Self {
         let value = |header| Some(String::from_utf8_lossy(headers.get(header)?.as_bytes()).into_owned());
-        let told = |(header, name)| value(header).map(|value| (name, shortened(&value, VALUE_BYTES_MAX)));
+        let told = |(header, name)| value(header).map(|value| (name, excerpt(&value, VALUE_BYTES_MAX)));
         Caller { client, told: HEADERS.into_iter().filter_map(told).collect() }
     }
 
@@ -45,15 +46,6 @@ impl Caller {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.told().find(|(told, _)| *told == name).map(|(_, value)| value)
     }
-}
-
-/// At most `bytes_max` bytes of `text`, with a mark where something was cut off.
-pub fn shortened(text: &str, bytes_max: usize) -> String {
-    if text.len() <= bytes_max {
-        return text.to_string();
-    }
-    let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}…", &text[..end])
 }
 
 #[cfg(test)]
@@ -76,12 +68,5 @@ mod tests {
         );
         assert_eq!(caller.get("panelTitle"), Some(format!("{}…", "ä".repeat(VALUE_BYTES_MAX / 2)).as_str()));
         assert_eq!(caller.told().count(), 3, "and nothing else");
-    }
-
-    #[test]
-    fn texts_are_cut_between_characters() {
-        for (text, bytes_max, want) in [("abc", 3, "abc"), ("abcd", 3, "abc…"), ("aää", 4, "aä…"), ("", 0, "")] {
-            assert_eq!(shortened(text, bytes_max), want);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Why a request was not answered, in the classes that the Prometheus HTTP API knows.
 
 use super::auth::Refusal;
-use super::caller::shortened;
+use crate::excerpt::excerpt;
 use hyper::StatusCode;
 use std::fmt;
 
@@ -10,7 +10,7 @@ const QUOTED_BYTES_MAX: usize = 100;
 
 /// What a client sent as a message repeats it: in quotes, and not all of it where it is long.
 pub fn quoted(text: &str) -> String {
-    format!("{:?}", shortened(text, QUOTED_BYTES_MAX))
+    format!("{:?}", excerpt(text, QUOTED_BYTES_MAX))
 }
 
 /// The class of an error. It decides the status code, and clients act on its word.

@@ -8,6 +8,7 @@ use super::query::{TRUNCATED, push_notes};
 use super::reply::Reply;
 use super::time_limit::TimeLimit;
 use super::{Backend, Call, Inquiry, json, selector};
+use crate::excerpt::excerpt;
 use hyper::StatusCode;
 use std::sync::Arc;
 
@@ -37,7 +38,9 @@ pub async fn values(call: Call) -> Result<Reply, ApiError> {
     let active = Arc::clone(&inquiry.active);
     let name = match percent_encoding::percent_decode_str(&encoded).decode_utf8() {
         Ok(name) if !name.is_empty() => args::unescape_label_name(&name),
-        _ => return active.settle(Err(ApiError::bad_data(format!("invalid label name: {encoded:?}")))),
+        _ => {
+            return active.settle(Err(ApiError::bad_data(format!("invalid label name: {:?}", excerpt(&encoded, 200)))));
+        }
     };
     let look_up = move |backend: &dyn Backend, scope: &Scope| backend.label_values(&name, scope);
     active.settle(answer(inquiry, look_up, |out, value| json::push_text(out, value)).await)
@@ -62,7 +65,7 @@ async fn answer<T: 'static>(
     let (backend, running, canceled) = (Arc::clone(&api.backend), Arc::clone(&active), cancel.clone());
     let work = move |_| {
         running.start();
-        let selectors = selector::selectors(&params)?;
+        let selectors = selector::selectors(&params, rules.options.text_bytes_max, rules.options.regex_steps_max)?;
         let deadline = deadline.into_std();
         let scope = Scope { selectors, start_ms, end_ms, limit, databases, deadline, cancel: canceled };
         let mut found = Found { results: Vec::new(), warnings: Vec::new() };

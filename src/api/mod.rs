@@ -37,7 +37,7 @@ mod tests;
 
 // How the parameters of a request are read: all that comes before the backend is asked, for whoever wants to try it alone.
 pub use args::{parse_duration, parse_limit, parse_time, unescape_label_name};
-pub use params::Params;
+pub use params::{FormLimits, Params};
 pub use query::parse_range;
 pub use selector::selectors;
 
@@ -52,6 +52,7 @@ use crate::clock::SystemClock;
 use crate::config::Token;
 use crate::inlet::Intake;
 use crate::notices::Notices;
+use crate::pools::{Pool, Pools};
 use active::{Active, ActiveQueries, Asked};
 use arc_swap::ArcSwap;
 use auth::{Grant, Tokens};
@@ -64,6 +65,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// A body of JSON may have this many bytes: those that are taken name an organisation or a bucket.
+const JSON_BYTES_MAX: usize = 1 << 20;
 
 /// Status pages that may be made at once, so that queries cannot keep them waiting, nor they the queries.
 const PAGES_MAX: usize = 4;
@@ -81,6 +85,10 @@ pub struct Options {
     pub labels_timeout: Duration,
     /// The most results of such a look-up, whatever its `limit` says; zero sets no limit.
     pub look_up_results_max: usize,
+    /// Bytes that the text of a query may have, and the selectors of a look-up together.
+    pub text_bytes_max: usize,
+    /// Steps of automata that the regular expressions of a selector may need.
+    pub regex_steps_max: u64,
     /// Queries and look-ups that take at least this long are logged; zero logs none.
     pub slow: Duration,
     /// Queries and label look-ups that run at once.
@@ -121,6 +129,8 @@ pub struct Api {
     intake: Option<Intake>,
     /// Where the log is told of requests that are refused.
     notices: Notices,
+    /// Where what forms hold is counted.
+    pools: Arc<Pools>,
     /// What requests go by: each looks once for each thing that it needs.
     rules: ArcSwap<Rules>,
     now_ms: fn() -> i64,
@@ -147,6 +157,7 @@ impl Api {
             metrics: Box::new(metrics),
             intake: None,
             notices: Notices::new(SystemClock::shared()),
+            pools: Arc::default(),
             now_ms: options.now_ms,
             started_ms: (options.now_ms)(),
             queries: Gate::new("query", options.query_concurrency, queue).set_by("query.concurrency"),
@@ -159,6 +170,11 @@ impl Api {
     /// With a place for the lines of `/write` to go: without one, they are refused.
     pub fn with_intake(self, intake: Intake) -> Self {
         Api { notices: intake.notices().clone(), intake: Some(intake), ..self }
+    }
+
+    /// Has what forms hold counted in these pools, and large ones refused where they are full.
+    pub fn with_pools(self, pools: Arc<Pools>) -> Self {
+        Api { pools, ..self }
     }
 
     /// With threads of their own for queries and look-ups.
@@ -223,7 +239,9 @@ impl Call {
     async fn params(self) -> Result<(Arc<Api>, Params), ApiError> {
         let params = match self.head.method {
             hyper::Method::POST => {
-                Params::of_form(&self.head, self.body, self.api.rules().options.body_timeout).await?
+                let options = &self.api.rules().options;
+                let limits = FormLimits::for_texts(options.text_bytes_max, options.body_timeout);
+                Params::of_form(&self.head, self.body, limits, &self.api.pools).await?
             }
             _ => Params::of_uri(&self.head),
         };
@@ -232,7 +250,9 @@ impl Call {
 
     /// The state and the JSON in the body. The content type is not looked at.
     async fn json<T: DeserializeOwned>(self) -> Result<(Arc<Api>, T), ApiError> {
-        let body = params::read_body(self.body, "JSON", self.api.rules().options.body_timeout).await?;
+        let limits = FormLimits { bytes_max: JSON_BYTES_MAX, time_max: self.api.rules().options.body_timeout };
+        let mut held = self.api.pools.lease(Pool::Buffers);
+        let body = params::read_body(self.body, "JSON", limits, &mut held).await?;
         let value = serde_json::from_slice(&body);
         let value =
             value.map_err(|error| ApiError::bad_data(format!("the body is not the JSON that is wanted: {error}")))?;

@@ -5,27 +5,34 @@ use super::params::Params;
 use crate::promql::parse_selector;
 use crate::series::Matcher;
 
-/// Bytes that the selectors of one request may have. Each may bring regular expressions, and those cost time.
-const SELECTOR_BYTES_MAX: usize = 256 << 10;
-
 /// What is said of a selector that every series passes, in upstream's words.
 const NO_MATCHER: &str = "match[] must contain at least one non-empty matcher";
 
-/// The matchers of each `match[]`; an empty list where there is none.
+/// The matchers of each `match[]`; an empty list where there is none. Together they may have `bytes_max` bytes, and their
+/// regular expressions need `regex_steps_max` steps of automata.
 ///
 /// Errors: `BadData` for text that is not a selector, and for a selector that every series passes.
-pub fn selectors(params: &Params) -> Result<Vec<Vec<Matcher>>, ApiError> {
+pub fn selectors(params: &Params, bytes_max: usize, regex_steps_max: u64) -> Result<Vec<Vec<Matcher>>, ApiError> {
     let bytes: usize = params.all("match[]").map(str::len).sum();
-    if bytes > SELECTOR_BYTES_MAX {
-        let what = format!("the selectors have {bytes} bytes together: want {SELECTOR_BYTES_MAX} at most");
+    if bytes > bytes_max {
+        let what = format!(
+            "the selectors have {bytes} bytes together, {bytes_max} are allowed; shorten them or raise \
+             `query.max_text_bytes`"
+        );
         return Err(ApiError::parameter("match[]", what));
     }
-    params.all("match[]").map(|text| selector(text).map_err(|what| ApiError::parameter("match[]", what))).collect()
+    let mut steps_left = regex_steps_max;
+    let selectors = params.all("match[]").map(|text| {
+        let matchers = selector(text, steps_left).map_err(|what| ApiError::parameter("match[]", what))?;
+        steps_left = steps_left.saturating_sub(matchers.iter().map(Matcher::steps).sum());
+        Ok(matchers)
+    });
+    selectors.collect()
 }
 
 /// The matchers of one selector, the metric's name among them.
-fn selector(text: &str) -> Result<Vec<Matcher>, String> {
-    let matchers = parse_selector(text).map_err(|error| error.to_string())?;
+fn selector(text: &str, regex_steps_max: u64) -> Result<Vec<Matcher>, String> {
+    let matchers = parse_selector(text, regex_steps_max).map_err(|error| error.to_string())?;
     if matchers.iter().all(Matcher::matches_absent) {
         return Err(NO_MATCHER.to_string());
     }
@@ -35,9 +42,10 @@ fn selector(text: &str) -> Result<Vec<Matcher>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::series::REGEX_STEPS_MAX;
 
     fn written(text: &str) -> Result<String, String> {
-        let matchers = selector(text)?;
+        let matchers = selector(text, REGEX_STEPS_MAX)?;
         Ok(matchers.iter().map(Matcher::to_string).collect::<Vec<_>>().join(" "))
     }
 
@@ -85,10 +93,10 @@ mod tests {
     #[test]
     fn a_selector_cannot_nest_and_may_be_long() {
         for part in ["(", "-", "a or ", "a==", "{a=\"b\"} ", "{", "[5m:1m]"] {
-            let error = selector(&part.repeat(100_000)).unwrap_err();
+            let error = selector(&part.repeat(100_000), REGEX_STEPS_MAX).unwrap_err();
             assert!(error.contains("parse error: unexpected"), "{part}: {error}");
         }
         let long = format!("{{{}}}", "a=\"b\",".repeat(100_000));
-        assert_eq!(selector(&long).map(|matchers| matchers.len()), Ok(100_000));
+        assert_eq!(selector(&long, REGEX_STEPS_MAX).map(|matchers| matchers.len()), Ok(100_000));
     }
 }

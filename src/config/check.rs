@@ -47,6 +47,8 @@ impl Found {
 
     fn numbers(&mut self, config: &Config) {
         let Config { http, tcp, ingest, merge, query, .. } = config;
+        let steps = query.max_regex_steps;
+        self.unless(steps >= 1000, "query.max_regex_steps", || format!("got {steps}, want at least 1000"));
         for (key, value, most) in [
             ("http.max_connections", http.max_connections, 1_000_000),
             ("tcp.max_connections", tcp.max_connections, 1_000_000),

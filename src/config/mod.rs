@@ -349,6 +349,8 @@ pub struct Query {
     /// The longest text of a query.
     #[serde(with = "size")]
     pub max_text_bytes: u64,
+    /// The most steps of automata that the regular expressions of a query need.
+    pub max_regex_steps: u64,
     /// The most memory that one query holds; 0 is a quarter of the machine's over the queries that run at once.
     #[serde(with = "size")]
     pub max_memory: u64,

@@ -213,6 +213,7 @@ async fn start(
         parts.start("tcp", |stop| tcp.serve(stop));
     }
 
+    let pools = store.pools().clone();
     let server = Server::bind(&http)?.with_tls(certified.as_ref().map(Certified::acceptor));
     tracing::info!(address = %server.local_addr(), tls = certified.is_some(), "serving HTTP");
     if let Some(every) = Some(config.telemetry.store_interval).filter(|every| !every.is_zero()) {
@@ -222,14 +223,14 @@ async fn start(
     }
     let (reloads, requests) = Requests::channel();
     let daemon = Arc::new(Daemon {
-        engine: ArcSwap::from_pointee(options::engine(&config, store.pools())),
+        engine: ArcSwap::from_pointee(options::engine(&config, &pools)),
         store,
         config: ArcSwap::new(config.clone()),
         reloads,
         telemetry: telemetry.clone(),
         started_ms,
     });
-    let api = Arc::new(api(&config, &daemon).with_intake(intake).with_query_threads(queries));
+    let api = Arc::new(api(&config, &daemon).with_intake(intake).with_pools(pools).with_query_threads(queries));
     telemetry.config.loaded(config.hash(), started_ms);
     let reloader = Reloader { origin, reloadable: Reloadable { api: api.clone(), daemon, log, certified } };
     parts.start("reload", |stop| reloader.serve(hangup, requests, stop));

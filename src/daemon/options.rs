@@ -20,6 +20,7 @@ pub(super) fn engine(config: &Config, pools: &Arc<Pools>) -> Engine {
         threads: or_cores(query.threads, 1),
         limits: promql::Limits {
             text_bytes_max: usize::try_from(query.max_text_bytes).unwrap_or(usize::MAX),
+            regex_steps_max: query.max_regex_steps,
             samples_max: query.max_samples,
             series_max: query.max_series as u64,
             bytes_max: match query.max_memory {
@@ -41,6 +42,8 @@ pub(super) fn api(config: &Config) -> api::Options {
         query_timeout: query.timeout,
         labels_timeout: query.labels_timeout,
         look_up_results_max: query.max_look_up_results,
+        text_bytes_max: usize::try_from(query.max_text_bytes).unwrap_or(usize::MAX),
+        regex_steps_max: query.max_regex_steps,
         slow: query.slow,
         query_concurrency: or_cores(query.concurrency, 2),
         queue_timeout: query.queue_timeout,

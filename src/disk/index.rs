@@ -2,7 +2,7 @@
 
 use super::format::SERIES_PER_BLOCK;
 use crate::codec::varint::Cursor;
-use crate::series::postings::{LabelIndex, name_literals, name_passes, select_sets};
+use crate::series::postings::{LabelIndex, name_passes, name_words, select_sets};
 use crate::series::{Gathering, Labels, METRIC_NAME, Matcher};
 use roaring::RoaringBitmap;
 use std::ops::Range;
@@ -172,7 +172,7 @@ impl FileIndex {
 
     /// Metrics, by number, that pass the matchers on names.
     pub fn metrics_passing(&self, matchers: &[Matcher]) -> Vec<usize> {
-        match name_literals(matchers) {
+        match name_words(matchers) {
             Some(names) => {
                 let found = names.iter().filter(|name| name_passes(matchers, name));
                 let mut found: Vec<usize> = found.filter_map(|name| self.find(&self.metrics, name)).collect();
@@ -294,6 +294,10 @@ impl LabelIndex for FileIndex {
         {
             into.extend(self.postings(table, at));
         }
+    }
+
+    fn value_count(&self, label: &str) -> usize {
+        self.label(label).map_or(0, |table| table.values.count)
     }
 
     fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {

@@ -2,6 +2,7 @@
 
 use super::error::{Heaviest, QueryError};
 use super::limits::{Cancel, Limits};
+use crate::excerpt::excerpt;
 use crate::pools::{Pool, Pools};
 use crate::series::{METRIC_NAME, MatchOp, Matcher};
 use crate::{clock, machine};
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Selectors are cut to this many characters where a message names them.
-const SELECTOR_CHARS_MAX: usize = 200;
+/// Selectors are cut to this many bytes where a message names them.
+const SELECTOR_BYTES_MAX: usize = 200;
 
 /// Written by every worker, read by every worker; the counts stand alone, so relaxed ordering is enough.
 pub(super) struct Budget {
@@ -170,8 +171,5 @@ fn written(matchers: &[Matcher]) -> String {
     let others = matchers.iter().filter(|matcher| !is_name(matcher) || matcher.value() != name);
     let others: Vec<String> = others.map(Matcher::to_string).collect();
     let text = if others.is_empty() { name.to_string() } else { format!("{name}{{{}}}", others.join(",")) };
-    match text.char_indices().nth(SELECTOR_CHARS_MAX) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text,
-    }
+    excerpt(&text, SELECTOR_BYTES_MAX)
 }

@@ -82,7 +82,13 @@ impl Engine {
     }
 
     fn check_plan(&self, query: &Query<'_>) -> Result<(), QueryError> {
-        plan::build(query, TimeRange::Instant { at: 0 }, self.options.subquery_step_ms).map(drop)
+        plan::build(
+            query,
+            TimeRange::Instant { at: 0 },
+            self.options.subquery_step_ms,
+            self.options.limits.regex_steps_max,
+        )
+        .map(drop)
     }
 
     /// Evaluates a query.
@@ -112,10 +118,10 @@ impl Engine {
         if !(1..=TIME_MAX).contains(&lookback_ms) {
             return Err(QueryError::BadData(format!("the lookback is {lookback_ms}ms, it must be at least 1ms")));
         }
-        let (limits, pools) = (self.options.limits.clone(), self.pools.clone());
-        let budget = Budget::new(limits, request.deadline, request.cancel.clone(), pools);
+        let (limits, pools) = (&self.options.limits, self.pools.clone());
+        let budget = Budget::new(limits.clone(), request.deadline, request.cancel.clone(), pools);
         budget.plan_steps(grid.count)?;
-        let plan = plan::build(query, request.range, self.options.subquery_step_ms)?;
+        let plan = plan::build(query, request.range, self.options.subquery_step_ms, limits.regex_steps_max)?;
         let tally = request.count_steps.then(|| Tally::new(grid));
         let (notes, threads) = (Notes::default(), self.options.threads);
         let run = Run { source, budget, notes, tally, lookback_ms, threads, turns: &self.turns };

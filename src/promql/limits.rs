@@ -1,5 +1,6 @@
 //! What bounds a query: counts, bytes, and a client that may leave.
 
+use crate::series::REGEX_STEPS_MAX;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Limits {
     /// Bytes that the text may have. `query.max_text_bytes`
     pub text_bytes_max: usize,
+    /// Steps of automata that its regular expressions may need. `query.max_regex_steps`
+    pub regex_steps_max: u64,
     /// Samples that may be read from storage, each counted as often as it is read. `query.max_samples`
     pub samples_max: u64,
     /// Series that one selector may find. `query.max_series`
@@ -24,7 +27,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            text_bytes_max: 16 << 10,
+            text_bytes_max: 1 << 20,
+            regex_steps_max: REGEX_STEPS_MAX,
             samples_max: 50_000_000,
             series_max: 300_000,
             bytes_max: 1 << 30,

@@ -1,7 +1,7 @@
 //! What the upstream scripts do not say: limits, cancellation, errors, and that threads do not show in the answer.
 
 use super::*;
-use crate::series::{Labels, Matcher};
+use crate::series::{Labels, Matcher, REGEX_STEPS_MAX};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use std::time::{Duration, Instant};
 
@@ -147,7 +147,12 @@ fn errors_say_what_was_wrong() {
         ("meta + bool meta", NOON, "bad_data", "bool modifier can only be used on comparison operators"),
         ("meta[5m] + 1", NOON, "bad_data", "got range vector + scalar"),
         ("-\"a\"", NOON, "bad_data", "unary expression only allowed on expressions of type scalar or instant vector"),
-        ("label_replace(meta, \"a\", \"\", \"b\", \"(\")", NOON, "execution", "unclosed group at byte 0 (1:35)"),
+        (
+            "label_replace(meta, \"a\", \"\", \"b\", \"(\")",
+            NOON,
+            "execution",
+            "missing closing ): `(` at byte 0 (1:35)",
+        ),
         ("count_values(\"a\\xc5z\", meta)", NOON, "execution", "invalid label name \"a\\xc5z\" (1:14)"),
         ("\"a\\xc5z\"", NOON, "bad_data", "1:1: parse error: the string \"a\\xc5z\" is not valid UTF-8"),
         ("meta[meta]", NOON, "bad_data", "1:6: parse error: unexpected a selector, expected a duration such as 5m"),
@@ -248,13 +253,14 @@ fn selectors_alone_give_their_matchers() {
         (r#"up{job=~"a|b", x!=""}"#, r#"__name__="up" job=~"a|b" x!="""#),
         (r#"{"cpu.usage", host!~"x.*"}"#, r#"__name__="cpu.usage" host!~"x.*""#),
     ] {
-        let matchers: Vec<String> = parse_selector(text).unwrap().iter().map(Matcher::to_string).collect();
+        let matchers: Vec<String> =
+            parse_selector(text, REGEX_STEPS_MAX).unwrap().iter().map(Matcher::to_string).collect();
         let mut got = matchers;
         got.sort();
         assert_eq!(got.join(" "), want, "{text}");
     }
     for text in ["", "up offset 1m", "up[5m]", "sum(up)", "1", "up @ 5", &"(".repeat(5000)] {
-        let error = parse_selector(text).expect_err(text);
+        let error = parse_selector(text, REGEX_STEPS_MAX).expect_err(text);
         assert_eq!(error.error_type(), "bad_data", "{text}");
     }
 }

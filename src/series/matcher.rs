@@ -1,11 +1,12 @@
 //! One condition on one label, as PromQL writes it: `name="v"`, `name!="v"`, `name=~"re"`, `name!~"re"`.
 
-use super::pattern::{Pattern, PatternError};
+use super::Words;
+use super::pattern::{Filtering, PatternError, REGEX_STEPS_MAX};
+use crate::excerpt::excerpt;
 use std::fmt;
 
-/// Alternatives of a regex beyond this many are matched by the regex instead of being looked up one by one: more than
-/// a query's text has room for, by default.
-const LITERALS_MAX: usize = 10_000;
+/// Bytes of a pattern that an error quotes.
+const QUOTED_BYTES_MAX: usize = 200;
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,17 +27,8 @@ pub struct Matcher {
     name: String,
     op: MatchOp,
     value: String,
-    test: Test,
-}
-
-/// What a value is compared with.
-#[derive(Debug, Clone)]
-enum Test {
-    /// The matcher's value itself.
-    Value,
-    /// The words of an alternation, sorted.
-    Words(Vec<String>),
-    Pattern(Pattern),
+    test: Filtering,
+    steps: u64,
 }
 
 /// Why a matcher cannot be built.
@@ -51,28 +43,31 @@ pub struct MatcherError {
 impl Matcher {
     /// Builds a matcher; only a regex can fail: where it does not parse, or is too large.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
-        let test = match op {
-            MatchOp::Equal | MatchOp::NotEqual => Test::Value,
-            MatchOp::Regex | MatchOp::NotRegex => match literals_of(value) {
-                Some(words) => Test::Words(words),
-                None => Test::Pattern(Pattern::new(value).map_err(|source| MatcherError {
-                    name: name.to_string(),
-                    pattern: value.to_string(),
-                    source,
-                })?),
-            },
+        Matcher::within(REGEX_STEPS_MAX, name, op, value)
+    }
+
+    /// Builds a matcher whose regex may need so many steps of an automaton.
+    pub fn within(steps_max: u64, name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
+        let (test, steps) = match op {
+            MatchOp::Equal | MatchOp::NotEqual => (Filtering::Words(Words::one(value)), 0),
+            MatchOp::Regex | MatchOp::NotRegex => Filtering::new(value, steps_max).map_err(|source| MatcherError {
+                name: excerpt(name, QUOTED_BYTES_MAX),
+                pattern: excerpt(value, QUOTED_BYTES_MAX),
+                source,
+            })?,
         };
-        Ok(Matcher { name: name.to_string(), op, value: value.to_string(), test })
+        Ok(Matcher { name: name.to_string(), op, value: value.to_string(), test, steps })
     }
 
     /// `name="value"`.
     pub fn equal(name: &str, value: &str) -> Self {
-        Matcher { name: name.to_string(), op: MatchOp::Equal, value: value.to_string(), test: Test::Value }
+        let test = Filtering::Words(Words::one(value));
+        Matcher { name: name.to_string(), op: MatchOp::Equal, value: value.to_string(), test, steps: 0 }
     }
 
-    /// What its regex cost to compile, as [`Pattern::cost`] counts; 0 without one.
-    pub fn cost(&self) -> u64 {
-        if let Test::Pattern(pattern) = &self.test { pattern.cost() } else { 0 }
+    /// About how many steps its automaton has; none where it is a set of words.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// The label's name.
@@ -92,12 +87,11 @@ impl Matcher {
 
     /// Whether a label with this value passes. `""` asks for a series that does not have the label.
     pub fn matches(&self, value: &str) -> bool {
-        let equal = match &self.test {
-            Test::Value => value == self.value,
-            Test::Words(words) => words.binary_search_by(|word| word.as_str().cmp(value)).is_ok(),
-            Test::Pattern(pattern) => pattern.matches(value),
+        let is_among = match &self.test {
+            Filtering::Words(words) => words.contains(value),
+            Filtering::Filter(filter) => filter.matches(value),
         };
-        equal == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
+        is_among == self.is_positive()
     }
 
     /// Whether a series without the label passes.
@@ -105,14 +99,25 @@ impl Matcher {
         self.matches("")
     }
 
-    /// The only values that can pass, where they are few and known: of `=`, and of `=~` that is an alternation of
-    /// plain words such as `a|b|cpu_(user|system)`, then sorted. An index looks these up instead of scanning its values.
-    pub fn literals(&self) -> Option<&[String]> {
-        match (self.op, &self.test) {
-            (MatchOp::Equal, _) => Some(std::slice::from_ref(&self.value)),
-            (MatchOp::Regex, Test::Words(words)) => Some(words),
+    /// The only values that can pass, where they are known: of `=`, and of `=~` with a pattern that stands for some words,
+    /// such as `a|b|cpu_(user|system)`. An index looks these up instead of scanning its values.
+    pub fn words(&self) -> Option<&Words> {
+        match &self.test {
+            Filtering::Words(words) if self.is_positive() => Some(words),
             _ => None,
         }
+    }
+
+    /// The only values that cannot pass, where they are known: of `!=`, and of `!~` likewise.
+    pub fn refused_words(&self) -> Option<&Words> {
+        match &self.test {
+            Filtering::Words(words) if !self.is_positive() => Some(words),
+            _ => None,
+        }
+    }
+
+    fn is_positive(&self) -> bool {
+        matches!(self.op, MatchOp::Equal | MatchOp::Regex)
     }
 }
 
@@ -135,59 +140,12 @@ impl fmt::Display for Matcher {
     }
 }
 
-/// The words that an alternation of plain words stands for, one level of brackets deep; `None` for anything else.
-fn literals_of(pattern: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    for alternative in split_alternatives(pattern)? {
-        match alternative.split_once('(') {
-            None => words.push(plain(alternative)?),
-            Some((before, rest)) => {
-                let (inner, after) = rest.split_once(')')?;
-                let (before, after) = (plain(before)?, plain(after)?);
-                let inner = inner.strip_prefix("?:").unwrap_or(inner);
-                for middle in inner.split('|') {
-                    words.push(format!("{before}{}{after}", plain(middle)?));
-                }
-            }
-        }
-        if words.len() > LITERALS_MAX {
-            return None;
-        }
-    }
-    words.sort_unstable();
-    words.dedup();
-    Some(words)
-}
-
-/// Splits at the `|` that stand outside brackets; `None` where the brackets do not close.
-fn split_alternatives(pattern: &str) -> Option<Vec<&str>> {
-    let (mut parts, mut depth, mut from) = (Vec::new(), 0u32, 0);
-    for (at, byte) in pattern.bytes().enumerate() {
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.checked_sub(1)?,
-            b'|' if depth == 0 => {
-                parts.push(&pattern[from..at]);
-                from = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&pattern[from..]);
-    (depth == 0).then_some(parts)
-}
-
-/// The text itself where no character of it means anything to a regex.
-fn plain(text: &str) -> Option<String> {
-    (!text.contains(['.', '+', '*', '?', '(', ')', '[', ']', '{', '}', '^', '$', '\\', '|'])).then(|| text.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn literals_are_found_and_agree_with_the_regex() {
+    fn words_are_found_and_what_is_refused_is_the_rest() {
         let values = ["", "a", "b", "ab", "cpu_user", "cpu_system", "cpu_", "cpu_x", "a|b", "a\nb", "a.b"];
         for (pattern, want) in [
             ("a", Some(vec!["a"])),
@@ -195,30 +153,33 @@ mod tests {
             ("cpu_(user|system)", Some(vec!["cpu_system", "cpu_user"])),
             ("a|cpu_(?:user|)", Some(vec!["a", "cpu_", "cpu_user"])),
             ("", Some(vec![""])),
+            ("((a))", Some(vec!["a"])),
+            ("cpu_(user)?", Some(vec!["cpu_", "cpu_user"])),
+            (r"a\.b", Some(vec!["a.b"])),
             ("a.b", None),
             ("a+", None),
             ("(?i)a", None),
-            ("((a))", None),
-            ("cpu_(user)?", None),
             (".*", None),
         ] {
             let matcher = Matcher::new("l", MatchOp::Regex, pattern).unwrap();
-            let got = matcher.literals().map(|l| l.iter().map(String::as_str).collect::<Vec<_>>());
-            assert_eq!(got, want, "{pattern}");
-            let regex = Pattern::new(pattern).unwrap();
+            assert_eq!(matcher.words().map(|words| words.iter().collect()), want, "{pattern}");
+            assert!(matcher.refused_words().is_none(), "{pattern}");
             let negated = Matcher::new("l", MatchOp::NotRegex, pattern).unwrap();
+            assert_eq!(negated.refused_words().map(|words| words.iter().collect()), want, "{pattern}");
+            assert!(negated.words().is_none(), "{pattern}");
             for value in values {
-                assert_eq!(matcher.matches(value), regex.matches(value), "{pattern} on {value:?}");
-                assert_eq!(negated.matches(value), !regex.matches(value), "{pattern} on {value:?}");
+                assert_eq!(matcher.matches(value), !negated.matches(value), "{pattern} on {value:?}");
             }
         }
     }
 
     #[test]
     fn a_bad_or_huge_regex_is_an_error_that_names_it() {
-        for pattern in ["(", "a{1000}{1000}{1000}", "*", "a)|(b"] {
+        for pattern in ["(", "(.{1000}){2}", "[a-z]{1000}[a-z]{1000}".repeat(200).as_str(), "*", "a)|(b"] {
             let error = Matcher::new("job", MatchOp::Regex, pattern).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("the regular expression {pattern:?} for label \"job\"")), "{error}");
+            let shown = &format!("{:?}", excerpt(pattern, QUOTED_BYTES_MAX));
+            assert!(error.starts_with(&format!("the regular expression {shown} for label \"job\"")), "{error}");
+            assert!(error.len() < 600, "{error}");
         }
     }
 }

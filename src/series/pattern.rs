@@ -1,88 +1,130 @@
-//! Regular expressions as upstream has them: Go's dialect, anchored at both ends, the dot matching newlines.
+//! Regular expressions as upstream has them: RE2's, anchored at both ends, the dot matching newlines.
 //!
-//! The grammar of `regex-syntax` is nearly Go's. What differs and matters: `\d`, `\w` and `\s` mean ASCII in Go. That is
-//! also what makes a short pattern small: in Unicode `\w` alone has 700 ranges.
+//! A parser of our own reads them (`pattern/syntax.rs`). As matchers they are sets of texts, as far as they can be
+//! (`pattern/sets.rs`), and an automaton of `regex-automata` for the rest. Both crates and RE2 prefer the leftmost first
+//! alternative, so groups are the same too.
 
+mod class;
+mod sets;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use super::Words;
 use super::template;
 use regex_automata::meta::{BuildError, Regex};
-use regex_syntax::ast::{self, ClassPerlKind, ClassSetItem};
-use regex_syntax::hir::{Class, Dot, Hir, HirKind, Look};
-use std::convert::Infallible;
-use std::ops::Range;
+use regex_automata::nfa::thompson::WhichCaptures;
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use sets::{Room, Sets};
+use syntax::Tree;
 
-/// The largest cost of one pattern. The costliest take some 30 ms to compile.
-pub const COST_MAX: u64 = 100_000;
+/// Steps of an automaton that the regular expressions of one query may need by default: some 60 ms to compile.
+pub const REGEX_STEPS_MAX: u64 = 200_000;
 
-/// Groups in groups beyond this are refused.
-const DEPTH_MAX: u32 = 100;
+/// Groups may nest this deep, as in Go.
+const DEPTH_MAX: usize = 1000;
 
-/// Memory that the compiled automaton may take; the limit on costs comes first.
-const AUTOMATON_BYTES_MAX: usize = 16 << 20;
+/// Those that nest deeper are read and compiled on a thread of their own, with more room on its stack.
+const DEPTH_HERE_MAX: usize = 50;
 
-/// A compiled pattern.
+/// Stack of that thread, of which only what is touched costs memory.
+const DEEP_STACK_BYTES: usize = 64 << 20;
+
+/// Memory that a compiled automaton may take for each step. The limit on steps comes first.
+const BYTES_A_STEP_MAX: u64 = 160;
+
+/// Bytes of texts that may be held while it is seen what a pattern stands for, unless it is itself long.
+const TEXTS_BYTES_MAX: usize = 16 << 20;
+
+/// What a list with something behind it counts as, apart from that.
+const HEAD_STEPS: u64 = 500;
+
+/// Bytes of such texts that count as a step, beyond those of the pattern itself.
+const TEXTS_BYTES_A_STEP: u64 = 64;
+
+/// A pattern that tells what its groups have found.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     regex: Regex,
-    /// What every text that matches begins with: most texts that do not are told by it.
-    prefix: Box<str>,
-    /// Whether whatever begins so does match, as with `host_7.*`.
-    prefix_is_all: bool,
-    cost: u64,
+    names: Box<[(Box<str>, u32)]>,
+    steps: u64,
+}
+
+/// A pattern that tells whether a text matches.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    sets: Sets,
+    heads: Vec<Head>,
+    /// What is no set.
+    rest: Option<Regex>,
+}
+
+/// A long list of words with something behind it: `(a|b|…):[0-9]+`.
+#[derive(Debug, Clone)]
+struct Head {
+    words: Words,
+    tail: Regex,
+}
+
+/// What a pattern comes to as a filter.
+#[derive(Debug, Clone)]
+pub(super) enum Filtering {
+    /// It stands for these words, and no others.
+    Words(Words),
+    Filter(Box<Filter>),
 }
 
 /// Why a pattern cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
     /// It is no regular expression.
-    #[error("{what} at byte {at}")]
+    #[error("{what}: `{quoted}` at byte {at}")]
     Syntax {
-        /// What is wrong.
-        what: String,
+        /// What is wrong, in Go's words.
+        what: &'static str,
         /// Where, from 0.
         at: usize,
+        /// What stands there.
+        quoted: String,
     },
-    /// It is one, but too large.
-    #[error("it needs {cost} steps of an automaton, {COST_MAX} are allowed: use fewer or smaller repetitions")]
+    /// Its groups nest too deeply.
+    #[error("its groups nest deeper than the {depth_max} levels that are allowed")]
+    TooDeep {
+        /// How deep they may.
+        depth_max: usize,
+    },
+    /// It is too large.
+    #[error(
+        "it needs more than {steps_max} steps of an automaton, and no more are left for it: use fewer or smaller \
+         repetitions and classes, or raise `query.max_regex_steps`"
+    )]
     TooLarge {
-        /// What [`Pattern::cost`] would be.
-        cost: u64,
+        /// How many are left of what a query may have.
+        steps_max: u64,
     },
     /// The automaton cannot be built.
     #[error("{0}")]
     Build(Box<BuildError>),
+    /// There is no thread for it.
+    #[error("cannot start a thread for a deeply nested expression: {0}")]
+    Thread(std::io::Error),
 }
 
 impl Pattern {
-    /// Compiles `text`.
-    pub fn new(text: &str) -> Result<Self, PatternError> {
-        let text = with_ascii_classes(text)?;
-        let mut parser = regex_syntax::ParserBuilder::new();
-        let parsed = parser.nest_limit(DEPTH_MAX).dot_matches_new_line(true).build().parse(&text);
-        let hir = parsed.map_err(|error| match error {
-            regex_syntax::Error::Parse(error) => syntax(error.kind(), error.span()),
-            regex_syntax::Error::Translate(error) => syntax(error.kind(), error.span()),
-            error => PatternError::Syntax { what: error.to_string(), at: 0 },
-        })?;
-        let cost = cost(&hir);
-        if cost > COST_MAX {
-            return Err(PatternError::TooLarge { cost });
-        }
-        let (prefix, prefix_is_all) = prefix_of(&hir);
-        let anchored = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
-        let config = Regex::config().nfa_size_limit(Some(AUTOMATON_BYTES_MAX));
-        let regex = Regex::builder().configure(config).build_from_hir(&anchored);
-        let regex = regex.map_err(|error| PatternError::Build(Box::new(error)))?;
-        Ok(Pattern { regex, prefix, prefix_is_all, cost })
+    /// Compiles `text`, which may need so many steps.
+    pub fn new(text: &str, steps_max: u64) -> Result<Self, PatternError> {
+        with_tree(text, steps_max, |Tree { node, names }| {
+            let hir = node.hir();
+            let steps = steps_of(&hir);
+            let regex = compile(hir, steps, steps_max, WhichCaptures::All)?;
+            Ok(Pattern { regex, names: names.into(), steps })
+        })
     }
 
     /// About how many states its automaton has: what it costs to compile, and what a query with many may have of it.
-    pub fn cost(&self) -> u64 {
-        self.cost
-    }
-
-    /// Whether the whole of `text` matches.
-    pub fn matches(&self, text: &str) -> bool {
-        text.starts_with(&*self.prefix) && (self.prefix_is_all || self.regex.is_match(text))
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Where the whole of `text` matches, `template` with its `$1`, `${1}` and `$name` filled in.
@@ -92,7 +134,11 @@ impl Pattern {
         let group = |name: &str| {
             let span = match template::number(name) {
                 Some(number) => captures.get_group(number),
-                None => captures.get_group_by_name(name),
+                // Of several with this name, the first that has found something.
+                None => {
+                    let mut named = self.names.iter().filter(|(known, _)| **known == *name);
+                    named.find_map(|(_, number)| captures.get_group(*number as usize))
+                }
             };
             span.map(|span| &text[span])
         };
@@ -100,182 +146,97 @@ impl Pattern {
     }
 }
 
-fn syntax(kind: &dyn std::fmt::Display, span: &ast::Span) -> PatternError {
-    PatternError::Syntax { what: kind.to_string(), at: span.start.offset }
-}
-
-/// The pattern with `\d`, `\w`, `\s` and their opposites spelled out in ASCII.
-fn with_ascii_classes(text: &str) -> Result<String, PatternError> {
-    let mut parser = ast::parse::ParserBuilder::new();
-    let parsed = parser.nest_limit(DEPTH_MAX).build().parse(text);
-    let parsed = parsed.map_err(|error| syntax(error.kind(), error.span()))?;
-    let Ok(classes) = ast::visit(&parsed, Classes::default());
-    let (mut spelled, mut at) = (String::with_capacity(text.len()), 0);
-    for (span, class) in classes.found {
-        spelled.push_str(&text[at..span.start]);
-        spelled.push_str(class);
-        at = span.end;
-    }
-    spelled.push_str(&text[at..]);
-    Ok(spelled)
-}
-
-/// Finds the classes that Perl has letters for, in the order of the text.
-#[derive(Default)]
-struct Classes {
-    found: Vec<(Range<usize>, &'static str)>,
-}
-
-impl Classes {
-    fn add(&mut self, class: &ast::ClassPerl) {
-        let spelled = match (&class.kind, class.negated) {
-            (ClassPerlKind::Digit, false) => "[0-9]",
-            (ClassPerlKind::Digit, true) => "[^0-9]",
-            (ClassPerlKind::Word, false) => "[0-9A-Za-z_]",
-            (ClassPerlKind::Word, true) => "[^0-9A-Za-z_]",
-            (ClassPerlKind::Space, false) => r"[\t\n\f\r ]",
-            (ClassPerlKind::Space, true) => r"[^\t\n\f\r ]",
-        };
-        self.found.push((class.span.start.offset..class.span.end.offset, spelled));
+impl Filtering {
+    /// Compiles `text`, which may need so many steps; tells how many it does.
+    pub fn new(text: &str, steps_max: u64) -> Result<(Self, u64), PatternError> {
+        with_tree(text, steps_max, |Tree { node, .. }| {
+            let mut room = Room(TEXTS_BYTES_MAX.max(text.len().saturating_mul(8)));
+            let (sets, rest) = Sets::of(node, &mut room);
+            let beyond = (sets.bytes() as u64).saturating_sub(4 * text.len() as u64);
+            let mut steps = beyond / TEXTS_BYTES_A_STEP;
+            let mut build = |hir: Hir, more: u64| {
+                steps = steps.saturating_add(steps_of(&hir)).saturating_add(more);
+                compile(hir, steps, steps_max, WhichCaptures::Implicit)
+            };
+            let (mut heads, mut others) = (Vec::new(), Vec::new());
+            for node in rest {
+                match sets::split_head(node, &mut room) {
+                    Ok((words, tail)) => heads.push(Head { words, tail: build(tail.hir(), HEAD_STEPS)? }),
+                    Err(node) => others.push(node.hir()),
+                }
+            }
+            let rest = if others.is_empty() { None } else { Some(build(Hir::alternation(others), 0)?) };
+            if steps > steps_max {
+                return Err(PatternError::TooLarge { steps_max });
+            }
+            let filtering = match sets.into_words() {
+                Ok(words) if heads.is_empty() && rest.is_none() => Filtering::Words(words),
+                Ok(words) => Filtering::Filter(Box::new(Filter { sets: words.into(), heads, rest })),
+                Err(sets) => Filtering::Filter(Box::new(Filter { sets, heads, rest })),
+            };
+            Ok((filtering, steps))
+        })
     }
 }
 
-impl ast::Visitor for Classes {
-    type Output = Self;
-    type Err = Infallible;
-
-    fn finish(self) -> Result<Self, Infallible> {
-        Ok(self)
-    }
-
-    fn visit_pre(&mut self, ast: &ast::Ast) -> Result<(), Infallible> {
-        if let ast::Ast::ClassPerl(class) = ast {
-            self.add(class);
-        }
-        Ok(())
-    }
-
-    fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), Infallible> {
-        if let ClassSetItem::Perl(class) = item {
-            self.add(class);
-        }
-        Ok(())
+impl Filter {
+    /// Whether the whole of `text` matches.
+    pub fn matches(&self, text: &str) -> bool {
+        self.sets.has(text)
+            || self.heads.iter().any(|head| head.matches(text))
+            || self.rest.as_ref().is_some_and(|rest| rest.is_match(text))
     }
 }
 
-/// What a text must begin with to match, and whether nothing else is asked of it.
-fn prefix_of(hir: &Hir) -> (Box<str>, bool) {
-    let parts = match hir.kind() {
-        HirKind::Concat(parts) => &parts[..],
-        _ => std::slice::from_ref(hir),
-    };
-    let HirKind::Literal(literal) = parts[0].kind() else { return Default::default() };
-    // Any character again and again; a text has no others.
-    let is_anything = |hir: &Hir| match hir.kind() {
-        HirKind::Repetition(repetition) => {
-            let is_any = *repetition.sub == Hir::dot(Dot::AnyChar);
-            is_any && repetition.min == 0 && repetition.max.is_none()
-        }
-        _ => false,
-    };
-    let prefix = str::from_utf8(&literal.0).unwrap_or_default();
-    (prefix.into(), !prefix.is_empty() && matches!(&parts[1..], [rest] if is_anything(rest)))
+impl Head {
+    fn matches(&self, text: &str) -> bool {
+        let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        ends.map(|end| text.split_at(end)).any(|(head, tail)| self.words.contains(head) && self.tail.is_match(tail))
+    }
+}
+
+/// Reads `text` and does something with what it means.
+fn with_tree<T: Send>(
+    text: &str,
+    steps_max: u64,
+    work: impl FnOnce(Tree) -> Result<T, PatternError> + Send,
+) -> Result<T, PatternError> {
+    match syntax::parse(text, DEPTH_HERE_MAX, steps_max) {
+        Err(PatternError::TooDeep { .. }) => std::thread::scope(|scope| {
+            let deep = std::thread::Builder::new().name("regex-deep".into()).stack_size(DEEP_STACK_BYTES);
+            let work = move || work(syntax::parse(text, DEPTH_MAX, steps_max)?);
+            let handle = deep.spawn_scoped(scope, work).map_err(PatternError::Thread)?;
+            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        }),
+        tree => work(tree?),
+    }
+}
+
+/// Builds the automaton of a pattern that needs `steps` of the `steps_max` that it may.
+fn compile(hir: Hir, steps: u64, steps_max: u64, captures: WhichCaptures) -> Result<Regex, PatternError> {
+    if steps > steps_max {
+        return Err(PatternError::TooLarge { steps_max });
+    }
+    let anchored = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
+    let bytes_max = usize::try_from(steps.saturating_mul(BYTES_A_STEP_MAX)).unwrap_or(usize::MAX).max(1 << 20);
+    let config = Regex::config().nfa_size_limit(Some(bytes_max)).which_captures(captures);
+    let regex = Regex::builder().configure(config).build_from_hir(&anchored);
+    regex.map_err(|error| PatternError::Build(Box::new(error)))
 }
 
 /// About how many states the automaton of a pattern has. Recursion is bounded by [`DEPTH_MAX`].
-fn cost(hir: &Hir) -> u64 {
-    let sum = |subs: &[Hir]| subs.iter().fold(1_u64, |sum, sub| sum.saturating_add(cost(sub)));
+fn steps_of(hir: &Hir) -> u64 {
+    let sum = |subs: &[Hir]| subs.iter().fold(1_u64, |sum, sub| sum.saturating_add(steps_of(sub)));
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 1,
         HirKind::Literal(literal) => literal.0.len() as u64,
         HirKind::Class(Class::Bytes(_)) => 1,
-        HirKind::Class(Class::Unicode(class)) if class.is_ascii() => 1,
-        // A range of characters is several sequences of up to four bytes.
-        HirKind::Class(Class::Unicode(class)) => 8 * class.ranges().len() as u64,
+        HirKind::Class(Class::Unicode(class)) => class::steps(class),
         HirKind::Repetition(repetition) => {
             let times = repetition.max.unwrap_or(repetition.min.saturating_add(1)).max(1);
-            cost(&repetition.sub).saturating_mul(u64::from(times))
+            steps_of(&repetition.sub).saturating_mul(u64::from(times))
         }
-        HirKind::Capture(capture) => cost(&capture.sub),
+        HirKind::Capture(capture) => steps_of(&capture.sub).saturating_add(1),
         HirKind::Concat(subs) | HirKind::Alternation(subs) => sum(subs),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_as_in_go() {
-        for (pattern, text, want) in [
-            ("a|b", "a", true),
-            ("a|b", "ab", false),
-            ("", "", true),
-            ("", "a", false),
-            (".*", "a\nb", true),
-            (r"\d+", "12", true),
-            (r"\d", "\u{661}", false),
-            (r"\w", "ä", false),
-            (r"\W", "ä", true),
-            (r"[\w-]{1,36}", "9f86d081-884c", true),
-            (r"[^\d\s]+", "ab", true),
-            (r"[^\d\s]+", "a b", false),
-            (r"\s", "\u{b}", false),
-            (r"\S\D", "\u{a0}\u{661}", true),
-            ("(?i)CPU", "cpu", true),
-            ("ä.", "äö", true),
-            (r"\\d", r"\d", true),
-            ("(?:(a)|(b))+", "abab", true),
-            ("host_7.*", "host_7", true),
-            ("host_7.*", "host_71\nä", true),
-            ("host_7.*", "ahost_7", false),
-            ("host_7.+", "host_7", false),
-            ("host_7.+", "host_71", true),
-            ("host_7(?-s:.)*", "host_7\n", false),
-            ("host_7.*a", "host_7b", false),
-            ("host_7.*|a", "a", true),
-            ("(?i)host_7.*", "HOST_7", true),
-            ("ä.*", "äö", true),
-        ] {
-            assert_eq!(Pattern::new(pattern).unwrap().matches(text), want, "{pattern} on {text:?}");
-        }
-    }
-
-    #[test]
-    fn templates_are_filled_in() {
-        for (pattern, text, template, want) in [
-            ("(.*)-(.*)", "a-b", "$2+${1}x", Some("b+ax")),
-            ("(?P<first>.)(?<second>.)", "xy", "$second$first", Some("yx")),
-            ("(.*)", "a", "$2|$", Some("|$")),
-            ("(a)(b)?", "a", "$01|$2|$3|$0", Some("|||a")),
-            ("(.*)", "a", "$$1", Some("$1")),
-            ("a", "b", "x", None),
-        ] {
-            assert_eq!(Pattern::new(pattern).unwrap().expand(text, template).as_deref(), want, "{pattern} {template}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_refused_with_a_reason() {
-        for (pattern, want) in [
-            ("a(", "unclosed group at byte 1"),
-            // Alone neither half is an expression, whatever stands around them.
-            ("a)|(b", "unopened group at byte 1"),
-            ("*", "repetition operator missing expression at byte 0"),
-            (".{1000}{1000}", "it needs "),
-            ("((a{100}){100}){100}", "it needs "),
-        ] {
-            let error = Pattern::new(pattern).unwrap_err().to_string();
-            assert!(error.starts_with(want), "{pattern}: {error}");
-        }
-        let error = Pattern::new(&format!("{}{}", "(".repeat(1000), ")".repeat(1000))).unwrap_err().to_string();
-        assert!(error.contains("nest"), "{error}");
-    }
-
-    #[test]
-    fn costs_follow_size() {
-        for (pattern, want) in [("abc", 3), ("a{100}", 100), (r"\d", 1), ("[a-z]*", 1), ("[a-z]{2,}", 3), (".", 8)] {
-            assert_eq!(Pattern::new(pattern).unwrap().cost(), want, "{pattern}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! From matchers to the label sets that pass them: one algorithm over any index, in memory or in a chunk file.
 
-use super::{METRIC_NAME, MatchOp, Matcher};
+use super::{METRIC_NAME, Matcher, Words};
 use roaring::RoaringBitmap;
 
 /// Numbered label sets (without metric names), and which of them carry which label.
@@ -9,6 +9,8 @@ pub trait LabelIndex {
     fn all(&self) -> RoaringBitmap;
     /// Adds the sets in which `label` is `value`.
     fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap);
+    /// How many distinct values `label` has.
+    fn value_count(&self, label: &str) -> usize;
     /// Adds the sets in which `label` has a value that passes. Costs a call for each distinct value.
     fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap);
 }
@@ -18,7 +20,7 @@ pub fn select_sets(index: &impl LabelIndex, matchers: &[Matcher]) -> RoaringBitm
     let mut passed: Option<RoaringBitmap> = None;
     let mut refused = RoaringBitmap::new();
     let (exact, scanning): (Vec<_>, Vec<_>) =
-        matchers.iter().filter(|m| m.name() != METRIC_NAME).partition(|m| m.literals().is_some());
+        matchers.iter().filter(|m| m.name() != METRIC_NAME).partition(|m| m.words().is_some());
     // Look-ups first: where they leave nothing, no value is scanned.
     for matcher in exact.into_iter().chain(scanning) {
         if passed.as_ref().is_some_and(RoaringBitmap::is_empty) {
@@ -28,8 +30,8 @@ pub fn select_sets(index: &impl LabelIndex, matchers: &[Matcher]) -> RoaringBitm
             refuse(index, matcher, &mut refused);
         } else {
             let mut hit = RoaringBitmap::new();
-            match matcher.literals() {
-                Some(values) => values.iter().for_each(|value| index.add_value(matcher.name(), value, &mut hit)),
+            match matcher.words() {
+                Some(words) => add_words(index, matcher.name(), words, &mut hit),
                 None => index.add_values(matcher.name(), &|value| matcher.matches(value), &mut hit),
             }
             passed = Some(match passed {
@@ -44,10 +46,18 @@ pub fn select_sets(index: &impl LabelIndex, matchers: &[Matcher]) -> RoaringBitm
 /// Adds the sets that carry the label with a value that does not pass: a matcher that also takes series without the
 /// label can only refuse.
 fn refuse(index: &impl LabelIndex, matcher: &Matcher, refused: &mut RoaringBitmap) {
-    if matcher.op() == MatchOp::NotEqual {
-        index.add_value(matcher.name(), matcher.value(), refused);
+    match matcher.refused_words() {
+        Some(words) => add_words(index, matcher.name(), words, refused),
+        None => index.add_values(matcher.name(), &|value| !matcher.matches(value), refused),
+    }
+}
+
+/// Adds the sets in which `label` is one of the words: looks each word up, or each value where those are fewer.
+fn add_words(index: &impl LabelIndex, label: &str, words: &Words, into: &mut RoaringBitmap) {
+    if words.len() <= index.value_count(label) {
+        words.iter().for_each(|word| index.add_value(label, word, into));
     } else {
-        index.add_values(matcher.name(), &|value| !matcher.matches(value), refused);
+        index.add_values(label, &|value| words.contains(value), into);
     }
 }
 
@@ -57,14 +67,14 @@ pub fn name_passes(matchers: &[Matcher], name: &str) -> bool {
 }
 
 /// The only names that can pass, where the matchers say so: to be looked up instead of scanned.
-pub fn name_literals(matchers: &[Matcher]) -> Option<&[String]> {
-    matchers.iter().filter(|m| m.name() == METRIC_NAME).find_map(Matcher::literals)
+pub fn name_words(matchers: &[Matcher]) -> Option<&Words> {
+    matchers.iter().filter(|m| m.name() == METRIC_NAME).find_map(Matcher::words)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::Labels;
+    use crate::series::{Labels, MatchOp};
 
     /// Label sets in a list: what the answers are checked against, and the smallest index there is.
     struct Listed(Vec<Labels>);
@@ -75,6 +85,9 @@ mod tests {
         }
         fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
             self.add_values(label, &|v| v == value, into);
+        }
+        fn value_count(&self, label: &str) -> usize {
+            self.0.iter().filter_map(|set| set.get(label)).collect::<std::collections::BTreeSet<_>>().len()
         }
         fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
             into.extend(self.all().iter().filter(|at| self.0[*at as usize].get(label).is_some_and(pass)));
@@ -93,7 +106,7 @@ mod tests {
         let mut matchers = Vec::new();
         for label in ["host", "dc", "none"] {
             for op in [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex] {
-                for value in ["", "a", "eu", "a|b", "a.*", ".+", ".*", "eu|"] {
+                for value in ["", "a", "eu", "a|b", "a.*", ".+", ".*", "eu|", "a|b|c|d|e|f", "[ab]{2}", "(?i)EU"] {
                     matchers.push(Matcher::new(label, op, value).unwrap());
                 }
             }

@@ -105,7 +105,8 @@ impl Backend for Double {
                 }
                 Err(_) => {
                     let params = Params::of_pairs(&[("match[]", text)]);
-                    let selectors = selector::selectors(&params).map_err(|error| ApiError::bad_data(error.message))?;
+                    let selectors = selector::selectors(&params, 1 << 20, crate::series::REGEX_STEPS_MAX)
+                        .map_err(|error| ApiError::bad_data(error.message))?;
                     let chosen = self.select(&selectors, request.databases.as_deref());
                     let at = |series: &Series, time| series.points.iter().rfind(|point| point.time <= time).copied();
                     if instant {

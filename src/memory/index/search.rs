@@ -2,7 +2,7 @@
 
 use super::Index;
 use crate::memory::row::Row;
-use crate::series::postings::{LabelIndex, name_literals, name_passes, select_sets};
+use crate::series::postings::{LabelIndex, name_passes, name_words, select_sets};
 use crate::series::{Gathering, Labels, METRIC_NAME, Matcher};
 use roaring::{MultiOps, RoaringBitmap};
 use std::collections::BTreeSet;
@@ -55,10 +55,10 @@ impl Index {
 
     /// Metric names that pass the matchers on names.
     fn metrics_passing(&self, matchers: &[Matcher]) -> Vec<&Arc<str>> {
-        match name_literals(matchers) {
+        match name_words(matchers) {
             Some(names) => {
                 let mut names: Vec<_> =
-                    names.iter().filter_map(|n| self.metrics.get_key_value(n.as_str())).map(|(n, _)| n).collect();
+                    names.iter().filter_map(|n| self.metrics.get_key_value(n)).map(|(n, _)| n).collect();
                 names.sort();
                 names.dedup();
                 names.retain(|name| name_passes(matchers, name));
@@ -159,6 +159,10 @@ impl LabelIndex for Index {
         if let Some(rows) = self.labels.get(label).and_then(|values| values.get(value)) {
             *into |= rows;
         }
+    }
+
+    fn value_count(&self, label: &str) -> usize {
+        self.labels.get(label).map_or(0, |values| values.len())
     }
 
     fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {

@@ -2,13 +2,13 @@
 
 use super::build::bad;
 use super::{MapFunction, RangeFunction};
-use crate::promql::syntax::{Call, Fault};
+use crate::promql::syntax::{Call, Fault, shortened};
 
 /// Refuses a call of an unknown function, or with too few or too many arguments. The call starts at byte `at`.
 pub(super) fn check(call: &Call, at: usize) -> Result<(), Fault> {
     let (name, got) = (&call.name, call.arguments.len());
     let Some((min, max)) = arity(name) else {
-        return bad(at, format!("unknown function with name {name:?}"));
+        return bad(at, format!("unknown function with name {:?}", shortened(name)));
     };
     let want = match (min, max) {
         _ if (min..=max).contains(&got) => return Ok(()),

@@ -2,7 +2,7 @@
 
 use super::call::map;
 use super::duration::positive;
-use super::selector::{Patterns, selector, shift};
+use super::selector::{RegexSteps, selector, shift};
 use super::{
     Aggregation, Fold, Group, Grouping, MapFunction, Matching, Operator, Plan, RangePlan, ScalarPlan, SetOperator,
     Signature, VectorPlan,
@@ -10,7 +10,7 @@ use super::{
 use crate::promql::error::QueryError;
 use crate::promql::notes::Place;
 use crate::promql::syntax::{
-    self, Aggregate, Aggregator, Binary, BinaryOp, Expr, Fault, Kind, Lines, Query, Sign, Subquery, quote,
+    self, Aggregate, Aggregator, Binary, BinaryOp, Expr, Fault, Kind, Lines, Query, Sign, Subquery, quote, shortened,
 };
 use crate::promql::value::TimeRange;
 
@@ -20,8 +20,14 @@ pub(in crate::promql) fn parse(text: &str) -> Result<Query<'_>, QueryError> {
 }
 
 /// Resolves a query for evaluation over `times`; `default_step` is the step of a subquery that names none.
-pub(in crate::promql) fn build(query: &Query<'_>, times: TimeRange, default_step: i64) -> Result<Plan, QueryError> {
-    let mut builder = Builder { lines: Lines::new(query.text), times, default_step, patterns: Patterns::default() };
+pub(in crate::promql) fn build(
+    query: &Query<'_>,
+    times: TimeRange,
+    default_step: i64,
+    regex_steps_max: u64,
+) -> Result<Plan, QueryError> {
+    let regex_steps = RegexSteps(regex_steps_max);
+    let mut builder = Builder { lines: Lines::new(query.text), times, default_step, regex_steps };
     let plan = builder.plan(&query.root);
     let mut plan = plan.map_err(|fault| match (fault.late, fault.in_text(query.text)) {
         (false, message) => QueryError::BadData(message),
@@ -29,6 +35,11 @@ pub(in crate::promql) fn build(query: &Query<'_>, times: TimeRange, default_step
     })?;
     super::reach::fix(&mut plan);
     Ok(plan)
+}
+
+/// What a message shows of a string.
+fn start_of(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(60)]
 }
 
 /// The query is at fault, at byte `at` of its text.
@@ -41,8 +52,8 @@ pub(super) struct Builder {
     lines: Lines,
     pub times: TimeRange,
     default_step: i64,
-    /// The regular expressions so far.
-    pub patterns: Patterns,
+    /// What is left for regular expressions.
+    pub regex_steps: RegexSteps,
 }
 
 impl Builder {
@@ -53,15 +64,15 @@ impl Builder {
             Kind::Number(number) => Ok(Plan::Scalar(ScalarPlan::Number(number.value))),
             Kind::Text(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(Plan::Text(text.to_string())),
-                Err(_) => bad(at, format!("the string {} is not valid UTF-8", quote(bytes))),
+                Err(_) => bad(at, format!("the string {} is not valid UTF-8", quote(start_of(bytes)))),
             },
             Kind::Selector(written) => {
-                Ok(Plan::Vector(VectorPlan::Selector(selector(written, at, self.times, &mut self.patterns)?)))
+                Ok(Plan::Vector(VectorPlan::Selector(selector(written, at, self.times, &mut self.regex_steps)?)))
             }
             Kind::Range(range) => {
                 let range_ms = positive("range", &range.range, self.times)?;
                 Ok(Plan::Range(RangePlan::Selector {
-                    selector: selector(&range.selector, at, self.times, &mut self.patterns)?,
+                    selector: selector(&range.selector, at, self.times, &mut self.regex_steps)?,
                     range_ms,
                 }))
             }
@@ -124,7 +135,7 @@ impl Builder {
         }
         match &literal.kind {
             Kind::Text(bytes) if bytes.is_empty() || std::str::from_utf8(bytes).is_err() => {
-                Err(Fault::late(literal.span.start, format!("invalid label name {}", quote(bytes))))
+                Err(Fault::late(literal.span.start, format!("invalid label name {}", quote(start_of(bytes)))))
             }
             _ => self.string(literal, place),
         }
@@ -173,6 +184,7 @@ impl Builder {
         if let (Some(matching), Some(group)) = (&binary.matching, &binary.group)
             && let Some(label) = matching.labels.iter().find(|label| matching.on && group.labels.contains(label))
         {
+            let label = shortened(label);
             return bad(op_at, format!("label {label:?} must not occur in ON and GROUP clause at once"));
         }
         if !matches!((&left, &right), (Plan::Vector(_), Plan::Vector(_))) {

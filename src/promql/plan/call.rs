@@ -5,10 +5,14 @@ use super::selector::matchers;
 use super::{
     HistogramFunction, MapFunction, Plan, RangeFunction, RangePlan, Relabel, ScalarPlan, SortOrder, VectorPlan,
 };
+use crate::excerpt::excerpt;
 use crate::promql::grid::Shift;
 use crate::promql::syntax::{Call, Expr, Fault, Kind};
 use crate::series::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Pattern};
 use hashbrown::HashSet;
+
+/// Bytes of a pattern that an error quotes.
+const QUOTED_BYTES_MAX: usize = 200;
 
 impl Builder {
     /// A call that starts at byte `at`.
@@ -143,7 +147,9 @@ impl Builder {
         let vector = self.vector(vector, in_call)?;
         let matchers = match labels.map(|labels| (&labels.kind, labels.span.start)) {
             None => Vec::new(),
-            Some((Kind::Selector(selector), _)) if selector.name.is_none() => matchers(selector, &mut self.patterns)?,
+            Some((Kind::Selector(selector), _)) if selector.name.is_none() => {
+                matchers(selector, &mut self.regex_steps)?
+            }
             Some((_, at)) => return bad(at, "expected label selectors only as the second argument of info()"),
         };
         let (mut names, data): (Vec<_>, Vec<_>) = matchers.into_iter().partition(|m| m.name() == METRIC_NAME);
@@ -162,10 +168,11 @@ impl Builder {
     fn pattern(&mut self, written: &Expr, in_call: &str) -> Result<Pattern, Fault> {
         let at = written.span.start;
         let text = self.string(written, in_call)?;
-        let pattern = Pattern::new(&text).map_err(|reason| {
-            Fault::late(at, format!("invalid regular expression in label_replace(): {text:?}: {reason}"))
+        let pattern = Pattern::new(&text, self.regex_steps.0).map_err(|reason| {
+            let quoted = excerpt(&text, QUOTED_BYTES_MAX);
+            Fault::late(at, format!("invalid regular expression in label_replace(): {quoted:?}: {reason}"))
         })?;
-        self.patterns.add(pattern.cost(), at)?;
+        self.regex_steps.take(pattern.steps());
         Ok(pattern)
     }
 }

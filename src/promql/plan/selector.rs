@@ -9,38 +9,26 @@ use crate::promql::syntax::{self, At, Fault, TimeModifiers};
 use crate::promql::value::TimeRange;
 use crate::series::{METRIC_NAME, Matcher};
 
-/// What the regular expressions of one query may cost together, as [`crate::series::Pattern::cost`] counts.
-const PATTERNS_COST_MAX: u64 = 200_000;
+/// The regular expressions of a query share the steps of automata that it may need: this is what is left of them.
+pub(super) struct RegexSteps(pub u64);
 
-/// The regular expressions of a query: what they cost so far.
-#[derive(Default)]
-pub(super) struct Patterns(u64);
-
-impl Patterns {
-    /// Accounts for one more, at byte `at`.
-    pub fn add(&mut self, cost: u64, at: usize) -> Result<(), Fault> {
-        self.0 += cost;
-        if self.0 <= PATTERNS_COST_MAX {
-            return Ok(());
-        }
-        let sentence = format!(
-            "the regular expressions up to here need {} steps of an automaton, {PATTERNS_COST_MAX} are allowed in one \
-             query: use fewer or smaller ones",
-            self.0
-        );
-        bad(at, sentence)
+impl RegexSteps {
+    /// Takes off what one has needed.
+    pub fn take(&mut self, steps: u64) {
+        self.0 = self.0.saturating_sub(steps);
     }
 }
 
 /// The matchers of `text`, which must be a selector and nothing else: `up`, `{job="a"}`. For `match[]` and the like.
 ///
-/// There may be none, or none that a series could fail (`{}`, `{job=~".*"}`): whether that is too much to ask for is up
+/// Its regular expressions may need so many steps of automata. There may be no matcher, or none that a series could fail (`{}`, `{job=~".*"}`): whether that is too much to ask for is up
 /// to the caller.
 ///
 /// # Errors
 /// [`QueryError::BadData`] where it is anything else.
-pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
-    let matchers = syntax::parse_selector(text).and_then(|selector| matchers(&selector, &mut Patterns::default()));
+pub fn parse_selector(text: &str, regex_steps_max: u64) -> Result<Vec<Matcher>, QueryError> {
+    let mut steps = RegexSteps(regex_steps_max);
+    let matchers = syntax::parse_selector(text).and_then(|selector| matchers(&selector, &mut steps));
     matchers.map_err(|fault| QueryError::BadData(fault.in_text(text)))
 }
 
@@ -49,9 +37,9 @@ pub(super) fn selector(
     selector: &syntax::Selector,
     at: usize,
     times: TimeRange,
-    patterns: &mut Patterns,
+    steps: &mut RegexSteps,
 ) -> Result<SelectorPlan, Fault> {
-    let matchers = matchers(selector, patterns)?;
+    let matchers = matchers(selector, steps)?;
     if matchers.iter().all(Matcher::matches_absent) {
         return bad(at, "vector selector must contain at least one non-empty matcher");
     }
@@ -59,12 +47,12 @@ pub(super) fn selector(
 }
 
 /// The matchers of a selector, that of the metric's name first.
-pub(super) fn matchers(selector: &syntax::Selector, patterns: &mut Patterns) -> Result<Vec<Matcher>, Fault> {
+pub(super) fn matchers(selector: &syntax::Selector, steps: &mut RegexSteps) -> Result<Vec<Matcher>, Fault> {
     let name = selector.name.iter().map(|name| Ok(Matcher::equal(METRIC_NAME, name)));
     let others = selector.matchers.iter().map(|matcher| {
-        let built = Matcher::new(&matcher.name, matcher.op, &matcher.value);
+        let built = Matcher::within(steps.0, &matcher.name, matcher.op, &matcher.value);
         let built = built.map_err(|error| Fault::new(matcher.span.start, error.to_string()))?;
-        patterns.add(built.cost(), matcher.span.start)?;
+        steps.take(built.steps());
         Ok(built)
     });
     name.chain(others).collect()

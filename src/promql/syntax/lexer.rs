@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::number;
 use super::tree::{Number, Span};
+use crate::excerpt::excerpt;
 
 /// One piece of a query.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,10 +109,7 @@ fn string_length(text: &str, quote: char) -> Option<usize> {
 
 /// What a message shows of a long piece of text.
 pub fn shortened(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
-    }
+    excerpt(text, 40)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod tree;
 mod writer;
 
 pub use fault::{Fault, Lines, Place};
+pub use lexer::shortened;
 pub use parser::{parse, parse_selector};
 pub use quote::quote;
 pub use tree::{

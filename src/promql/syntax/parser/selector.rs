@@ -2,7 +2,7 @@
 
 use super::Parser;
 use crate::promql::syntax::fault::Fault;
-use crate::promql::syntax::lexer::Token;
+use crate::promql::syntax::lexer::{Token, shortened};
 use crate::promql::syntax::tree::{Expr, Kind, LabelMatcher, Selector, Span, TimeModifiers};
 use crate::series::{METRIC_NAME, MatchOp};
 
@@ -53,7 +53,8 @@ impl Parser<'_> {
         if let Some(name) = &name
             && let Some(other) = matchers.iter().find(|matcher| matcher.name == METRIC_NAME)
         {
-            let sentence = format!("metric name must not be set twice: {name:?} or {:?}", other.value);
+            let sentence =
+                format!("metric name must not be set twice: {:?} or {:?}", shortened(name), shortened(&other.value));
             return Err(Fault::new(other.span.start, sentence));
         }
         Ok((Selector { name, matchers, time: TimeModifiers::default() }, span))
