@@ -9,6 +9,10 @@ ROUNDS  ?= 200
 LOG_MIB ?= 256
 SECONDS ?= 300
 
+# Continuous integration runs every target but these, as a test holds: benches want a machine at rest, soaks take long.
+BENCHES := bench-peer bench-ingest bench-series bench-disk bench-queries bench-udp bench-growth bench-check bench-query bench-start latency
+SOAKS   := side-by-side simulate kill overload flood corrupt
+
 .DEFAULT_GOAL := help
 .PHONY: help run test side-by-side demo bench-peer bench-ingest bench-series bench-disk bench-queries bench-udp bench-growth bench-check bench-query bench-start simulate simulate-planted kill overload flood corrupt latency fuzz doc ci clean check-tools
 
@@ -19,9 +23,8 @@ run: check-tools ## Build for release and serve on 127.0.0.1:8086, with the data
 	cargo build --release --locked
 	"$${CARGO_TARGET_DIR:-target}/release/sealine" serve --config "$(CONFIG)" --data-dir "$(DATA)"
 
-test: check-tools ## Run all tests: cargo's, then integration/ against real peers
-	cargo test --locked --no-fail-fast
-	integration/run.sh
+test: check-tools ## Run all tests: cargo's, then integration/ against real peers; at the end, what was skipped and why
+	.ci/test
 
 side-by-side: check-tools ## Ask Sealine and a Prometheus RANDOM_QUERIES random queries (20000) and compare the answers
 	SIDE_BY_SIDE_RANDOM="$(RANDOM_QUERIES)" INTEGRATION_REQUIRE_ALL=1 integration/run.sh test_side_by_side.py
@@ -81,8 +84,8 @@ latency: check-tools ## Measure writes beside slow and idle connections, and bes
 corrupt: check-tools ## Flip every bit of headers, footers and indexes, cut files at every length, and ask the store
 	SEALINE_CORRUPT_ALL=1 cargo test --locked --release --test corruption -- --nocapture
 
-fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20)
-	.ci/fuzz "$(SECONDS_EACH)"
+fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20), from SEED (another one each time)
+	.ci/fuzz "$(SECONDS_EACH)" $(SEED)
 
 doc: check-tools ## Build the documentation of the code, warnings being errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items

@@ -28,7 +28,7 @@ until grep -q ' ready ' "$folder/log"; do
   kill -0 "$daemon" 2>/dev/null || { cat "$folder/log"; exit 1; }
   sleep 0.05
 done
-address=$(sed -n 's/.*serving HTTP address=//p' "$folder/log")
+address=$(sed -n 's/.*serving HTTP address=\([^ ]*\).*/\1/p' "$folder/log")
 echo "Sealine serves at http://$address, its data lies in $folder/data"
 
 # A file `timestamp,value` (UTC) as lines, in seconds: the name says measurement and instance, dates become days since 1970.
