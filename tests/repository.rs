@@ -17,7 +17,7 @@ fn read(path: &Path) -> String {
 
 /// README.md, and the files below `docs` and `conf` with one of these ends.
 fn pages(ends: &[&str]) -> Vec<(PathBuf, String)> {
-    let (mut folders, mut found) = (vec!["docs".into(), "conf".into()], vec![PathBuf::from("README.md")]);
+    let (mut folders, mut found) = (["docs", "conf"].map(PathBuf::from).to_vec(), vec![PathBuf::from("README.md")]);
     while let Some(folder) = folders.pop() {
         for entry in Path::new(ROOT).join(&folder).read_dir().expect("the repository has the folder") {
             let entry = entry.expect("its folder can be listed");
@@ -156,7 +156,7 @@ fn fault_of_setting(settings: &BTreeMap<String, String>, code: &str, rest: &str)
     let Some(default) = settings.get(name) else { return Some(format!("there is no setting `{name}`")) };
     // A number right behind it, as in "more than `ingest.max_tags`, 40": the default.
     let stated = Regex::new(
-        r"^(?:, | \(|: )(?:by default |default |the default,? )?([0-9][0-9,]*) ?(KiB|MiB|GiB|ms|s|m|h|d|%)?(?:[;,.)| ]|$)",
+        r"^(?:, | \(|: )(?:by default |default |the default,? )?([0-9][0-9,]*) ?(KiB|MiB|GiB|ms|s|m|h|d|%)?(?:[;,.)]| \||$)",
     );
     let stated = stated.expect("it is a pattern").captures(rest)?;
     let unit = stated.get(2).map_or("", |unit| unit.as_str());
@@ -219,6 +219,7 @@ fn pages_name_settings_that_exist_with_the_defaults_that_they_have() {
         ("ingest.max_tags", ", 41 |", false),
         ("query.timeout", " (30s)", true),
         ("query.timeout", " (default 31s)", false),
+        ("query.max_text_bytes", ", 100 levels of nesting", true),
         ("query.max_…", "", true),
         ("query.most_…", "", false),
         ("wal.sync = \"never\"", "", true),

@@ -53,6 +53,8 @@ pub(super) fn start(log: &Log) -> Result<LogLevel, LoggingError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(&log.level)?)
         .with_writer(stderr)
+        // It would tell standard error of a line that standard error did not take, and panic.
+        .log_internal_errors(false)
         .with_ansi(stderr().is_terminal());
     Ok(match log.format {
         LogFormat::Text => started!(builder),
