@@ -31,6 +31,30 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
+/// Says now and then that it is time to do something, such as to tell of what happens again and again.
+#[derive(Debug)]
+pub struct Seldom {
+    every: Duration,
+    last: Option<Instant>,
+}
+
+impl Seldom {
+    /// Once in this time.
+    pub fn every(every: Duration) -> Seldom {
+        Seldom { every, last: None }
+    }
+
+    /// Whether it is time; then not again for a while.
+    pub fn is_due(&mut self) -> bool {
+        let now = instant();
+        let due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= self.every);
+        if due {
+            self.last = Some(now);
+        }
+        due
+    }
+}
+
 /// The machine's clock.
 pub struct SystemClock {
     started: Instant,

@@ -1,6 +1,10 @@
 //! What this process may use: memory, by the machine and by its control groups; open files; cores come from
 //! `std::thread::available_parallelism`, which knows quotas already.
 
+mod open_files;
+
+pub use open_files::OpenFiles;
+
 use rustix::process::setpriority_process;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -64,17 +68,6 @@ pub fn host_name() -> String {
     if name.is_empty() { "localhost".to_string() } else { name.to_string() }
 }
 
-/// Files that the process may have open, sockets included; `None` where there is no limit, or none is told.
-pub fn open_files() -> Option<usize> {
-    open_files_soft(&kernel_text("/proc/self/limits")?)
-}
-
-/// The soft limit of `/proc/self/limits`, which may be a number or `unlimited`.
-fn open_files_soft(limits: &str) -> Option<usize> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
 /// What the kernel says in one of its files, those of `/proc` and `/sys`; `None` where it has no such file.
 #[expect(clippy::disallowed_methods, reason = "the kernel's answers, not files that a disk could lose")]
 pub fn kernel_text(path: impl AsRef<Path>) -> Option<String> {
@@ -136,20 +129,6 @@ mod tests {
             ("MemTotal: lots\n", None),
         ] {
             assert_eq!(machine_bytes(meminfo), want, "{meminfo:?}");
-        }
-    }
-
-    #[test]
-    fn the_soft_limit_on_open_files_is_the_first_number() {
-        for (limits, want) in [
-            (
-                "Max processes  7  8  processes\nMax open files            1024                 4096       files\n",
-                Some(1024),
-            ),
-            ("Max open files            unlimited            unlimited            files\n", None),
-            ("", None),
-        ] {
-            assert_eq!(open_files_soft(limits), want, "{limits:?}");
         }
     }
 

@@ -195,6 +195,7 @@ fn seal_when_due(store: &Store, clock: &SharedClock, limits: &SealLimits, bell: 
 fn shed_all_along(store: &Store, bell: &Bell) {
     while !bell.stopped() {
         store.look_at_disk();
+        store.look_at_descriptors();
         store.shed();
         bell.sleep();
     }

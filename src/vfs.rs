@@ -1,6 +1,10 @@
 //! The only place that touches files of the data directory. Narrow, so that a test can put a disk behind it that
 //! forgets, fails or fills up.
 
+mod handles;
+
+pub use handles::{Handle, HandleId, Handles, NoDescriptor, Sparing};
+
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;

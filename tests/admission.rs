@@ -57,7 +57,14 @@ fn a_disk_with_too_little_space_takes_no_writes() {
     assert_eq!(told, 1, "once, not every second");
     let found = client.query("{__name__=~\"late.*|kept.*|datagram.*\"}", TIME_MS);
     assert_eq!(found.len(), 1, "queries go on, and what was refused is not there: {found:?}");
-    assert_eq!(client.get("/health").status, 200);
+    let health = client.get("/health");
+    assert_eq!(
+        (health.status, &health.json()["status"]),
+        (503, &"fail".into()),
+        "no write is taken until there is space"
+    );
+    assert!(health.text().contains("disk.min_free_bytes"), "{}", health.text());
+    assert_eq!((client.get("/-/healthy").status, client.get("/-/ready").status), (200, 200), "queries are served");
     daemon.kill();
 
     let daemon = Daemon::start(data.path(), &[("disk.min_free_bytes", "0")]);

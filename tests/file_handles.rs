@@ -7,6 +7,7 @@
 
 mod support;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -128,4 +129,114 @@ fn check(when: &str, client: &mut Client, kept: &[String]) {
     for name in kept {
         assert!(found.contains_key(&format!("{name}_v{{}}")), "{when}: {name} was stored, and is gone");
     }
+}
+
+/// Files that a question asks for: more than may be open.
+const DAYS: i64 = 150;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What the daemon may have open while it answers that question.
+const FEW: usize = 256;
+
+/// How many descriptors the daemon has, and how many of them are chunk files.
+fn open_files(daemon: &Daemon) -> (usize, usize) {
+    #[expect(clippy::disallowed_methods, reason = "/proc is the kernel's answer, not a file")]
+    let entries = std::fs::read_dir(format!("/proc/{}/fd", daemon.id())).expect("the daemon runs");
+    let targets: Vec<_> = entries.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
+    let chunks = targets.iter().filter(|target| target.to_string_lossy().contains(".chunks"));
+    (targets.len(), chunks.count())
+}
+
+/// Sets the soft limit on open files of a running daemon.
+fn allow_files(daemon: &Daemon, soft: u64) {
+    let process = Pid::from_raw(daemon.id().cast_signed());
+    let limit = Rlimit { current: Some(soft), maximum: Some(FEW as u64) };
+    prlimit(process, Resource::Nofile, limit).expect("the daemon is ours");
+}
+
+/// A sample a day in each database, sealed: so many files each.
+fn write_days(client: &mut Client, databases: &[&str]) {
+    let days: String = (0..DAYS).map(|day| format!("steps v={day} {}\n", START_MS - day * DAY_MS)).collect();
+    for database in databases {
+        let answer = client.post(&format!("/write?db={database}&precision=ms"), &[], days.as_bytes());
+        assert_eq!(answer.status, 204, "{}", answer.text());
+    }
+    client.admin("/admin/seal");
+}
+
+/// Asks for all days; returns the status and how many samples came.
+fn ask_for_days(client: &mut Client) -> (u16, usize) {
+    let (start, end) = ((START_MS - (DAYS - 1) * DAY_MS) / 1000, START_MS / 1000);
+    let query = "sum(last_over_time(steps_v[1d]))";
+    let answer = client.get(&format!("/api/v1/query_range?query={query}&start={start}&end={end}&step=86400"));
+    let series = answer.json()["data"]["result"][0]["values"].as_array().map_or(0, Vec::len);
+    (answer.status, series)
+}
+
+/// What `/health` says: its status and message.
+fn health(client: &mut Client) -> (u16, String, String) {
+    let answer = client.get("/health");
+    let text = |member: &str| answer.json()[member].as_str().unwrap_or_default().to_string();
+    (answer.status, text("status"), text("message"))
+}
+
+#[test]
+fn a_question_about_more_files_than_may_be_open_takes_no_handle_from_the_log() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start_after(&format!("ulimit -n {FEW}"), data.path(), &[]);
+    let mut client = daemon.client();
+    write_days(&mut client, &["one", "two"]);
+    for round in 0..3 {
+        assert_eq!(ask_for_days(&mut client), (200, DAYS as usize), "round {round}");
+        client.admin("/admin/seal"); // so that the next write needs a new segment
+        assert_eq!(write(&mut client, &format!("after{round}")), Some(true));
+        let (all, chunk_files) = open_files(&daemon);
+        assert!(chunk_files <= FEW / 4, "{chunk_files} chunk files are open, {all} descriptors in all");
+        assert_eq!(health(&mut client).1, "pass");
+    }
+
+    // Less than it has open: what is idle goes, and nobody notices.
+    let (all, _) = open_files(&daemon);
+    allow_files(&daemon, all as u64 / 2);
+    client.admin("/admin/seal");
+    assert_eq!(write(&mut client, "sparing"), Some(true));
+    assert_eq!(ask_for_days(&mut client), (200, DAYS as usize));
+    assert_eq!(health(&mut client).1, "pass");
+
+    // None at all: it says so wherever it is asked, with what to do.
+    allow_files(&daemon, 3);
+    assert_eq!(write(&mut client, "open_segment"), Some(true), "what it has open it can write to");
+    let refused = client.post("/admin/seal", &[], b"");
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("which is its limit: raise it (ulimit -n"), "{}", refused.text());
+    let refused = client.post("/write?db=story&precision=ms", &[], body("refused").as_bytes());
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("which is its limit: raise it (ulimit -n"), "{}", refused.text());
+    let query = format!("/api/v1/query?query=steps_v&time={}", (START_MS - DAY_MS) / 1000);
+    let refused = client.get(&query);
+    assert_eq!((refused.status, &refused.json()["errorType"]), (503, &"unavailable".into()), "{}", refused.text());
+    assert!(refused.text().contains("which is its limit: raise it (ulimit -n"), "{}", refused.text());
+    let (status, word, message) = health(&mut client);
+    assert_eq!((status, word.as_str()), (503, "fail"));
+    assert!(message.contains("files cannot be opened"), "{message}");
+    assert_eq!(client.get("/-/healthy").status, 200, "a restart would not help");
+
+    let logs = |what: &str| daemon.log().iter().any(|line| line.contains(what)).then_some(());
+    eventually("the log tells", || logs("files cannot be opened"));
+    allow_files(&daemon, FEW as u64);
+    eventually("it finds out by itself", || (health(&mut client).1 == "pass").then_some(()));
+    assert_eq!(write(&mut client, "again"), Some(true));
+    assert_eq!(ask_for_days(&mut client), (200, DAYS as usize));
+    eventually("the log tells", || logs("files can be opened again"));
+    daemon.stop();
+}
+
+#[test]
+fn the_soft_limit_is_raised_to_the_hard_one() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start_after("ulimit -S -n 64; ulimit -H -n 300", data.path(), &[]);
+    let metrics = daemon.client().get("/metrics").text().to_string();
+    assert!(metrics.contains("\nprocess_max_fds 300\n"), "{metrics}");
+    daemon.stop();
 }

@@ -46,8 +46,11 @@ fn a_full_log_refuses_and_goes_on_when_there_is_space() {
             let error = try_write(&store, &line(second)).expect_err("the disk is full");
             assert!(matches!(error, WalError::Write { .. } | WalError::Create { .. }), "{name}: {error}");
         }
+        let why = store.degraded().expect("it knows that it refuses");
+        assert!(why.contains("log segment") && why.contains("the disk of this test refuses"), "{name}: {why}");
         disk.heal();
         write(&store, &line(4));
+        assert_eq!(store.degraded(), None, "{name}");
         let want = content(if refused == Act::Append { vec![0, 4] } else { vec![4] });
         assert_eq!(read(&store, i64::MIN, i64::MAX), want, "{name}");
         drop(store);
@@ -68,7 +71,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_a_restart() {
     disk.heal();
     let error = try_write(&store, &line(2)).expect_err("nothing is known of the disk any more");
     assert!(matches!(error, WalError::FailedEarlier), "{error}");
-    assert!(store.status().wal_failed);
+    assert!(store.status().wal_failed && store.degraded().is_some());
     assert_eq!(read(&store, i64::MIN, i64::MAX), content([0]), "queries go on");
     drop(store);
     let store = open(&config, &clock);

@@ -200,6 +200,8 @@ fn full_to_the_last_byte_it_refuses_answers_expires_and_goes_on() -> Ran {
             assert!(sealed.status >= 500, "there is no space for chunk files: {sealed:?}");
             acknowledged.check(&format!("round {round}, after a seal that failed"), &mut client);
             assert_eq!(client.get("/-/healthy").status, 200);
+            let health = client.get("/health");
+            assert_eq!((health.status, &health.json()["status"]), (503, &"fail".into()), "{}", health.text());
             memory.push(daemon.memory_bytes().0);
             if round % 2 == 1 {
                 daemon.kill();

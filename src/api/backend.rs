@@ -42,6 +42,8 @@ pub struct Found<T> {
 pub enum Readiness {
     /// Reads and writes are served.
     Ready,
+    /// They are taken, but writes, or some reads, fail for longer than a moment; the sentence says why.
+    Degraded(String),
     /// Not yet, or no longer; the sentence says why, and how far it has come.
     NotReady(String),
 }

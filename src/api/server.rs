@@ -6,6 +6,7 @@ use super::handshake::shake;
 use super::pace::{Busy, Paced};
 use super::places::{NoPlace, Place, Places};
 use super::routes;
+use crate::clock::Seldom;
 use crate::config::duration;
 use crate::notices::{Kind, Notice};
 use crate::sockets;
@@ -32,11 +33,8 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 /// After a failed accept (too many open files, mostly) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections beyond the limit that are being told so, as a part of the limit; beyond these, they are just closed.
-const REFUSALS_PART: usize = 8;
-
-/// The least and the most that those may be.
-const REFUSALS: (usize, usize) = (4, 64);
+/// And it is told of this often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a refused client has to take its answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -46,6 +44,8 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ServerLimits {
     /// Connections that may be open at once; one more is answered with 503.
     pub connections_max: usize,
+    /// Clients beyond that which are being told so at once; others are just cut off.
+    pub refusals_max: usize,
     /// Those of one address, likewise; zero sets no limit.
     pub connections_per_ip_max: usize,
     /// The longest that the head of a request may take to arrive, and before it a TLS handshake.
@@ -99,11 +99,11 @@ impl Server {
     /// are finished, and what is not after `drain_timeout` is cut off.
     pub async fn serve(self, api: Arc<Api>, limits: ServerLimits, mut shutdown: watch::Receiver<bool>) {
         let places = Places::new(limits.connections_max, limits.connections_per_ip_max);
-        let refusals_max = (limits.connections_max / REFUSALS_PART).clamp(REFUSALS.0, REFUSALS.1);
         let mut connections = JoinSet::new();
         let mut refusals = JoinSet::new();
         let stopped = shutdown.clone();
         let mut stop = pin!(async move { drop(shutdown.wait_for(|stop| *stop).await) });
+        let mut complain = Seldom::every(COMPLAIN_EVERY);
         loop {
             tokio::select! {
                 () = &mut stop => break,
@@ -119,13 +119,15 @@ impl Server {
                             api.observer.connection_refused();
                             tell(&api, peer, why);
                             // Where a handshake is expected, no words come before it.
-                            if self.tls.is_none() && refusals.len() < refusals_max {
+                            if self.tls.is_none() && refusals.len() < limits.refusals_max {
                                 refusals.spawn(timeout(REFUSAL_TIMEOUT, refuse(socket, why)));
                             }
                         }
                     },
                     Err(error) => {
-                        tracing::warn!("cannot accept a connection at {}: {error}", self.address);
+                        if complain.is_due() {
+                            tracing::warn!("cannot accept connections at {}: {error}", self.address);
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },

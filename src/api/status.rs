@@ -147,7 +147,7 @@ pub async fn healthy(_: Call) -> Reply {
 /// 200 while requests are taken, 503 otherwise.
 pub async fn ready(call: Call) -> Reply {
     match call.api.backend.readiness() {
-        Readiness::Ready => Reply::text(StatusCode::OK, "Sealine is ready.\n"),
+        Readiness::Ready | Readiness::Degraded(_) => Reply::text(StatusCode::OK, "Sealine is ready.\n"),
         Readiness::NotReady(why) => {
             Reply::text(StatusCode::SERVICE_UNAVAILABLE, format!("Sealine is not ready: {why}\n"))
         }

@@ -11,6 +11,7 @@ use crate::promql::{Engine, QueryError, Request, SourceError};
 use crate::series::Labels;
 use crate::store::{Question, Reader, Stopped, Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::vfs::NoDescriptor;
 use arc_swap::ArcSwap;
 use serde_json::json;
 use std::error::Error;
@@ -143,7 +144,7 @@ impl Backend for Daemon {
                 "the log failed: writes are refused until a restart, queries are served".into(),
             );
         }
-        Readiness::Ready
+        self.store.degraded().map_or(Readiness::Ready, Readiness::Degraded)
     }
 
     fn databases(&self) -> Vec<String> {
@@ -191,8 +192,10 @@ fn query_error(error: QueryError, cancel: &Cancel) -> ApiError {
 }
 
 fn source_error(error: &SourceError, cancel: &Cancel) -> ApiError {
+    let told = || format!("storage cannot answer: {}", sentence(&*error.0));
     let (kind, message) = match error.0.is::<Stopped>() {
-        false => (ErrorKind::Internal, error.to_string()),
+        false if NoDescriptor::is_cause_of(error) => (ErrorKind::Unavailable, told()),
+        false => (ErrorKind::Internal, told()),
         true if cancel.is_canceled() => (ErrorKind::Canceled, "the query was cancelled".to_string()),
         true => (ErrorKind::Timeout, "the search for series took too long".to_string()),
     };
@@ -201,7 +204,8 @@ fn source_error(error: &SourceError, cancel: &Cancel) -> ApiError {
 
 fn store_error(error: StoreError) -> ApiError {
     let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-    ApiError::new(ErrorKind::Internal, format!("{error}{cause}"))
+    let kind = if NoDescriptor::is_cause_of(&error) { ErrorKind::Unavailable } else { ErrorKind::Internal };
+    ApiError::new(kind, format!("{error}{cause}"))
 }
 
 fn reload_error(error: ReloadError) -> ApiError {

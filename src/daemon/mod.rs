@@ -22,7 +22,7 @@ use crate::api::{Api, BindError, Server, ServerLimits};
 use crate::clock::SystemClock;
 use crate::config::{Address, Config, Origin, ResolveError, Tcp};
 use crate::inlet::{Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
-use crate::machine;
+use crate::machine::{self, OpenFiles};
 use crate::notices::Notices;
 use crate::schedule::Schedule;
 use crate::store::{Store, StoreError};
@@ -51,8 +51,11 @@ const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
 
-/// Open files that connections leave to the rest of the daemon, at least.
-const FILES_RESERVED: usize = 32;
+/// Clients beyond the limit that are being told so, as a part of the connections that there may be.
+const REFUSALS_PART: usize = 8;
+
+/// The least and the most that those may be.
+const REFUSALS: (usize, usize) = (4, 64);
 
 /// How often it is looked whether the log is to be told of something.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -114,6 +117,9 @@ const THREADS_STAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// read from `origin`, where a reload reads it again.
 pub fn run(config: Config, origin: Origin) -> Result<(), DaemonError> {
     let log = logging::start(&config.log)?;
+    if let Err(error) = OpenFiles::raise_limit() {
+        tracing::warn!(%error, "the soft limit on open files cannot be raised to the hard one");
+    }
     let telemetry = Telemetry::new();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -203,7 +209,8 @@ async fn start(
         tracing::info!(address = %udp.local_addr(), "taking lines by UDP");
         parts.start("udp", |stop| until_stopped(stop, move || udp.stop()));
     }
-    let mut room = machine::open_files().map_or(usize::MAX, room_for_connections);
+    let open_files = OpenFiles::of_process();
+    let mut room = open_files.connections;
     if let Some(addresses) = tcp {
         let connections = within("tcp.max_connections", config.tcp.max_connections, room / 4);
         room -= connections;
@@ -235,8 +242,14 @@ async fn start(
     let reloader = Reloader { origin, reloadable: Reloadable { api: api.clone(), daemon, log, certified } };
     parts.start("reload", |stop| reloader.serve(hangup, requests, stop));
 
+    let refusals_max = (room / (REFUSALS_PART + 1)).clamp(REFUSALS.0, REFUSALS.1);
     let limits = ServerLimits {
-        connections_max: within("http.max_connections", config.http.max_connections, room),
+        connections_max: within(
+            "http.max_connections",
+            config.http.max_connections,
+            room.saturating_sub(refusals_max).max(1),
+        ),
+        refusals_max,
         connections_per_ip_max: config.http.max_connections_per_ip,
         header_timeout: config.http.header_timeout,
         idle_timeout: config.http.idle_timeout,
@@ -268,12 +281,6 @@ async fn resolve_if_on(
         Some(address) => resolve(setting, address).await.map(Some),
         None => Ok(None),
     }
-}
-
-/// How many connections fit beside what the log and the chunk files need of the files that may be open: where clients
-/// take them all, no segment can be begun, and every write is refused.
-fn room_for_connections(open_files: usize) -> usize {
-    open_files.saturating_sub((open_files / 4).max(FILES_RESERVED)).max(1)
 }
 
 /// As many connections as a setting says, or as there is room for.

@@ -9,7 +9,7 @@ use crate::codec::varint::Cursor;
 use crate::codec::{Form, gorilla};
 use crate::pools::{Lease, Pool};
 use crate::series::{Labels, METRIC_NAME, Matcher, PARTITION_MS, Samples};
-use crate::vfs::VfsFile;
+use crate::vfs::{Handle, HandleId, VfsFile};
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 use std::borrow::Cow;
@@ -24,13 +24,13 @@ pub struct ChunkFile {
     path: PathBuf,
     name: FileName,
     bytes: u64,
-    /// The trailer, once it was asked for: a file that is only counted is not held open.
+    /// Finds its handle, while it has one.
+    handle: HandleId,
+    /// The trailer, once it was asked for: a file that is only counted gets no handle.
     info: OnceLock<FileInfo>,
     loaded: Mutex<Option<Arc<Loaded>>>,
     /// Whether it was asked for something since [`Self::was_used`] was.
     used: AtomicBool,
-    /// Set when its path may soon lead to nothing, or to another file: then it stays loaded.
-    held_open: AtomicBool,
     /// The file up to the end of its chunks, while it is young.
     resident: RwLock<Option<Arc<Resident>>>,
     /// Set when another file holds all of this one: then it is unlinked with its last reader.
@@ -41,7 +41,6 @@ pub struct ChunkFile {
 
 /// What is kept of a file once it has been asked for something.
 struct Loaded {
-    file: Box<dyn VfsFile>,
     info: FileInfo,
     index: FileIndex,
     _counted: Lease,
@@ -138,8 +137,9 @@ impl FileSelection {
 impl ChunkFile {
     /// A file that was found in its partition's folder.
     pub fn found(volume: Volume, path: PathBuf, name: FileName, bytes: u64) -> Self {
-        let (info, loaded, used, held_open, resident, superseded, damaged) = Default::default();
-        ChunkFile { volume, path, name, bytes, info, loaded, used, held_open, resident, superseded, damaged }
+        let (info, loaded, used, resident, superseded, damaged) = Default::default();
+        let handle = volume.handles.id();
+        ChunkFile { volume, path, name, bytes, handle, info, loaded, used, resident, superseded, damaged }
     }
 
     /// A file that has just been written.
@@ -182,30 +182,26 @@ impl ChunkFile {
         if let Some(info) = self.info.get() {
             return Ok(*info);
         }
-        let file = self.volume.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
+        let file = self.volume.vfs.open(&self.path).map_err(self.cannot_open())?;
         let info = self.read_info(&*file)?;
         Ok(*self.info.get_or_init(|| info))
     }
 
-    /// Opens the file and keeps it open, so that queries which hold it can read on when its name is gone, or another's.
-    pub fn hold_open(&self) {
-        let mut loaded = self.loaded.lock();
-        self.held_open.store(true, Ordering::Relaxed); // under the lock, as whoever closes it looks
-        let _ = self.load_into(&mut loaded); // where it cannot be opened, it cannot be read either
+    /// Holds the file open from now on, so that queries which have it can read on when its name is gone, or another's. Says
+    /// whether as many are held as may be, so that this one is not.
+    pub fn hold_open(&self) -> Result<bool, DiskError> {
+        let _ = self.info(); // while its name leads to it; a damaged one has none
+        self.volume.handles.hold(self.handle, || self.volume.vfs.open(&self.path)).map_err(self.cannot_open())
     }
 
     /// Its name stays after all.
     pub fn may_close(&self) {
-        self.held_open.store(false, Ordering::Relaxed);
+        self.volume.handles.let_go(self.handle);
     }
 
-    /// Closes the file and lets go of its index; whoever needs it next loads it again. Returns the bytes that went.
+    /// Lets go of its index; whoever needs it next loads it again. Returns the bytes that went.
     pub fn unload(&self) -> u64 {
-        let mut loaded = self.loaded.lock();
-        if self.held_open.load(Ordering::Relaxed) {
-            return 0;
-        }
-        loaded.take().map_or(0, |loaded| loaded.index.heap_bytes() as u64)
+        self.loaded.lock().take().map_or(0, |loaded| loaded.index.heap_bytes() as u64)
     }
 
     /// Whether its index is in memory.
@@ -246,7 +242,7 @@ impl ChunkFile {
             *self.resident.write() = None;
         } else if self.resident.read().is_none() {
             let loaded = self.load()?;
-            let bytes = self.read_bytes(&loaded, 0, loaded.info.entries_at as usize)?;
+            let bytes = self.read_bytes(0, loaded.info.entries_at as usize)?;
             *self.resident.write() = Some(Arc::new(Resident::new(&self.volume, bytes)));
         }
         Ok(())
@@ -265,6 +261,11 @@ impl ChunkFile {
     /// Whether a merge has met damage in it.
     pub fn is_damaged(&self) -> bool {
         self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Unlinks the file, which nobody reads.
+    pub fn remove(self) -> Result<(), DiskError> {
+        self.volume.vfs.remove_file(&self.path).map_err(DiskError::file("remove chunk file", &self.path))
     }
 
     /// Has the file unlinked when nobody reads it any more.
@@ -343,7 +344,7 @@ impl ChunkFile {
             let length = entries_end.checked_sub(at).filter(|_| entries_end <= loaded.info.index_at);
             let damaged = |what: &str| DiskError::damaged(&self.path, at, what);
             let length = length.ok_or_else(|| damaged("a block of entries lies outside the entries"))?;
-            let bytes = self.read_bytes(loaded, at, length as usize)?;
+            let bytes = self.read_bytes(at, length as usize)?;
             if crc32c::crc32c(&bytes) != block.crc {
                 return Err(damaged("the checksum of a block of entries does not match"));
             }
@@ -366,7 +367,7 @@ impl ChunkFile {
             }
             None => {
                 base = first.at;
-                read = self.read_bytes(&*self.load()?, base, (last.at - base) as usize + last.length + 4)?;
+                read = self.read_bytes(base, (last.at - base) as usize + last.length + 4)?;
                 &read
             }
         };
@@ -402,7 +403,7 @@ impl ChunkFile {
         if let Some(resident) = resident {
             return self.checked(&resident.bytes, at, at, length).map(Cow::Borrowed);
         }
-        let mut bytes = self.read_bytes(&*self.load()?, at, length.checked_add(4).ok_or_else(lies)?)?;
+        let mut bytes = self.read_bytes(at, length.checked_add(4).ok_or_else(lies)?)?;
         self.checked(&bytes, 0, at, length)?;
         bytes.truncate(length);
         Ok(Cow::Owned(bytes))
@@ -424,13 +425,23 @@ impl ChunkFile {
         Ok(body)
     }
 
-    fn read_bytes(&self, loaded: &Loaded, at: u64, length: usize) -> Result<Vec<u8>, DiskError> {
+    fn read_bytes(&self, at: u64, length: usize) -> Result<Vec<u8>, DiskError> {
         if at.saturating_add(length as u64) > self.bytes {
             return Err(DiskError::damaged(&self.path, at, format!("{length} bytes from here lie behind its end")));
         }
         let mut bytes = vec![0; length];
-        loaded.file.read_at(&mut bytes, at).map_err(DiskError::file("read chunk file", &self.path))?;
+        self.open()?.read_at(&mut bytes, at).map_err(DiskError::file("read chunk file", &self.path))?;
         Ok(bytes)
+    }
+
+    /// Its handle: the one that it has, or a new one.
+    fn open(&self) -> Result<Handle, DiskError> {
+        self.used.store(true, Ordering::Relaxed);
+        self.volume.handles.get(self.handle, || self.volume.vfs.open(&self.path)).map_err(self.cannot_open())
+    }
+
+    fn cannot_open(&self) -> impl FnOnce(std::io::Error) -> DiskError {
+        DiskError::file("open chunk file", &self.path)
     }
 
     /// Reads header and trailer.
@@ -454,19 +465,16 @@ impl ChunkFile {
         FileInfo::decode(&self.path, &trailer, self.bytes)
     }
 
-    /// Opens the file and reads trailer and index, where that is not done.
+    /// Reads trailer and index, where that is not done.
     fn load(&self) -> Result<Arc<Loaded>, DiskError> {
         self.used.store(true, Ordering::Relaxed);
-        self.load_into(&mut self.loaded.lock())
-    }
-
-    fn load_into(&self, loaded: &mut Option<Arc<Loaded>>) -> Result<Arc<Loaded>, DiskError> {
-        if let Some(loaded) = loaded {
+        let mut loaded = self.loaded.lock();
+        if let Some(loaded) = &*loaded {
             return Ok(loaded.clone());
         }
-        let file = self.volume.vfs.open(&self.path).map_err(DiskError::file("open chunk file", &self.path))?;
+        let file = self.open()?;
         let info = self.read_info(&*file)?;
-        let info = *self.info.get_or_init(|| info); // its path may lead elsewhere by the time that somebody asks
+        let info = *self.info.get_or_init(|| info);
         let trailer_at = self.bytes - TRAILER_BYTES as u64;
         let mut index = vec![0; (trailer_at - info.index_at) as usize];
         file.read_at(&mut index, info.index_at).map_err(DiskError::file("read chunk file", &self.path))?;
@@ -477,12 +485,13 @@ impl ChunkFile {
         let index = FileIndex::new(index).ok_or_else(|| damaged("the index is not in the form of version 1"))?;
         let mut counted = self.volume.pools.lease(Pool::Files);
         counted.set(index.heap_bytes());
-        Ok(loaded.insert(Arc::new(Loaded { file, info, index, _counted: counted })).clone())
+        Ok(loaded.insert(Arc::new(Loaded { info, index, _counted: counted })).clone())
     }
 }
 
 impl Drop for ChunkFile {
     fn drop(&mut self) {
+        self.volume.handles.close(self.handle);
         if *self.superseded.get_mut()
             && let Err(error) = self.volume.vfs.remove_file(&self.path)
         {

@@ -25,24 +25,33 @@ pub use verify::{Fault, dump, verify_file};
 pub use writer::{ChunkFileWriter, Piece};
 
 use crate::pools::Pools;
-use crate::vfs::SharedVfs;
+use crate::vfs::{Handles, SharedVfs, Sparing};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What chunk files live on: the file system, and the account of the memory that they take.
+/// What chunk files live on: the file system, the handles by which it is read, and the account of the memory that they
+/// take.
 #[derive(Clone)]
 pub struct Volume {
-    /// The file system.
+    /// The file system. Where it lacks a descriptor, idle ones among `handles` go.
     pub vfs: SharedVfs,
+    /// Those chunk files that are open.
+    pub handles: Arc<Handles>,
     /// Where memory is counted.
     pub pools: Arc<Pools>,
 }
 
 impl Volume {
-    /// One whose memory nobody bounds: for tools and tests.
+    /// One that keeps no more than `open_files_max` files open.
+    pub fn new(vfs: SharedVfs, pools: Arc<Pools>, open_files_max: usize) -> Volume {
+        let handles = Handles::new(open_files_max);
+        Volume { vfs: Sparing::shared(vfs, handles.clone()), handles, pools }
+    }
+
+    /// One whose memory and open files nobody bounds: for tools and tests.
     pub fn unbounded(vfs: SharedVfs) -> Volume {
-        Volume { vfs, pools: Arc::default() }
+        Volume::new(vfs, Arc::default(), usize::MAX)
     }
 }
 

@@ -5,11 +5,12 @@
 
 use super::file::ChunkFile;
 use super::{DiskError, Volume};
-use crate::vfs::create_dir_durable;
-use parking_lot::RwLock;
+use crate::vfs::{Entry, create_dir_durable};
+use parking_lot::{Mutex, RwLock};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -123,13 +124,16 @@ pub struct Partitions {
     volume: Volume,
     root: PathBuf,
     by_day: RwLock<ByDay>,
+    /// Folders of expired partitions in which files wait for their last readers.
+    left: Mutex<Vec<PathBuf>>,
 }
 
 impl Partitions {
     /// Finds the partitions below `root` by listing folders: no file is opened. Removes what a crash left half done,
     /// and files that another one contains. Files in `quarantine` are missing from the partitions that they came from.
     pub fn open(volume: Volume, root: &Path, quarantine: &Path) -> Result<Partitions, DiskError> {
-        let partitions = Partitions { volume, root: root.to_path_buf(), by_day: RwLock::default() };
+        let partitions =
+            Partitions { volume, root: root.to_path_buf(), by_day: RwLock::default(), left: Mutex::default() };
         // A process that was killed may have left names that only the kernel has. What is found counts from here on, so
         // it must not go with the next power cut.
         let list = |dir: &Path| {
@@ -173,7 +177,7 @@ impl Partitions {
         Ok(())
     }
 
-    fn open_partition(&self, dir: &Path, entries: Vec<crate::vfs::Entry>) -> Result<Vec<Arc<ChunkFile>>, DiskError> {
+    fn open_partition(&self, dir: &Path, entries: Vec<Entry>) -> Result<Vec<Arc<ChunkFile>>, DiskError> {
         let mut files = Files::new();
         for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
             let path = dir.join(&entry.name);
@@ -247,26 +251,48 @@ impl Partitions {
     }
 
     /// Drops a partition: its files are unlinked one by one, which needs no free space, then its folder. What a query
-    /// has open it can read to the end. Returns the bytes that went.
+    /// reads is unlinked once that has ended, and its folder by [`Self::remove_left`]. Returns the bytes that went, or will.
     pub fn expire(&self, partition: &Arc<Partition>) -> Result<u64, DiskError> {
         if let Some(days) = self.by_day.write().get_mut(&partition.database) {
             days.remove(&partition.day);
         }
         let (mut bytes, mut first_error) = (0, None);
         for file in std::mem::take(&mut *partition.files.write()) {
-            file.hold_open();
-            match self.volume.vfs.remove_file(file.path()) {
-                Ok(()) => bytes += file.bytes(),
+            let length = file.bytes();
+            let removed = match Arc::try_unwrap(file) {
+                Ok(file) => file.remove(),
+                Err(read) => {
+                    read.supersede();
+                    Ok(())
+                }
+            };
+            match removed {
+                Ok(()) => bytes += length,
                 // The others go all the same; this one is found again at the next start.
-                Err(error) => drop(first_error.get_or_insert(DiskError::file("remove chunk file", file.path())(error))),
+                Err(error) => drop(first_error.get_or_insert(error)),
             }
         }
-        // A folder that holds something that is not ours stays.
-        let _ = self.volume.vfs.remove_dir(&partition.dir);
-        if let Some(parent) = partition.dir.parent() {
-            self.volume.vfs.sync_dir(parent).map_err(DiskError::file("sync folder", parent))?;
-        }
+        self.left.lock().push(partition.dir.clone());
+        self.remove_left()?;
         first_error.map_or(Ok(bytes), Err)
+    }
+
+    /// Removes the folders of expired partitions, as far as they are empty. Nothing may be written meanwhile.
+    pub fn remove_left(&self) -> Result<(), DiskError> {
+        let in_use: BTreeSet<PathBuf> = self.all().iter().map(|partition| partition.dir.clone()).collect();
+        let mut left = self.left.lock();
+        for dir in std::mem::take(&mut *left) {
+            let waits = |names: Vec<Entry>| names.iter().any(|entry| FileName::parse(&entry.name).is_some());
+            if in_use.contains(&dir) {
+                continue; // samples of that day have come since
+            } else if self.volume.vfs.remove_dir(&dir).is_ok() {
+                let parent = dir.parent().unwrap_or(&self.root);
+                self.volume.vfs.sync_dir(parent).map_err(DiskError::file("sync folder", parent))?;
+            } else if self.volume.vfs.list(&dir).is_ok_and(waits) {
+                left.push(dir);
+            } // else a folder that holds something that is not ours stays
+        }
+        Ok(())
     }
 
     /// Moves a damaged file out of its partition into `quarantine`, where it is kept under a name that tells where it
@@ -281,7 +307,11 @@ impl Partitions {
         if !partition.withdraw(file, what) {
             return Ok(None);
         }
-        file.hold_open();
+        // One that cannot be opened cannot be read either.
+        if file.hold_open().is_ok_and(|held| !held) {
+            let source = io::Error::other("queries read too many files that have been replaced; it stays where it is");
+            return Err(DiskError::file("set aside", file.path())(source));
+        }
         let to = quarantine.join(set_aside_name(&partition.database, partition.day, file.name()));
         self.volume.vfs.create_dir_all(quarantine).map_err(DiskError::file("create folder", quarantine))?;
         self.volume.vfs.rename(file.path(), &to).map_err(DiskError::file("move to quarantine", file.path()))?;

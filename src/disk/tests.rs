@@ -163,25 +163,38 @@ fn a_published_merge_replaces_its_parts_even_if_a_crash_left_them() {
     assert_eq!(fs::read_dir(&partition.dir).unwrap().count(), 1);
     assert_eq!(read(&files[0], &[]), read(&merged, &[]));
     let expired = found.expire(&found.all()[0]).unwrap();
-    assert_eq!((expired, partition.dir.exists()), (files[0].bytes(), false));
+    assert_eq!((expired, found.all().len()), (files[0].bytes(), 0));
+    files[0].unload();
     assert_eq!(read(&files[0], &[]).len(), 6, "a query that holds the file reads on");
+    found.remove_left().unwrap();
+    assert!(partition.dir.exists());
+    drop(files);
+    found.remove_left().unwrap();
+    assert!(!partition.dir.exists(), "its last reader has gone");
 }
 
 #[test]
 fn a_file_that_is_rewritten_by_itself_stays() {
     let dir = tempfile::tempdir().unwrap();
     let vfs = DiskVfs::shared();
-    let partitions =
-        Partitions::open(Volume::unbounded(vfs.clone()), dir.path(), &dir.path().join("quarantine")).unwrap();
+    let volume = Volume::new(vfs.clone(), Arc::default(), 2);
+    let partitions = Partitions::open(volume.clone(), dir.path(), &dir.path().join("quarantine")).unwrap();
     let partition = partitions.get_or_create("telegraf", DAY).unwrap();
     let want = content(2, 100, 0);
-    partition.publish(Arc::new(write(&vfs, &partition.dir, FileName { first: 1, last: 1 }, &want)));
+    let written = write(&vfs, &partition.dir, FileName { first: 1, last: 1 }, &want);
+    let (path, bytes) = (written.path().to_path_buf(), written.bytes());
+    partition.publish(Arc::new(ChunkFile::found(volume.clone(), path.clone(), FileName { first: 1, last: 1 }, bytes)));
     let before = partition.files();
-    let archived =
-        merge(&Volume::unbounded(vfs.clone()), &partition.dir, &before, false, true, &|| true).unwrap().unwrap();
+    assert!(before[0].hold_open().unwrap());
+    let archived = merge(&volume, &partition.dir, &before, false, true, &|| true).unwrap().unwrap();
     partition.publish(Arc::new(archived));
-    assert_eq!(read(&before[0], &[]), want, "a query that holds the older file reads on");
+    for file in [&partition.files()[0], &before[0], &partition.files()[0]] {
+        file.unload();
+        assert_eq!(read(file, &[]), want, "a query that holds the older file reads on");
+    }
+    assert!(!partition.files()[0].hold_open().unwrap(), "no more than half of the handles");
     drop(before);
+    assert!(partition.files()[0].hold_open().unwrap());
     let found = Partitions::open(Volume::unbounded(vfs.clone()), dir.path(), &dir.path().join("quarantine")).unwrap();
     let files = found.between("telegraf", DAY, DAY)[0].files();
     assert_eq!(read(&files[0], &[]), want);

@@ -106,7 +106,12 @@ impl Store {
 
     /// Whether the disk has less space than it should keep.
     pub fn is_disk_short(&self) -> bool {
-        self.space.admit().is_err()
+        self.disk_shortage().is_some()
+    }
+
+    /// What the disk lacks, where it has less space than it should keep.
+    pub(super) fn disk_shortage(&self) -> Option<NotNow> {
+        self.space.admit().err()
     }
 
     /// Looks how much space the disk has. Asked every second.

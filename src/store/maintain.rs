@@ -182,8 +182,14 @@ impl Store {
         keep_on: &dyn Fn() -> bool,
     ) -> Result<bool, StoreError> {
         let resident = files.iter().any(|file| file.is_resident());
-        // A file that is archived by itself gives its name to another before that is published.
-        files.iter().for_each(|file| file.hold_open());
+        // A file that is archived by itself gives its name to another before that is published; where too many such are
+        // being read, it is put off. Of others the name stays until their last reader has gone.
+        let alone = if let [file] = files { Some(file) } else { None };
+        if let Some(file) = alone
+            && !file.hold_open()?
+        {
+            return Ok(false);
+        }
         let merged = merge(&self.volume, &partition.dir, files, resident, archived, keep_on);
         let failed = |error: &DiskError| {
             self.telemetry.disk.merge_failures.inc();
@@ -195,7 +201,9 @@ impl Store {
             partition.publish(Arc::new(file));
             return Ok(true);
         }
-        files.iter().for_each(|file| file.may_close());
+        if let Some(file) = alone {
+            file.may_close();
+        }
         merged.inspect_err(failed)?;
         Ok(false)
     }
@@ -227,6 +235,7 @@ impl Store {
     fn expire(&self, done: &mut Maintained) -> Result<(), StoreError> {
         // A seal must not publish into a partition that goes.
         let _no_seal = self.sealing.lock();
+        self.partitions.remove_left()?;
         for partition in self.partitions.all() {
             let end = (partition.day + 1).saturating_mul(PARTITION_MS);
             if end <= self.disk_horizon(&partition.database) {

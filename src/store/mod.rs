@@ -6,6 +6,7 @@
 
 mod admission;
 mod batch;
+mod health;
 mod internal;
 mod labels;
 mod maintain;
@@ -28,7 +29,7 @@ use crate::clock::{SharedClock, TimeOfDay};
 use crate::config::{Config, Names, WalSync};
 use crate::disk::{DiskError, Partitions, Volume};
 use crate::lineproto::{Limits, Precision};
-use crate::machine;
+use crate::machine::{self, OpenFiles};
 use crate::memory::{CardinalityLimits, Database, Databases};
 use crate::pools::{Pool, Pools};
 use crate::series::Naming;
@@ -39,6 +40,7 @@ use admission::{Rate, Space};
 use parking_lot::Mutex;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -135,6 +137,8 @@ pub struct Store {
     /// What every query holds while it runs: a seal lets go of chunks in memory only when the queries that began
     /// before their file was there have ended.
     pin: Mutex<Arc<Pin>>,
+    /// Whether files could not be opened when that was looked at last.
+    short_of_descriptors: AtomicBool,
     /// Held while sealing: one at a time.
     sealing: Mutex<Sealing>,
     /// Held while merging, archiving or expiring: one at a time.
@@ -166,14 +170,15 @@ impl Store {
         config: Arc<Config>,
         telemetry: Telemetry,
     ) -> Result<Arc<Store>, StoreError> {
+        let pools = Arc::new(Pools::new(config.memory.limit.of(machine::memory_bytes())));
+        let volume = Volume::new(vfs, pools.clone(), OpenFiles::of_process().chunk_files);
+        let vfs = volume.vfs.clone();
         let root = config.data_dir.clone();
         let (wal_dir, db_dir, quarantine) = (root.join("wal"), root.join("db"), root.join("quarantine"));
         for dir in [&wal_dir, &db_dir] {
             create_dir_durable(&*vfs, &root, dir).map_err(|source| StoreError::Folder { path: dir.clone(), source })?;
         }
         let lock = lock(root.join("lock"))?;
-        let pools = Arc::new(Pools::new(config.memory.limit.of(machine::memory_bytes())));
-        let volume = Volume { vfs: vfs.clone(), pools: pools.clone() };
         let partitions = Partitions::open(volume.clone(), &db_dir, &quarantine)?;
         let databases = {
             let config = config.clone();
@@ -257,6 +262,7 @@ impl Store {
             quarantine,
             wal,
             pin: Mutex::new(Arc::new(Pin)),
+            short_of_descriptors: AtomicBool::new(false),
             sealing: Mutex::new(sealing),
             maintaining: Mutex::new(()),
             _lock: lock,

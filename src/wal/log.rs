@@ -21,6 +21,9 @@ use tokio::sync::oneshot;
 /// Groups that may wait to be applied. When full the log's thread waits, and requests queue up behind it.
 const GROUPS_WAITING_MAX: usize = 4;
 
+/// For how long it is held against the log that it could not be written, where nobody has tried since.
+const REFUSED_LATELY: Duration = Duration::from_secs(60);
+
 /// When a write is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncPolicy {
@@ -97,6 +100,8 @@ pub(super) struct Stats {
     pub unsynced_bytes: u64,
     pub unsynced_since: Option<Duration>,
     pub failed: bool,
+    /// When an entry was last refused for the disk's sake, and why; `None` once another has been written since.
+    pub refused: Option<(Duration, String)>,
 }
 
 /// Figures about the log.
@@ -200,6 +205,20 @@ impl<E: Entry> Wal<E> {
         stats.bytes_by_generation.retain(|g, _| *g > generation);
         self.shared.bytes.store(stats.bytes_by_generation.values().sum(), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Why a write that came now would be refused, as far as that is known.
+    pub fn refuses(&self, clock: &SharedClock) -> Option<String> {
+        let bytes = self.shared.bytes.load(Ordering::Relaxed);
+        let stats = self.shared.stats.lock();
+        let lately = |at: Duration| clock.monotonic().saturating_sub(at) < REFUSED_LATELY;
+        if stats.failed {
+            Some(WalError::FailedEarlier.to_string())
+        } else if bytes > self.shared.bytes_max {
+            Some(WalError::Long { bytes, limit: self.shared.bytes_max }.to_string())
+        } else {
+            stats.refused.as_ref().filter(|(at, _)| lately(*at)).map(|(_, why)| why.clone())
+        }
     }
 
     /// Figures about the log as it is now.

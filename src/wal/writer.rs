@@ -7,7 +7,7 @@ use super::record::{RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 use super::segment::{SegmentName, SegmentWriter, push_record};
 use crate::clock::SharedClock;
 use crate::planted::{self, Bug};
-use crate::vfs::SharedVfs;
+use crate::vfs::{NoDescriptor, SharedVfs};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 
 /// A log that cannot be written says so this often at most: a full disk must not fill another with messages.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// A group may be as large as a record. A log that rests keeps so much of its memory for the next.
+const GROUP_BYTES_KEPT: usize = 1 << 20;
 
 /// What the log's thread owns.
 pub(super) struct Writer<E> {
@@ -102,6 +105,7 @@ impl<E: Entry> Writer<E> {
     fn wait(&mut self) -> (Vec<Message<E>>, bool) {
         let mut queue = self.shared.queue.lock();
         while queue.messages.is_empty() && !queue.closed {
+            self.group.shrink_to(GROUP_BYTES_KEPT);
             match self.next_sync() {
                 None => self.shared.wake.wait(&mut queue),
                 Some(due) => {
@@ -130,6 +134,7 @@ impl<E: Entry> Writer<E> {
             return;
         }
         if let Err(error) = self.make_room() {
+            self.complain(&error);
             let _ = tell.send(Err(error));
             return;
         }
@@ -196,6 +201,10 @@ impl<E: Entry> Writer<E> {
 
     fn complain(&mut self, error: &WalError) {
         let now = self.clock.monotonic();
+        // Whoever opens files knows when there are descriptors again, and says so.
+        if !NoDescriptor::is_cause_of(error) {
+            self.shared.stats.lock().refused = Some((now, format!("{error}: {}", error_cause(error))));
+        }
         if self.complained.is_none_or(|last| now.saturating_sub(last) >= COMPLAIN_EVERY) {
             self.complained = Some(now);
             tracing::error!(%error, cause = %error_cause(error), "writes are refused: the log failed");
@@ -219,6 +228,7 @@ impl<E: Entry> Writer<E> {
             self.shared.grew(&mut stats, self.generation, bytes);
             self.options.telemetry.wal.written_bytes.inc_by(bytes);
             stats.records += self.entries.len() as u64;
+            stats.refused = None;
             stats.unsynced_bytes += bytes;
             stats.unsynced_since.get_or_insert(now);
         }

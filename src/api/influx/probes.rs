@@ -17,11 +17,11 @@ pub async fn ping(call: Call) -> Reply {
     }
 }
 
-/// `/health`: 200 and `pass` while requests are taken, 503 and `fail` otherwise.
+/// `/health`: 200 and `pass` while writes and reads are served, 503 and `fail` otherwise, with the reason.
 pub async fn health(call: Call) -> Reply {
     let (status, word, message) = match call.api.backend.readiness() {
         Readiness::Ready => (StatusCode::OK, "pass", "ready for queries and writes".to_string()),
-        Readiness::NotReady(why) => (StatusCode::SERVICE_UNAVAILABLE, "fail", why),
+        Readiness::Degraded(why) | Readiness::NotReady(why) => (StatusCode::SERVICE_UNAVAILABLE, "fail", why),
     };
     let body = json!({
         "name": "sealine",
@@ -37,7 +37,7 @@ pub async fn health(call: Call) -> Reply {
 /// `/ready`: since when requests are taken.
 pub async fn ready(call: Call) -> Reply {
     match call.api.backend.readiness() {
-        Readiness::Ready => {
+        Readiness::Ready | Readiness::Degraded(_) => {
             let started_ms = call.api.started_ms;
             let up_s = (call.api.now_ms)().saturating_sub(started_ms).max(0) / 1000;
             let up = format!("{}h{}m{}s", up_s / 3600, up_s / 60 % 60, up_s % 60);

@@ -70,6 +70,7 @@ fn options() -> Options {
 fn limits() -> ServerLimits {
     ServerLimits {
         connections_max: 64,
+        refusals_max: 8,
         connections_per_ip_max: 0,
         header_timeout: Duration::from_secs(5),
         header_bytes_max: 16 << 10,
