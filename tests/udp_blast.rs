@@ -182,3 +182,52 @@ fn what_a_blast_of_datagrams_loses_is_counted_to_the_last_line() {
     assert!(values.keys().any(|series| series.starts_with("large")), "one of the largest datagrams came through");
     daemon.stop();
 }
+
+/// What datagrams may take while they wait to be stored, and what one of the burst has.
+const QUEUE_BYTES: u64 = 16 << 20;
+const BURST: u64 = 96 << 20;
+
+/// What the daemon has accounted for as buffers.
+fn buffers(client: &mut Client) -> u64 {
+    client.metric("sealine_memory_bytes{pool=\"buffers\"}") as u64
+}
+
+#[test]
+fn what_a_burst_took_is_given_back() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let settings =
+        [("udp.queue_bytes", "16MiB"), ("udp.precision", "ms"), ("tcp.listen", "127.0.0.1:0"), ("tcp.precision", "ms")];
+    let daemon = Daemon::start(data.path(), &settings);
+    let mut client = daemon.client();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let lines = |name: &str, count: u64| -> String {
+        (0..count).map(|number| format!("{name},number={number} v=1 {START_MS}\n")).collect()
+    };
+    let datagram = lines("burst", 1200);
+    socket.send_to(datagram.as_bytes(), daemon.udp()).expect("the daemon listens");
+    eventually("a datagram is stored", || (client.number("count(burst_v)", START_MS) > 0.0).then_some(()));
+    eventually("nothing waits", || (buffers(&mut client) == 0).then_some(()));
+    let (resident, _) = daemon.memory_bytes();
+
+    // A connection that has sent much, and then rests in the middle of a line.
+    let mut stream = std::net::TcpStream::connect(daemon.tcp()).expect("the daemon listens");
+    let text = lines("rests", 20_000) + "rests,number=";
+    std::io::Write::write_all(&mut stream, text.as_bytes()).expect("the daemon reads");
+    let mut sent = 0;
+    while sent < BURST {
+        // An error says that the kernel has no buffer for it: then it is lost, as others are.
+        sent += socket.send_to(datagram.as_bytes(), daemon.udp()).unwrap_or(0) as u64;
+    }
+    println!("{} KiB of buffers after {} MiB", buffers(&mut client) >> 10, sent >> 20);
+    eventually("buffers are given back", || (buffers(&mut client) < 64).then_some(()));
+    assert_eq!(client.number("count(rests_v)", START_MS), 20_000.0, "the connection was read to its end");
+    client.admin("/admin/seal");
+    // What else has grown is accounted for: rows, for the most part.
+    let pools = ["chunks", "index", "files", "queries", "buffers", "maintenance"];
+    eventually("memory is given back", || {
+        let held = pools.map(|pool| client.metric(&format!("sealine_memory_bytes{{pool=\"{pool}\"}}")) as u64);
+        (daemon.memory_bytes().0 < resident + held.iter().sum::<u64>() + 2 * QUEUE_BYTES).then_some(())
+    });
+    drop(stream);
+    daemon.stop();
+}

@@ -2,6 +2,7 @@
 //! refused is counted, and told in the log.
 
 use super::Intake;
+use crate::clock::Seldom;
 use crate::config::Tcp;
 use crate::lineproto::{Precision, Splitter};
 use crate::pools::Pool;
@@ -12,7 +13,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
@@ -21,6 +21,9 @@ const READ_BYTES: usize = 64 << 10;
 
 /// How long to wait when a connection cannot be taken, so that a lack of file descriptors does not become a spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// And it is told of this often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a connection is left alone while there is no memory for more: its agent's writes block meanwhile.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
@@ -64,7 +67,7 @@ impl TcpInlet {
 
     /// Serves until `stop` turns true; then every connection stores the whole lines that it has, and ends.
     pub async fn serve(self, mut stop: watch::Receiver<bool>) {
-        let mut connections = tokio::task::JoinSet::new();
+        let (mut connections, mut complain) = (tokio::task::JoinSet::new(), Seldom::every(COMPLAIN_EVERY));
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -74,7 +77,9 @@ impl TcpInlet {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "a TCP connection could not be accepted");
+                    if complain.is_due() {
+                        tracing::warn!(%error, "TCP connections cannot be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -104,21 +109,28 @@ async fn read_lines(
     intake: &Intake,
     database: &str,
     precision: Precision,
-    mut stream: TcpStream,
+    stream: TcpStream,
     client: IpAddr,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut splitter = Splitter::new(&intake.store.limits());
     let pools = intake.store.pools();
-    let (mut buffer, mut lease): (Vec<u8>, _) = (Vec::with_capacity(READ_BYTES), pools.lease(Pool::Buffers));
+    let (mut buffer, mut lease): (Vec<u8>, _) = (Vec::new(), pools.lease(Pool::Buffers));
     loop {
         while intake.store.admit_write(0).is_err() && !*stop.borrow() {
             tokio::time::sleep(FULL_PAUSE).await;
         }
+        // A connection that rests holds no more than the line that it is in.
+        buffer.shrink_to_fit();
+        lease.set(buffer.capacity());
+        let comes = tokio::select! {
+            comes = stream.readable() => comes.is_ok(),
+            _ = stop.wait_for(|stop| *stop) => false,
+        };
         buffer.reserve(READ_BYTES);
-        let read = tokio::select! {
-            read = stream.read_buf(&mut buffer) => read.unwrap_or(0),
-            _ = stop.wait_for(|stop| *stop) => 0,
+        let read = match comes.then(|| stream.try_read_buf(&mut buffer)) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            read => read.and_then(Result::ok).unwrap_or(0),
         };
         intake.telemetry.inlet(Protocol::Tcp).bytes.inc_by(read as u64);
         lease.set(buffer.capacity());

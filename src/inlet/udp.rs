@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -34,9 +35,12 @@ const DATAGRAM_BYTES: usize = 64 << 10;
 /// How long the receiver sleeps at most before it looks whether it should stop.
 const WAKE: Duration = Duration::from_millis(100);
 
-/// Bytes that are parsed into one batch at most: bounds what is staged at a time, and how long a request waits behind it in
-/// the log.
-const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of datagrams that become one batch at most: bounds what is staged at a time, and how long a request waits behind
+/// it in the log.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// For each so many of its bytes a block has room for one datagram; it ends early where they are smaller.
+const BYTES_PER_DATAGRAM: usize = 256;
 
 /// Stands for a sender that the kernel does not name.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -50,25 +54,82 @@ pub struct UdpError {
     source: io::Error,
 }
 
-/// Datagrams one behind another.
-#[derive(Default)]
-struct Datagrams {
+/// Datagrams one behind another, which become one batch. It never grows.
+struct Block {
     bytes: Vec<u8>,
     /// Where each one ends, and who sent it.
     ends: Vec<(usize, IpAddr)>,
 }
 
-#[derive(Default)]
+impl Block {
+    fn new(bytes: usize) -> Block {
+        Block { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(bytes / BYTES_PER_DATAGRAM) }
+    }
+
+    /// What one of so many bytes takes, the ends included.
+    fn heap_bytes(bytes: usize) -> usize {
+        bytes + bytes / BYTES_PER_DATAGRAM * size_of::<(usize, IpAddr)>()
+    }
+
+    fn has_room(&self, datagram: usize) -> bool {
+        self.bytes.len() + datagram <= self.bytes.capacity() && self.ends.len() < self.ends.capacity()
+    }
+}
+
+/// What was received and is not stored yet, in blocks. Their number has a bound, and one that is stored is freed: so what a
+/// burst has taken is given back when it is over.
 struct Queue {
-    waiting: Datagrams,
+    blocks: VecDeque<Block>,
+    block_bytes: usize,
+    blocks_max: usize,
+    /// Whether there is one more block, which is being stored.
+    storing: bool,
+    lease: Lease,
     closed: bool,
 }
 
 impl Queue {
-    /// Whether one more system call could bring more than there is room for.
-    fn is_full(&self, bytes_max: usize) -> bool {
-        let waiting = self.waiting.bytes.len();
-        waiting > 0 && waiting + DATAGRAMS * DATAGRAM_BYTES > bytes_max
+    /// One that takes no more than `bytes_max`, or than two of the largest datagrams.
+    fn new(bytes_max: usize, lease: Lease) -> Queue {
+        let block_bytes = (bytes_max / 3).clamp(DATAGRAM_BYTES, BLOCK_BYTES);
+        let blocks_max = (bytes_max / Block::heap_bytes(block_bytes)).max(2);
+        Queue { blocks: VecDeque::new(), block_bytes, blocks_max, storing: false, lease, closed: false }
+    }
+
+    fn blocks(&self) -> usize {
+        self.blocks.len() + usize::from(self.storing)
+    }
+
+    /// How many datagrams there is room for, however large they are.
+    fn room(&self) -> usize {
+        self.blocks_max.saturating_sub(self.blocks()) * (self.block_bytes / DATAGRAM_BYTES)
+    }
+
+    fn push(&mut self, datagram: &[u8], sender: IpAddr) {
+        if !self.blocks.back().is_some_and(|block| block.has_room(datagram.len())) {
+            self.blocks.push_back(Block::new(self.block_bytes));
+            self.account();
+        }
+        if let Some(block) = self.blocks.back_mut() {
+            block.bytes.extend_from_slice(datagram);
+            block.ends.push((block.bytes.len(), sender));
+        }
+    }
+
+    /// The block that came first; [`Self::stored`] says that it is gone.
+    fn take(&mut self) -> Option<Block> {
+        let block = self.blocks.pop_front()?;
+        self.storing = true;
+        Some(block)
+    }
+
+    fn stored(&mut self) {
+        self.storing = false;
+        self.account();
+    }
+
+    fn account(&mut self) {
+        self.lease.set(self.blocks() * Block::heap_bytes(self.block_bytes));
     }
 }
 
@@ -93,16 +154,16 @@ impl UdpInlet {
         option(setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(WAKE.as_millis() as i64)))
             .map_err(failed("set its time-out"))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let shared = Arc::new((Mutex::new(Queue::default()), Condvar::new()));
+        let queue_bytes = config.queue_bytes.min(intake.store.pools().limit() / 8) as usize;
+        let queue = Queue::new(queue_bytes, intake.store.pools().lease(Pool::Buffers));
+        let shared = Arc::new((Mutex::new(queue), Condvar::new()));
         let mut threads = Vec::new();
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new().name(name.into()).spawn(run).map_err(failed("start a thread"))
         };
         {
             let (shared, stop, telemetry) = (shared.clone(), stop.clone(), intake.telemetry.clone());
-            let queue_bytes = config.queue_bytes.min(intake.store.pools().limit() / 8) as usize;
-            let lease = intake.store.pools().lease(Pool::Buffers);
-            let receive = move || receive(&socket, &shared, queue_bytes, lease, &stop, &telemetry);
+            let receive = move || receive(&socket, &shared, &stop, &telemetry);
             threads.push(spawn("udp-receive", Box::new(receive))?);
         }
         let (database, precision) = (config.database.clone(), config.precision);
@@ -154,30 +215,25 @@ fn sender(address: SockaddrStorage) -> IpAddr {
 }
 
 /// Runs on the receive thread: only copies.
-fn receive(
-    socket: &UdpSocket,
-    shared: &(Mutex<Queue>, Condvar),
-    queue_bytes: usize,
-    mut lease: Lease,
-    stop: &AtomicBool,
-    telemetry: &Telemetry,
-) {
+fn receive(socket: &UdpSocket, shared: &(Mutex<Queue>, Condvar), stop: &AtomicBool, telemetry: &Telemetry) {
     let (queue, changed) = shared;
     let mut memory = vec![0u8; DATAGRAMS * DATAGRAM_BYTES];
     let mut drops = Drops::new(socket, telemetry.clone());
     let mut taken: Vec<(usize, IpAddr)> = Vec::with_capacity(DATAGRAMS);
     while !stop.load(Ordering::Relaxed) {
-        {
+        let room = {
             let mut queue = queue.lock();
-            if queue.is_full(queue_bytes) {
+            let room = queue.room();
+            if room == 0 {
                 changed.wait_for(&mut queue, WAKE);
                 continue;
             }
-        }
+            room.min(DATAGRAMS)
+        };
         taken.clear();
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS, Some(nix::cmsg_space!(u32)));
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            memory.chunks_mut(DATAGRAM_BYTES).map(|chunk| [IoSliceMut::new(chunk)]).collect();
+            memory.chunks_mut(DATAGRAM_BYTES).take(room).map(|chunk| [IoSliceMut::new(chunk)]).collect();
         match recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None) {
             Ok(received) => {
                 drops.received();
@@ -204,11 +260,8 @@ fn receive(
         telemetry.udp.datagrams.inc_by(taken.len() as u64);
         let mut queue = queue.lock();
         for (datagram, (bytes, sender)) in memory.chunks(DATAGRAM_BYTES).zip(&taken) {
-            queue.waiting.bytes.extend_from_slice(&datagram[..*bytes]);
-            let end = queue.waiting.bytes.len();
-            queue.waiting.ends.push((end, *sender));
+            queue.push(&datagram[..*bytes], *sender);
         }
-        lease.set(queue.waiting.bytes.capacity());
         drop(queue);
         changed.notify_one();
         machine::give_way(clock::instant());
@@ -221,40 +274,32 @@ fn receive(
 /// Runs on the store thread until the receiver has ended and the queue is empty.
 fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, precision: Precision) {
     let (queue, changed) = shared;
-    let mut datagrams = Datagrams::default();
     loop {
-        {
+        let block = {
             let mut queue = queue.lock();
-            while queue.waiting.ends.is_empty() {
-                if queue.closed {
-                    return;
+            loop {
+                match queue.take() {
+                    Some(block) => break block,
+                    None if queue.closed => return,
+                    None => changed.wait(&mut queue),
                 }
-                changed.wait(&mut queue);
             }
-            datagrams.bytes.clear();
-            datagrams.ends.clear();
-            std::mem::swap(&mut queue.waiting, &mut datagrams);
-        }
-        changed.notify_one();
-        intake.telemetry.inlet(Protocol::Udp).bytes.inc_by(datagrams.bytes.len() as u64);
-        let (mut start, mut batch_start, mut last) = (0, 0, NOBODY);
-        let begin =
-            || intake.store.stage(database, precision).map(|stage| stage.with_unit(Unit::Setting("udp.precision")));
-        let Ok(mut stage) = begin() else { return }; // its name was checked at the start
-        for &(end, sender) in &datagrams.ends {
+        };
+        intake.telemetry.inlet(Protocol::Udp).bytes.inc_by(block.bytes.len() as u64);
+        let Ok(stage) = intake.store.stage(database, precision) else { return }; // its name was checked at the start
+        let mut stage = stage.with_unit(Unit::Setting("udp.precision"));
+        let (mut start, mut last) = (0, NOBODY);
+        for &(end, sender) in &block.ends {
             // Each datagram by itself: one that is cut cannot spoil the next.
-            stage.add(&datagrams.bytes[start..end], 1);
+            stage.add(&block.bytes[start..end], 1);
             intake.tell(Protocol::Udp, sender, stage.take_notices());
             machine::give_way(clock::instant());
             (start, last) = (end, sender);
-            if end - batch_start >= BATCH_BYTES
-                && let Ok(next) = begin()
-            {
-                append(intake, database, sender, std::mem::replace(&mut stage, next));
-                batch_start = end;
-            }
         }
         append(intake, database, last, stage);
+        drop(block);
+        queue.lock().stored();
+        changed.notify_one();
     }
 }
 
@@ -274,4 +319,46 @@ fn append(intake: &Intake, database: &str, sender: IpAddr, stage: Stage) {
     }
     intake.count(Protocol::Udp, database, &mut report, stored.is_ok());
     intake.tell(Protocol::Udp, sender, report.notices);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pools::Pools;
+
+    #[test]
+    fn a_burst_takes_no_more_than_the_setting_and_is_given_back() {
+        for (setting, datagram) in
+            [(64 << 20, 1400), (64 << 20, 1), (4 << 20, DATAGRAM_BYTES - 29), (512 << 10, 40_000)]
+        {
+            let pools = Arc::new(Pools::new(u64::MAX));
+            let mut queue = Queue::new(setting, pools.lease(Pool::Buffers));
+            let datagram = vec![b'x'; datagram];
+            let (mut most, mut pushed, mut stored) = (0, 0, 0);
+            let mut storing = None;
+            for round in 0..200 {
+                for _ in 0..queue.room().min(DATAGRAMS) {
+                    queue.push(&datagram, NOBODY);
+                    pushed += 1;
+                }
+                most = most.max(pools.bytes(Pool::Buffers));
+                if round % 50 == 0 {
+                    if let Some(block) = storing.take() {
+                        let _: Block = block;
+                        queue.stored();
+                    }
+                    storing = queue.take();
+                    stored += storing.as_ref().map_or(0, |block: &Block| block.ends.len());
+                }
+            }
+            assert!(most <= setting as u64, "{most} of {setting}");
+            queue.stored();
+            while let Some(block) = queue.take() {
+                stored += block.ends.len();
+                assert_eq!(block.bytes.len(), block.ends.len() * datagram.len());
+                queue.stored();
+            }
+            assert_eq!((pushed, pools.total()), (stored, 0));
+        }
+    }
 }
