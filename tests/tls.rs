@@ -256,3 +256,25 @@ fn without_a_good_pair_nothing_is_begun() {
     let ended = Daemon::try_start(&place.data(), &place.settings(&[])[..1]).err().expect("it does not start");
     assert!(ended.log.concat().contains("but no http.tls.key: want both files or neither"), "{:?}", ended.log);
 }
+
+#[test]
+fn the_drop_in_for_systemd_gives_the_daemon_its_key() {
+    let drop_in = include_str!("../conf/sealine.service.d/tls.conf");
+    let values = |name: &str| -> Vec<&str> { drop_in.lines().filter_map(|line| line.strip_prefix(name)).collect() };
+    let place = Place::new();
+    let certificate = place.renew();
+    let folder = place.folder.path().to_str().expect("paths of tests are text");
+    let credentials: Vec<&str> =
+        values("LoadCredential=").iter().filter_map(|credential| credential.split(':').next()).collect();
+    assert_eq!(credentials, ["cert.pem", "key.pem"], "as they are called in this folder");
+    let variables: Vec<(String, String)> = values("Environment=")
+        .iter()
+        .filter_map(|variable| variable.strip_prefix("SEALINE__")?.split_once('='))
+        .map(|(key, value)| (key.to_lowercase().replace("__", "."), value.replace("%d", folder)))
+        .collect();
+    let settings: Vec<(&str, &str)> = variables.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let daemon = Daemon::start(&place.data(), &settings);
+    let answer = ask(&mut strict(daemon.http(), &certificate), "GET", "/ping", "").expect("an answer");
+    assert_eq!(answer, (204, String::new()));
+    daemon.stop();
+}
