@@ -92,6 +92,43 @@ fn answers_do_not_depend_on_threads() {
 }
 
 #[test]
+fn notes_are_of_what_was_answered() {
+    let counter = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"meta\"";
+    let bucket = "bucket label \"le\" is missing or has a malformed value of \"\" for metric name \"meta\"";
+    let quantile = |got| format!("quantile value should be between 0 and 1, got {got}");
+    let ratio = |got, cap| format!("ratio value should be between -1 and 1, got {got}, capping to {cap}");
+    let moving = "scalar(vector(time()) / 1000 - 1)"; // from -1 to 2.6 within the hour
+    for (text, range, want) in [
+        // One sample in the window, none, or no series: then there is no answer.
+        ("rate(meta[30s])", NOON, vec![]),
+        ("increase(meta[5m] @ 9000)", NOON, vec![]),
+        ("rate(none[5m])", NOON, vec![]),
+        ("rate(meta[30s])", HOUR, vec![]),
+        ("rate(m_total[5m])", NOON, vec![]),
+        ("irate(meta[5m])", NOON, vec![]),
+        ("rate(meta[5m])", NOON, vec![counter.to_string()]),
+        ("increase(meta[5m])", HOUR, vec![counter.to_string()]),
+        ("quantile_over_time(2, none[5m])", NOON, vec![]),
+        ("quantile_over_time(2, meta[5m] @ 9000)", NOON, vec![]),
+        ("quantile_over_time(2, meta[5m])", NOON, vec![quantile("2")]),
+        ("quantile_over_time(NaN, meta[5m])", HOUR, vec![quantile("NaN")]),
+        ("histogram_quantile(0.5, none)", NOON, vec![]),
+        ("histogram_quantile(0.5, meta @ 9000)", NOON, vec![]),
+        ("histogram_quantile(0.5, meta)", HOUR, vec![bucket.to_string()]),
+        ("histogram_quantile(-1, none)", NOON, vec![quantile("-1")]),
+        ("quantile(1.5, none)", NOON, vec![quantile("1.5")]),
+        (&format!("quantile({moving}, meta)"), HOUR, vec![quantile("-1"), quantile("2.6")]),
+        (&format!("limit_ratio({moving}, meta)"), HOUR, vec![ratio("2.6", "1")]),
+    ] {
+        let Answer { warnings, infos, .. } = ask(text, range).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let notes: Vec<&str> = warnings.iter().chain(&infos).map(String::as_str).collect();
+        let same =
+            notes.len() == want.len() && notes.iter().zip(&want).all(|(note, want)| note.contains(want.as_str()));
+        assert!(same, "{text}: {notes:?}");
+    }
+}
+
+#[test]
 fn windows_folded_in_parts_give_what_one_scan_gives() {
     let seed = rand::rng().next_u64();
     let source = Made::new(3, seed);

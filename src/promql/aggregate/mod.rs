@@ -15,6 +15,7 @@ use super::plan::{Aggregation, Fold, Grouping, ScalarPlan};
 use crate::series::Labels;
 use crate::series::METRIC_NAME;
 use hashbrown::HashMap;
+use std::ops::RangeInclusive;
 
 /// How many series `topk` and the like may be asked for: the largest double that upstream's integers hold.
 const COUNT_MAX: f64 = 9_223_372_036_854_774_784.0;
@@ -59,7 +60,7 @@ pub(super) fn aggregate<'q>(
         }),
         Aggregation::Quantile(plan) => {
             let quantiles = scalar(run, plan, grid)?;
-            for got in quantiles.iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)).map(|got| Short(*got)) {
+            for got in beyond(&quantiles, 0.0..=1.0).map(Short) {
                 run.notes.warn(place, format_args!("quantile value should be between 0 and 1, got {got}"));
             }
             Box::new(quantile::Quantiles::new(run, grouping, quantiles, &*vector, steps)?)
@@ -72,16 +73,24 @@ pub(super) fn aggregate<'q>(
         Aggregation::Limit(count) => Box::new(rank::rank(run, grouping, rank::Order::First, counts(count)?, &*vector)?),
         Aggregation::LimitRatio(plan) => {
             let mut ratios = parameter(plan, "Ratio")?;
-            for ratio in ratios.iter_mut().filter(|ratio| !(-1.0..=1.0).contains(*ratio)) {
-                let (got, cap) = (*ratio, ratio.clamp(-1.0, 1.0));
-                let (got, shown) = (Short(got), Short(cap));
-                let sentence = format_args!("ratio value should be between -1 and 1, got {got}, capping to {shown}");
+            for ratio in beyond(&ratios, -1.0..=1.0) {
+                let (got, cap) = (Short(ratio), Short(ratio.clamp(-1.0, 1.0)));
+                let sentence = format_args!("ratio value should be between -1 and 1, got {got}, capping to {cap}");
                 run.notes.warn(place, sentence);
-                *ratio = cap;
             }
+            ratios.iter_mut().for_each(|ratio| *ratio = ratio.clamp(-1.0, 1.0));
             Box::new(ratio::Ratio::new(ratios, vector))
         }
     })
+}
+
+/// What is warned of where a parameter goes beyond its bounds: that it is NaN at a step, the largest, and the smallest.
+fn beyond(column: &[f64], bounds: RangeInclusive<f64>) -> impl Iterator<Item = f64> {
+    let nan = column.iter().any(|value| value.is_nan()).then_some(f64::NAN);
+    let max = column.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let min = column.iter().copied().fold(f64::INFINITY, f64::min);
+    let (max, min) = (Some(max).filter(|max| max > bounds.end()), Some(min).filter(|min| min < bounds.start()));
+    nan.into_iter().chain(max).chain(min)
 }
 
 impl Grouping {

@@ -48,7 +48,7 @@ pub(super) fn vector<'q>(run: &'q Run<'q>, plan: &'q VectorPlan, grid: Grid) -> 
         VectorPlan::OverRange { function, parameters, range: plan, place } => {
             let range = range(run, plan, grid)?;
             let parameters = scalars(run, parameters, grid)?;
-            Box::new(OverRange::new(run, *function, parameters, range, has_one_name(plan), *place))
+            Box::new(OverRange::new(*function, parameters, range, has_one_name(plan), *place))
         }
         VectorPlan::Map { function, parameters, vector: inner } => {
             let parameters = scalars(run, parameters, grid)?;

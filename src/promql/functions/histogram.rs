@@ -6,7 +6,7 @@ use crate::promql::grid::{ABSENT, Grid, is_absent};
 use crate::promql::notes::{ForMetric, Place, Short};
 use crate::promql::plan::{HistogramFunction, ScalarPlan};
 use crate::series::Labels;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// The label that holds the upper bound of a bucket.
 const BOUND: &str = "le";
@@ -56,7 +56,7 @@ impl<'q> Histograms<'q> {
             }
             Ok::<_, QueryError>(column)
         };
-        let histograms = group(run, &*vector, place);
+        let histograms = group(run, &*vector, grid.count, place)?;
         let (question, label) = match function {
             HistogramFunction::Quantile(plan) => (Question::Quantiles(vec![quantiles(plan)?]), None),
             HistogramFunction::Quantiles { label, quantiles: plans } => {
@@ -93,17 +93,23 @@ impl<'q> Histograms<'q> {
     }
 }
 
-/// The histograms of a vector, in the order of their first buckets.
-fn group(run: &Run<'_>, vector: &dyn Vector, place: Place) -> Vec<Histogram> {
+/// The histograms of a vector, in the order of their first buckets. Series that are no buckets are warned of, if they have a
+/// sample.
+fn group(run: &Run<'_>, vector: &dyn Vector, steps: usize, place: Place) -> Result<Vec<Histogram>, QueryError> {
+    let (mut scratch, mut warned) = (run.scratch(), HashSet::new());
     let mut numbers: HashMap<Labels, usize> = HashMap::new();
     let mut histograms: Vec<Histogram> = Vec::new();
     for index in 0..vector.len() {
         let labels = vector.metric(index).labels;
         let bound = labels.get(BOUND).unwrap_or_default();
         let Ok(upper) = bound.parse::<f64>() else {
-            let name = ForMetric(labels.metric_name());
-            let sentence = format_args!("bucket label \"le\" is missing or has a malformed value of {bound:?}{name}");
-            run.notes.warn(place, sentence);
+            let told = (bound.to_string(), labels.metric_name().to_string());
+            if !warned.contains(&told) && has_sample(vector, index, &mut scratch, steps)? {
+                let name = ForMetric(&told.1);
+                let fault = format_args!("bucket label \"le\" is missing or has a malformed value of {bound:?}{name}");
+                run.notes.warn(place, fault);
+                warned.insert(told);
+            }
             continue;
         };
         let labels = labels.without(|name| name == BOUND);
@@ -114,7 +120,16 @@ fn group(run: &Run<'_>, vector: &dyn Vector, place: Place) -> Vec<Histogram> {
         histograms[number].buckets.push((upper, index));
     }
     histograms.iter_mut().for_each(|histogram| histogram.buckets.sort_by(|a, b| a.0.total_cmp(&b.0)));
-    histograms
+    Ok(histograms)
+}
+
+/// Whether a series has a sample at any step.
+fn has_sample(vector: &dyn Vector, index: usize, scratch: &mut Scratch<'_>, steps: usize) -> Result<bool, QueryError> {
+    let mut column = scratch.take_column(steps);
+    vector.fill(index, scratch, &mut column)?;
+    let has = !column.iter().all(|value| is_absent(*value));
+    scratch.give_column(column);
+    Ok(has)
 }
 
 impl Vector for Histograms<'_> {

@@ -3,8 +3,8 @@
 use super::counter::{self, Difference};
 use super::{each_window, extreme, moments, order, trend};
 use crate::promql::error::QueryError;
-use crate::promql::eval::{BoxedRange, Metric, Run, Scratch, Vector};
-use crate::promql::grid::ABSENT;
+use crate::promql::eval::{BoxedRange, Metric, Scratch, Vector};
+use crate::promql::grid::{ABSENT, is_absent};
 use crate::promql::notes::{Place, Short};
 use crate::promql::plan::RangeFunction;
 use crate::promql::source::Samples;
@@ -24,12 +24,12 @@ pub(in crate::promql) struct OverRange<'q> {
     /// The scalar arguments, each a column.
     parameters: Vec<Vec<f64>>,
     range: BoxedRange<'q>,
+    place: Place,
     doubts: Option<Doubts>,
 }
 
 /// Whether to tell the user that what they take the rate of may not be a counter.
 struct Doubts {
-    place: Place,
     /// Set once every series is known to have one and the same name, and it was told: nobody needs to look again.
     told: AtomicBool,
     /// Whether all series have the same name.
@@ -39,21 +39,27 @@ struct Doubts {
 impl<'q> OverRange<'q> {
     /// `one_name` says that all series of `range` share their metric name.
     pub fn new(
-        run: &Run<'_>,
         function: RangeFunction,
         parameters: Vec<Vec<f64>>,
         range: BoxedRange<'q>,
         one_name: bool,
         place: Place,
     ) -> Self {
-        if function == RangeFunction::Quantile {
-            for quantile in parameters[0].iter().filter(|quantile| !(0.0..=1.0).contains(*quantile)) {
+        let doubts = function.wants_counter().then(|| Doubts { told: AtomicBool::new(false), one_name });
+        OverRange { function, parameters, range, place, doubts }
+    }
+
+    /// Warns of quantiles that are none, at the steps that have an answer.
+    fn warn_of_quantiles(&self, scratch: &Scratch<'_>, column: &[f64]) {
+        let at_fault = |(quantile, answer): &(&f64, &f64)| !(0.0..=1.0).contains(*quantile) && !is_absent(**answer);
+        let mut last = None;
+        for (quantile, _) in self.parameters[0].iter().zip(column).filter(at_fault) {
+            if last != Some(quantile.to_bits()) {
                 let got = Short(*quantile);
-                run.notes.warn(place, format_args!("quantile value should be between 0 and 1, got {got}"));
+                scratch.run.notes.warn(self.place, format_args!("quantile value should be between 0 and 1, got {got}"));
             }
+            last = Some(quantile.to_bits());
         }
-        let doubts = function.wants_counter().then(|| Doubts { place, told: AtomicBool::new(false), one_name });
-        OverRange { function, parameters, range, doubts }
     }
 
     /// Notes it where a series that is no counter by its name is treated as one.
@@ -67,7 +73,7 @@ impl<'q> OverRange<'q> {
         if !name.is_empty() && !COUNTER_ENDS.iter().any(|end| name.ends_with(end)) {
             let ends = "_total/_sum/_count/_bucket";
             let sentence = format_args!("metric might not be a counter, name does not end in {ends}: {name:?}");
-            scratch.run.notes.info(doubts.place, sentence);
+            scratch.run.notes.info(self.place, sentence);
         }
         doubts.told.store(doubts.one_name, Ordering::Relaxed);
     }
@@ -147,7 +153,12 @@ impl Vector for OverRange<'_> {
                 self.compute(&samples, at * block..at * block + part.len(), part)?;
             }
             scratch.run.count_windows(self.range.windows(), &samples.times);
-            if let Some(doubts) = &self.doubts {
+            if self.function == RangeFunction::Quantile {
+                self.warn_of_quantiles(scratch, column);
+            }
+            if let Some(doubts) = &self.doubts
+                && !column.iter().all(|value| is_absent(*value))
+            {
                 self.doubt(doubts, index, scratch);
             }
         }

@@ -72,10 +72,21 @@ impl Parser<'_> {
             if let Some(end) = self.take(")")? {
                 return Ok((labels, end));
             }
-            labels.push(self.label("grouping opts", "label")?);
+            labels.push(self.grouping_label()?);
             if self.take(",")?.is_none() && self.token != Token::Sign(")") {
                 return Err(self.unexpected("grouping opts", "\",\" or \")\""));
             }
+        }
+    }
+
+    /// A label's name in such a list, where a colon is taken outside of quotes too.
+    fn grouping_label(&mut self) -> Result<String, Fault> {
+        match self.token {
+            Token::Word(word) if word.contains(':') => {
+                self.advance()?;
+                Ok(word.to_string())
+            }
+            _ => self.label("grouping opts", "label"),
         }
     }
 

@@ -158,17 +158,22 @@ impl Line {
     fn labels(&mut self, labels: &[String]) -> fmt::Result {
         for (index, label) in labels.iter().enumerate() {
             self.write_str(if index > 0 { ", " } else { "" })?;
-            self.label(label)?;
+            self.name(label, ":")?;
         }
         self.write_str(")")
     }
 
     /// A label's name, in quotes where it needs some.
     fn label(&mut self, label: &str) -> fmt::Result {
+        self.name(label, "")
+    }
+
+    /// As [`Self::label`]; these characters need no quotes either.
+    fn name(&mut self, label: &str, free: &str) -> fmt::Result {
         if label.len() > self.room() {
             return Err(fmt::Error);
         }
-        let plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let plain = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || free.contains(c));
         if plain && !label.starts_with(|first: char| first.is_ascii_digit()) {
             self.write_str(label)
         } else {
