@@ -117,6 +117,121 @@ fn names_and_values_are_those_of_the_series() {
 }
 
 #[test]
+fn look_ups_keep_to_their_times() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start(data.path(), &[]);
+    let (mut client, mut random) = (daemon.client(), StdRng::seed_from_u64(seed()));
+    // Each series has one sample; fields of a row have theirs at different times.
+    let mut times: BTreeMap<(String, String, String), i64> = BTreeMap::new();
+    let mut lines = String::new();
+    for _ in 0..400 {
+        let measurement = ["cpu", "mem", "disk"].choose(&mut random).expect("one of them");
+        let field = ["used", "free"].choose(&mut random).expect("one of them");
+        let (host, zone) = (random.random_range(0..20), random.random_range(0..3));
+        let series = (format!("{measurement}_{field}"), format!("h{host}"), format!("z{zone}"));
+        if !times.contains_key(&series) {
+            let time = TIME_MS + random.random_range(0..30) * 60_000;
+            lines += &format!("{measurement},host=h{host},zone=z{zone} {field}=1 {time}\n");
+            times.insert(series, time);
+        }
+    }
+    client.write(&lines);
+    let series: Vec<(BTreeMap<&str, &str>, i64)> = times
+        .iter()
+        .map(|((name, host, zone), time)| {
+            let labels = [("__name__", name.as_str()), ("db", "story"), ("host", host), ("zone", zone)];
+            (BTreeMap::from(labels), *time)
+        })
+        .collect();
+    let selectors: [(&[&str], &dyn Fn(&BTreeMap<&str, &str>) -> bool); 5] = [
+        (&[], &|_| true),
+        (&["cpu_used"], &|labels| labels["__name__"] == "cpu_used"),
+        (&["{host=~\"h1.*\"}"], &|labels| labels["host"].starts_with("h1")),
+        (&["{__name__=~\".*_free\",zone!=\"z0\"}"], &|l| l["__name__"].ends_with("_free") && l["zone"] != "z0"),
+        (&["mem_used", "{zone=\"z1\"}"], &|l| l["__name__"] == "mem_used" || l["zone"] == "z1"),
+    ];
+    for round in 0..150 {
+        let from = random.random_range(-5..33);
+        let to = from + random.random_range(0..8);
+        let (from, to) = (TIME_MS + from * 60_000 - 1000, TIME_MS + to * 60_000 + 1000);
+        let (selectors, passes) = selectors[round % selectors.len()];
+        let within = series.iter().filter(|(labels, time)| passes(labels) && (from..=to).contains(time));
+        let within: BTreeSet<_> = within.map(|(labels, _)| labels).collect();
+        let (start, end) = ((from as f64 / 1000.0).to_string(), (to as f64 / 1000.0).to_string());
+        let mut parameters = vec![("start", start.as_str()), ("end", end.as_str())];
+        parameters.extend(selectors.iter().map(|selector| ("match[]", *selector)));
+        let names = look_up(&mut client, "/api/v1/labels", &parameters);
+        let want: Vec<&str> = if within.is_empty() { vec![] } else { vec!["__name__", "db", "host", "zone"] };
+        assert_eq!(texts(&names), want, "labels of {parameters:?}");
+        for label in ["__name__", "db", "host", "zone", "none"] {
+            let values = look_up(&mut client, &format!("/api/v1/label/{label}/values"), &parameters);
+            let want: BTreeSet<&str> = within.iter().filter_map(|labels| labels.get(label).copied()).collect();
+            assert_eq!(texts(&values), want.into_iter().collect::<Vec<_>>(), "values of {label} of {parameters:?}");
+        }
+        if !selectors.is_empty() {
+            let found = look_up(&mut client, "/api/v1/series", &parameters).0;
+            let found: BTreeSet<String> = found.iter().map(Value::to_string).collect();
+            let want: BTreeSet<String> = within.iter().map(|labels| serde_json::json!(labels).to_string()).collect();
+            assert_eq!(found, want, "series of {parameters:?}");
+        }
+    }
+    // In files, and of rows whose samples were sealed: nothing that lies beside.
+    client.admin("/admin/seal");
+    for (start, end, count) in [("0", "10", 0), ("1699999999", "1700001801", 20), ("1800000000", "1800000010", 0)] {
+        for match_all in [&[][..], &[("match[]", "{db=\"story\"}")]] {
+            let parameters = [&[("start", start), ("end", end)], match_all].concat();
+            let hosts = look_up(&mut client, "/api/v1/label/host/values", &parameters).0;
+            assert_eq!(hosts.len(), count, "{parameters:?}");
+        }
+    }
+}
+
+#[test]
+fn the_cardinality_page_counts_what_there_is_once() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start(data.path(), &[]);
+    let mut client = daemon.client();
+    let page =
+        |client: &mut Client, limit: &str| client.get(&format!("/api/v1/status/tsdb{limit}")).json()["data"].clone();
+    let none = page(&mut client, "");
+    assert_eq!(none["headStats"]["numSeries"], 0, "{none}");
+    assert!(none["headStats"]["minTime"].as_i64() > none["headStats"]["maxTime"].as_i64(), "upstream's way: {none}");
+    for (db, host, time) in [("a", "h1", 5000), ("b", "h1", 7000), ("b", "h2", 6000)] {
+        let lines =
+            format!("load,host={host},zone=z used=1,free=2 {time}\ntext,host={host},kept=no words=\"x\" {time}");
+        let answer = client.post(&format!("/write?db={db}&precision=ms"), &[], lines.as_bytes());
+        assert!([204, 400].contains(&answer.status), "{answer:?}");
+    }
+    let want = serde_json::json!({
+        "headStats": { "numSeries": 6, "numLabelPairs": 7, "chunkCount": 6, "minTime": 5000, "maxTime": 7000 },
+        "seriesCountByMetricName": [{ "name": "load_free", "value": 3 }, { "name": "load_used", "value": 3 }],
+        "labelValueCountByLabelName": [
+            { "name": "__name__", "value": 2 }, { "name": "db", "value": 2 }, { "name": "host", "value": 2 },
+            { "name": "zone", "value": 1 },
+        ],
+        "memoryInBytesByLabelName": [
+            { "name": "__name__", "value": 38 }, { "name": "host", "value": 24 }, { "name": "zone", "value": 21 },
+            { "name": "db", "value": 15 },
+        ],
+        "seriesCountByLabelValuePair": [
+            { "name": "zone=z", "value": 6 }, { "name": "db=b", "value": 4 }, { "name": "host=h1", "value": 4 },
+            { "name": "__name__=load_free", "value": 3 }, { "name": "__name__=load_used", "value": 3 },
+            { "name": "db=a", "value": 2 }, { "name": "host=h2", "value": 2 },
+        ],
+    });
+    assert_eq!(page(&mut client, ""), want);
+    let limited = page(&mut client, "?limit=2");
+    assert_eq!(limited["headStats"], want["headStats"]);
+    for list in ["seriesCountByMetricName", "labelValueCountByLabelName", "seriesCountByLabelValuePair"] {
+        assert_eq!(limited[list].as_array().map(Vec::as_slice), want[list].as_array().map(|all| &all[..2]), "{list}");
+    }
+    for bad in ["0", "-1", "x", "10001"] {
+        let answer = client.get(&format!("/api/v1/status/tsdb?limit={bad}"));
+        assert_eq!((answer.status, answer.json()["errorType"].as_str()), (400, Some("bad_data")), "{bad}");
+    }
+}
+
+#[test]
 fn a_limit_cuts_off_and_says_so() {
     let data = tempfile::tempdir().expect("a folder for the test");
     let daemon = Daemon::start(data.path(), &[]);

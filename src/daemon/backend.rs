@@ -92,27 +92,27 @@ impl Backend for Daemon {
     }
 
     fn metadata(&self, metric: Option<&str>, limit: Option<usize>) -> Vec<(String, Vec<Metadata>)> {
-        let mut names: Vec<String> = self.store.sizes().metrics.into_iter().map(|(name, _)| name).collect();
-        names.retain(|name| metric.is_none_or(|only| only == name));
-        names.sort();
-        names.truncate(limit.unwrap_or(usize::MAX));
+        let names = self.store.metric_names().into_iter().filter(|name| metric.is_none_or(|only| only == name));
+        let names = names.take(limit.unwrap_or(usize::MAX));
         let unknown = || vec![Metadata { kind: UNKNOWN.into(), help: String::new(), unit: String::new() }];
-        names.into_iter().map(|name| (name, unknown())).collect()
+        names.map(|name| (name, unknown())).collect()
     }
 
     fn tsdb_status(&self, limit: usize) -> TsdbStatus {
-        let sizes = self.store.sizes();
-        let top = |mut list: Vec<(String, u64)>| -> Vec<NamedCount> {
-            list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            list.truncate(limit);
+        let sizes = self.store.sizes(limit);
+        let named = |list: Vec<(String, u64)>| -> Vec<NamedCount> {
             list.into_iter().map(|(name, value)| NamedCount { name, value }).collect()
         };
         TsdbStatus {
-            series: sizes.metrics.iter().map(|(_, series)| series).sum(),
-            label_pairs: sizes.labels.iter().map(|(_, values)| values).sum(),
-            series_by_metric: top(sizes.metrics),
-            values_by_label: top(sizes.labels),
-            ..TsdbStatus::default()
+            series: sizes.series,
+            label_pairs: sizes.label_pairs,
+            chunks: sizes.chunks,
+            oldest_ms: sizes.times.map(|(oldest, _)| oldest),
+            newest_ms: sizes.times.map(|(_, newest)| newest),
+            series_by_metric: named(sizes.metrics),
+            values_by_label: named(sizes.labels),
+            bytes_by_label: named(sizes.label_bytes),
+            series_by_pair: named(sizes.pairs),
         }
     }
 

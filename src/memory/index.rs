@@ -364,7 +364,9 @@ mod tests {
         let mut index = Index::default();
         for host in ["a", "b", "c"] {
             let labels = Labels::from_pairs([("host", host), ("dc", if host == "c" { "us" } else { "eu" })]);
-            define(&mut index, host, &labels, if host == "b" { &["user"] } else { &["user", "idle"] });
+            let id = define(&mut index, host, &labels, if host == "b" { &["user"] } else { &["user", "idle"] });
+            let values = if host == "b" { &[(0, 1.0)][..] } else { &[(0, 1.0), (1, 1.0)] };
+            index.row(id).0.append(1, 5, values);
         }
         let series = |text: &[Matcher]| {
             let mut all: Vec<String> =
@@ -379,7 +381,7 @@ mod tests {
         assert_eq!(series(&[Matcher::equal("dc", "eu")]).len(), 3);
         let values = |label: &str, m: &[Matcher]| {
             let mut into = Gathering::new(usize::MAX, &|| false);
-            index.label_values(label, m, &mut into);
+            index.label_values(label, m, (5, 6), &mut into);
             into.finish().unwrap()
         };
         assert_eq!(values("host", &[Matcher::equal(METRIC_NAME, "cpu_idle")]), ["a", "c"]);

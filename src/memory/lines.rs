@@ -168,6 +168,20 @@ impl<const ROOM: usize> Lines<ROOM> {
         self.words.chunks_exact(self.width()).any(has)
     }
 
+    /// Whether any line has this field.
+    pub fn has_field(&self, field: usize) -> bool {
+        (0..self.len()).any(|line| self.sample(line as u8, field).is_some())
+    }
+
+    /// Field and time of each sample.
+    pub fn samples(&self) -> impl Iterator<Item = (usize, i64)> {
+        let of_line = move |line: usize| {
+            let time = move |field: usize| self.sample(line as u8, field).map(|(time, _)| (field, time));
+            (0..self.fields).filter_map(time)
+        };
+        (0..self.len()).flat_map(of_line)
+    }
+
     /// One field's samples within `start..=end`, sorted, of equal times the last one.
     pub fn sorted(&self, field: u16, start: i64, end: i64) -> Samples {
         let mut samples = Samples::default();

@@ -193,6 +193,25 @@ impl Row {
         hot.closed.is_empty() && hot.tail.is_empty() && hot.open.iter().all(Option::is_none)
     }
 
+    /// Whether one of these fields, or any where there is no list, may have a sample within `start..=end`: of chunks only
+    /// the first and the last time are looked at.
+    pub fn may_have(&self, fields: Option<&[u16]>, start: i64, end: i64) -> bool {
+        let wanted = |field: u16| fields.is_none_or(|fields| fields.contains(&field));
+        self.hot.lock().extents().any(|(field, first, last)| wanted(field) && first <= end && last >= start)
+    }
+
+    /// How many chunks there are, the samples of a field that are not encoded yet being one where the field has no open
+    /// chunk; and the first and the last time. `None` where there is no sample.
+    pub fn extent(&self) -> Option<(u64, i64, i64)> {
+        let hot = self.hot.lock();
+        let in_tail = |field: u16| hot.tail.has_field(usize::from(field));
+        let is_open = |field: u16| hot.open.get(usize::from(field)).is_some_and(Option::is_some);
+        let tails = (0..hot.tail.fields() as u16).filter(|field| in_tail(*field) && !is_open(*field)).count();
+        let chunks = hot.closed.len() + hot.open.iter().flatten().count() + tails;
+        let (first, last) = hot.extents().fold((i64::MAX, i64::MIN), |(a, b), (_, c, d)| (a.min(c), b.max(d)));
+        (chunks > 0).then_some((chunks as u64, first, last))
+    }
+
     /// Merges one field's samples within `start..=end` into `into`, over what is there: what was written later counts.
     pub fn read(&self, field: u16, start: i64, end: i64, into: &mut Samples) -> Result<(), ChunkError> {
         let (mut chunks, tail): (Vec<Arc<Chunk>>, Samples);
@@ -223,6 +242,17 @@ impl Closed {
 }
 
 impl Hot {
+    /// Field, first and last time of each chunk, and of each sample that is not encoded yet.
+    fn extents(&self) -> impl Iterator<Item = (u16, i64, i64)> {
+        let numbered = |(field, open): (usize, &Option<OpenChunk>)| {
+            open.as_ref().map(|open| (field as u16, open.first(), open.last()))
+        };
+        let open = self.open.iter().enumerate().filter_map(numbered);
+        let closed = self.closed.iter().map(|closed| (closed.field, closed.chunk.first, closed.chunk.last));
+        let tail = self.tail.samples().map(|(field, time)| (field as u16, time, time));
+        tail.chain(open).chain(closed)
+    }
+
     /// Makes sure that what is open is of this generation.
     fn begin(&mut self, generation: u64) -> Growth {
         if self.generation == generation {
@@ -459,6 +489,28 @@ mod tests {
         row.close(2);
         row.drop_closed(2);
         assert!(row.is_empty());
+    }
+
+    #[test]
+    fn a_row_may_have_samples_where_its_chunks_and_its_tail_are() {
+        let row = row();
+        assert_eq!((row.extent(), row.may_have(None, i64::MIN, i64::MAX)), (None, false));
+        row.append(1, 1000, &[(0, 1.0), (2, 1.0)]); // waits in the tail
+        assert_eq!(row.extent(), Some((2, 1000, 1000)));
+        let may = |fields: &[u16], start, end| row.may_have(Some(fields), start, end);
+        assert!(may(&[0], 1000, 1000) && may(&[1, 2], 0, 5000) && row.may_have(None, 0, 1000));
+        assert!(!may(&[1], 0, 5000) && !may(&[], 0, 5000) && !may(&[0], 0, 999) && !may(&[0], 1001, 5000));
+        for at in 0..40 {
+            row.append(1, 2000 + at, &[(0, 1.0)]); // open chunks
+        }
+        assert_eq!(row.extent(), Some((2, 1000, 2039)));
+        assert!(may(&[0], 2039, 2039) && may(&[2], 1000, 1000) && !may(&[2], 1001, 5000) && !may(&[0], 2040, 5000));
+        row.append(2, 9000, &[(1, 1.0)]); // closes them
+        assert_eq!(row.extent(), Some((3, 1000, 9000)));
+        assert!(may(&[1], 9000, 9000) && may(&[0], 1500, 1600) && !may(&[1], 0, 8999));
+        row.close(2);
+        row.drop_closed(2);
+        assert_eq!((row.extent(), row.may_have(None, i64::MIN, i64::MAX)), (None, false));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Answers about labels, straight from the indexes: no chunk is read, and label sets are built for the series that are
+//! Answers about labels, straight from the indexes: no chunk is decoded, and label sets are built for the series that are
 //! answered with, no others.
 
 use super::{Reader, Stopped};
@@ -18,13 +18,19 @@ pub type Answer<T> = Result<(Vec<T>, Vec<String>), SourceError>;
 pub struct Question<'a> {
     /// A series counts where all matchers of at least one list pass; where there is no list, every series does.
     pub selectors: &'a [Vec<Matcher>],
-    /// From here on, milliseconds since the Unix epoch. Times are those of files and rows, not of single samples: a
-    /// series may be answered with whose samples lie beside the range.
+    /// From here on, milliseconds since the Unix epoch. Times are those of files, and in memory of chunks, not of single
+    /// samples: a series may be answered with whose samples lie beside the range, if its file's or its chunk's do not.
     pub start: i64,
     /// Up to here, this millisecond included.
     pub end: i64,
     /// Once this many results are found, the search stops. Which ones they are is not defined.
     pub enough: usize,
+}
+
+impl Question<'_> {
+    fn times(&self) -> (i64, i64) {
+        (self.start, self.end)
+    }
 }
 
 impl Reader {
@@ -33,7 +39,7 @@ impl Reader {
         self.search(
             question,
             |memory, matchers, into| {
-                memory.each_series(matchers, |metric, labels| {
+                memory.each_series(matchers, question.times(), |metric, labels| {
                     into.take(labels.with(METRIC_NAME, metric));
                     !into.is_over()
                 });
@@ -56,7 +62,7 @@ impl Reader {
     pub fn label_names(&self, question: &Question<'_>) -> Answer<String> {
         self.gather(
             question,
-            |memory, matchers, into| memory.label_names(matchers, into),
+            |memory, matchers, into| memory.label_names(matchers, question.times(), into),
             |file, sets, into| file.label_names(sets, into),
         )
     }
@@ -68,7 +74,7 @@ impl Reader {
         }
         self.gather(
             question,
-            |memory, matchers, into| memory.label_values(label, matchers, into),
+            |memory, matchers, into| memory.label_values(label, matchers, question.times(), into),
             |file, sets, into| file.label_values(label, sets, into),
         )
     }
@@ -78,7 +84,7 @@ impl Reader {
         let by_label = |matchers: &[Matcher]| matchers.iter().any(|matcher| matcher.name() != METRIC_NAME);
         self.search(
             question,
-            |memory, matchers, into| memory.label_values(METRIC_NAME, matchers, into),
+            |memory, matchers, into| memory.label_values(METRIC_NAME, matchers, question.times(), into),
             |file, matchers, into| {
                 let index = file.index()?;
                 let metrics = if by_label(matchers) {

@@ -14,6 +14,7 @@ mod replay;
 mod seal;
 mod select;
 mod shed;
+mod sizes;
 mod stage;
 mod status;
 
@@ -22,8 +23,9 @@ pub use batch::{Batch, dump_record};
 pub use labels::Question;
 pub use maintain::Maintained;
 pub use select::{Reader, Stopped};
+pub use sizes::Sizes;
 pub use stage::{Refusal, Report, Stage, Terms, Unit};
-pub use status::{DatabaseStatus, Sizes, StoreStatus, TierStatus};
+pub use status::{DatabaseStatus, StoreStatus, TierStatus};
 
 use crate::clock::{SharedClock, TimeOfDay};
 use crate::config::{Config, Names, WalSync};

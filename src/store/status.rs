@@ -128,32 +128,7 @@ impl Store {
     }
 }
 
-/// What takes up the index of the memory tier.
-#[derive(Debug, Default)]
-pub struct Sizes {
-    /// Metrics and how many series each has.
-    pub metrics: Vec<(String, u64)>,
-    /// Labels and how many values each has.
-    pub labels: Vec<(String, u64)>,
-}
-
 impl Store {
-    /// Sizes over all databases.
-    pub fn sizes(&self) -> Sizes {
-        let mut metrics: BTreeMap<String, u64> = BTreeMap::new();
-        let mut labels: BTreeMap<String, u64> = BTreeMap::new();
-        for database in self.databases.all() {
-            let index = database.index.read();
-            for (metric, series) in index.metric_sizes().filter(|(_, series)| *series > 0) {
-                *metrics.entry(metric.to_string()).or_default() += series;
-            }
-            for (label, values) in index.label_sizes() {
-                *labels.entry(label.to_string()).or_default() += values;
-            }
-        }
-        Sizes { metrics: metrics.into_iter().collect(), labels: labels.into_iter().collect() }
-    }
-
     /// The names of all databases.
     pub fn database_names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.databases.all().iter().map(|d| d.name.to_string()).collect();

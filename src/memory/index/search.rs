@@ -1,12 +1,16 @@
 //! Searches the rows of a database by their labels: for series, and for the names and values of labels.
 
-use super::Index;
+use super::{Index, Slot};
 use crate::memory::row::Row;
 use crate::series::postings::{LabelIndex, name_passes, name_words, select_sets};
 use crate::series::{Gathering, Labels, METRIC_NAME, Matcher};
+use hashbrown::HashMap;
 use roaring::{MultiOps, RoaringBitmap};
-use std::collections::BTreeSet;
+use std::cell::RefCell;
 use std::sync::Arc;
+
+/// The first and the last millisecond that a look-up is about.
+pub type Times = (i64, i64);
 
 /// One series that memory has, or had until the last seal.
 pub struct Selected {
@@ -37,15 +41,16 @@ impl Index {
         found
     }
 
-    /// Shows the name and the labels of each series that passes the matchers to `see`, until that says to stop.
-    pub fn each_series(&self, matchers: &[Matcher], mut see: impl FnMut(&str, &Labels) -> bool) {
+    /// Shows the name and the labels of each series that passes the matchers, and may have a sample within the times, to
+    /// `see`, until that says to stop.
+    pub fn each_series(&self, matchers: &[Matcher], times: Times, mut see: impl FnMut(&str, &Labels) -> bool) {
         let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| select_sets(self, matchers));
         for metric in self.metrics_passing(matchers) {
-            for (schema, _) in &self.metrics[metric] {
+            for (schema, field) in &self.metrics[metric] {
                 let rows = &self.schemas[*schema as usize].rows;
                 let passing = sets.as_ref().map(|sets| rows & sets);
-                for id in passing.as_ref().unwrap_or(rows) {
-                    if !see(metric, &self.row(id).0.labels) {
+                for row in passing.as_ref().unwrap_or(rows).iter().map(|id| self.row(id).0) {
+                    if row.may_have(Some(&[*field]), times.0, times.1) && !see(metric, &row.labels) {
                         return;
                     }
                 }
@@ -68,66 +73,73 @@ impl Index {
         }
     }
 
-    /// Adds the names of the labels that series passing the matchers have.
-    pub fn label_names(&self, matchers: &[Matcher], into: &mut Gathering<'_>) {
-        let rows = self.rows_with_metric(matchers);
-        if rows.as_ref().map_or(!self.is_empty(), |rows| !rows.is_empty()) {
-            into.add(METRIC_NAME);
-        }
+    /// Adds the names of the labels that series have which pass the matchers and may have a sample within the times.
+    pub fn label_names(&self, matchers: &[Matcher], times: Times, into: &mut Gathering<'_>) {
+        let asked = Asked::new(self, matchers, times);
+        let mut any = false;
         for (name, values) in &self.labels {
             if into.is_over() {
                 return;
             }
-            if !into.has(name) && values.values().any(|carry| is_among(carry, rows.as_ref())) {
+            if !into.has(name) && values.values().any(|carry| asked.has_any(carry)) {
                 into.add(name);
+                any = true;
             }
+        }
+        // Series need not have a label.
+        if any || asked.has_any(&self.all()) {
+            into.add(METRIC_NAME);
         }
     }
 
-    /// Adds the values that `label` has in series passing the matchers.
-    pub fn label_values(&self, label: &str, matchers: &[Matcher], into: &mut Gathering<'_>) {
+    /// Adds the values that `label` has in series which pass the matchers and may have a sample within the times.
+    pub fn label_values(&self, label: &str, matchers: &[Matcher], times: Times, into: &mut Gathering<'_>) {
         if label == METRIC_NAME {
             let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| select_sets(self, matchers));
             for metric in self.metrics_passing(matchers) {
                 if into.is_over() {
                     return;
                 }
-                let feeds = &self.metrics[metric];
-                if feeds.iter().any(|(schema, _)| is_among(&self.schemas[*schema as usize].rows, sets.as_ref())) {
+                let has_any = |(schema, field): &(u32, u16)| {
+                    let may_have = |id| self.row(id).0.may_have(Some(&[*field]), times.0, times.1);
+                    any_among(&self.schemas[*schema as usize].rows, sets.as_ref(), may_have)
+                };
+                if self.metrics[metric].iter().any(has_any) {
                     into.add(metric);
                 }
             }
         } else if let Some(values) = self.labels.get(label) {
-            let rows = self.rows_with_metric(matchers);
+            let asked = Asked::new(self, matchers, times);
             for (value, carry) in values {
                 if into.is_over() {
                     return;
                 }
-                if is_among(carry, rows.as_ref()) {
+                if asked.has_any(carry) {
                     into.add(value);
                 }
             }
         }
     }
 
-    /// The rows that have a series passing the matchers; `None` for all of them, where there is no matcher.
-    fn rows_with_metric(&self, matchers: &[Matcher]) -> Option<RoaringBitmap> {
-        let (by_name, by_label) = matchers.iter().partition::<Vec<_>, _>(|m| m.name() == METRIC_NAME);
-        let named = (!by_name.is_empty()).then(|| {
-            let feeds = self.metrics_passing(matchers).into_iter().flat_map(|metric| &self.metrics[metric]);
-            let schemas: BTreeSet<u32> = feeds.map(|(schema, _)| *schema).collect();
-            schemas.iter().map(|schema| &self.schemas[*schema as usize].rows).union()
-        });
-        match (named, by_label.is_empty()) {
-            (named, true) => named,
-            (None, false) => Some(select_sets(self, matchers)),
-            (Some(named), false) => Some(named & select_sets(self, matchers)),
-        }
+    /// The rows, in order of their numbers.
+    pub fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {
+        self.rows.iter().flatten().map(|slot| &slot.row)
     }
 
-    /// Distinct values of each label.
-    pub fn label_sizes(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.labels.iter().map(|(name, values)| (&**name, values.len() as u64))
+    /// How many series each row has, by its number.
+    pub fn series_by_row(&self) -> Vec<u32> {
+        let series = |slot: &Slot| self.schemas[slot.schema as usize].fields.len() as u32;
+        self.rows.iter().map(|slot| slot.as_ref().map_or(0, series)).collect()
+    }
+
+    /// Each label with each of its values, and the rows that have it.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str, &RoaringBitmap)> {
+        let of_label = |(name, values)| {
+            let values: &HashMap<Box<str>, RoaringBitmap> = values;
+            let name: &Box<str> = name;
+            values.iter().map(move |(value, rows)| (&**name, &**value, rows))
+        };
+        self.labels.iter().flat_map(of_label)
     }
 
     /// Series of each metric.
@@ -138,16 +150,70 @@ impl Index {
     }
 }
 
+/// Which rows a look-up asks for: those with a series that passes the matchers and may have a sample within the times.
+struct Asked<'i> {
+    index: &'i Index,
+    /// The rows that pass the matchers on labels and have a metric that passes those on names; `None` for all.
+    rows: Option<RoaringBitmap>,
+    /// By schema, the fields whose metrics pass; `None` for all.
+    fields: Option<HashMap<u32, Vec<u16>>>,
+    times: Times,
+    /// Rows whose samples were looked at already, so that a row with many labels is looked at once: those that may have
+    /// one, and those that have none.
+    seen: RefCell<(RoaringBitmap, RoaringBitmap)>,
+}
+
+impl<'i> Asked<'i> {
+    fn new(index: &'i Index, matchers: &[Matcher], times: Times) -> Self {
+        let (by_name, by_label) = matchers.iter().partition::<Vec<_>, _>(|m| m.name() == METRIC_NAME);
+        let fields = (!by_name.is_empty()).then(|| {
+            let mut fields: HashMap<u32, Vec<u16>> = HashMap::new();
+            for (schema, field) in index.metrics_passing(matchers).into_iter().flat_map(|name| &index.metrics[name]) {
+                fields.entry(*schema).or_default().push(*field);
+            }
+            fields
+        });
+        let named = fields.as_ref().map(|fields: &HashMap<u32, _>| -> RoaringBitmap {
+            fields.keys().map(|schema| &index.schemas[*schema as usize].rows).union()
+        });
+        let rows = match (named, by_label.is_empty()) {
+            (named, true) => named,
+            (None, false) => Some(select_sets(index, matchers)),
+            (Some(named), false) => Some(named & select_sets(index, matchers)),
+        };
+        Asked { index, rows, fields, times, seen: RefCell::default() }
+    }
+
+    /// Whether any of these rows is asked for.
+    fn has_any(&self, rows: &RoaringBitmap) -> bool {
+        any_among(rows, self.rows.as_ref(), |id| self.may_have(id))
+    }
+
+    /// Whether a row, which is among [`Self::rows`], may have a sample within the times.
+    fn may_have(&self, id: u32) -> bool {
+        let (have, lack) = &mut *self.seen.borrow_mut();
+        if have.contains(id) || lack.contains(id) {
+            return have.contains(id);
+        }
+        let slot = self.index.rows[id as usize].as_ref().expect("BUG: a label outlived its row");
+        let fields = self.fields.as_ref().map(|fields| fields.get(&slot.schema).map_or(&[][..], Vec::as_slice));
+        let may_have = slot.row.may_have(fields, self.times.0, self.times.1);
+        if may_have { have } else { lack }.insert(id);
+        may_have
+    }
+}
+
 /// Rows of a value that are looked up one by one: bitmaps are compared by going through both, which for a value that
 /// tells hosts apart would be once through all that is looked for.
 const LOOKED_UP_MAX: u64 = 16;
 
-/// Whether any of `rows` is among those that are looked for; `None` looks for all.
-fn is_among(rows: &RoaringBitmap, wanted: Option<&RoaringBitmap>) -> bool {
-    wanted.map_or(!rows.is_empty(), |wanted| match rows.len() {
-        ..=LOOKED_UP_MAX => rows.iter().any(|row| wanted.contains(row)),
-        _ => !rows.is_disjoint(wanted),
-    })
+/// Whether any of `rows` is among those that are looked for and `passes`; `None` looks for all.
+fn any_among(rows: &RoaringBitmap, wanted: Option<&RoaringBitmap>, passes: impl Fn(u32) -> bool) -> bool {
+    match wanted {
+        None => rows.iter().any(passes),
+        Some(wanted) if rows.len() <= LOOKED_UP_MAX => rows.iter().any(|row| wanted.contains(row) && passes(row)),
+        Some(wanted) => (rows & wanted).iter().any(passes),
+    }
 }
 
 impl LabelIndex for Index {
