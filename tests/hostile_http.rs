@@ -144,3 +144,25 @@ fn lengths_that_lie_smuggle_nothing() {
     assert_eq!(daemon.client().query("smuggled_v", TIME_MS), Matrix::new());
     serves(&daemon, "after");
 }
+
+#[test]
+fn whoever_ends_its_side_is_answered_and_whoever_leaves_is_not_waited_for() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start(data.path(), &[]);
+    let line = format!("door,side=\"\" open=1 {TIME_MS}");
+    let write = format!("POST /write?db=story&precision=ms HTTP/1.1\r\nContent-Length: {}\r\n\r\n{line}", line.len());
+    let query = format!("GET /api/v1/query?time={}&query=door_open{{side=~\"..\"}}>0 HTTP/1.0\r\n\r\n", TIME_MS / 1000);
+    for (name, request, status, want) in [
+        ("a write", &*write, 204, ""),
+        ("a query", &query, 200, r#""side":"\"\"""#),
+        ("half a head", "GET /api/v1/query?query=1 HTTP/1.1\r\nHost", 400, "ended before its head did"),
+        ("half a body", &write[..write.len() - 1], 400, "error"),
+        ("no request", "\u{16}\u{3}\u{1}", 400, "ask with http://"),
+    ] {
+        let answers = answers(&daemon, request);
+        assert_eq!(answers.len(), 1, "{name}: {answers:?}");
+        assert_eq!(answers[0].status, status, "{name}: {}", answers[0].text());
+        assert!(answers[0].text().contains(want), "{name}: {}", answers[0].text());
+    }
+    serves(&daemon, "after");
+}

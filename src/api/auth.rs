@@ -4,11 +4,11 @@
 //! A token arrives as `Authorization: Bearer …` or `Token …` (also `Token name:…`, as clients of both InfluxDBs send it),
 //! as the password of `Basic`, or as the parameter `p` of the address, as InfluxDB 1 has it. User names are not looked at.
 
+use super::params::Params;
 use crate::config::{Right, Token, TokenHash};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, ORIGIN};
-use hyper::http::request::Parts;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -145,15 +145,16 @@ impl Tokens {
         Tokens(tokens.into_iter().map(Arc::new).collect())
     }
 
-    /// Decides by what the route needs, the client's address, and the head of its request. The body is not touched.
-    pub fn admit(&self, need: Need, peer: IpAddr, head: &Parts) -> Result<Grant, Refusal> {
+    /// Decides by what the route needs, where the client is, and the headers and the address of its request. The body is
+    /// not touched.
+    pub fn admit(&self, need: Need, peer: IpAddr, headers: &HeaderMap, address: &Params) -> Result<Grant, Refusal> {
         if need == Need::Nothing {
             return Ok(Grant::Everything);
         }
         if self.0.is_empty() {
-            return if need == Need::Admin { local(peer, &head.headers) } else { Ok(()) }.map(|()| Grant::Everything);
+            return if need == Need::Admin { local(peer, headers) } else { Ok(()) }.map(|()| Grant::Everything);
         }
-        let given = given(head).ok_or(Refusal::NoToken)?;
+        let given = given(headers, address).ok_or(Refusal::NoToken)?;
         let token = self.find(&given).ok_or(Refusal::WrongToken)?;
         let right = match need {
             Need::Nothing | Need::Token => None,
@@ -181,13 +182,10 @@ impl Tokens {
 }
 
 /// The token that a request brings; a header goes before the address.
-fn given(head: &Parts) -> Option<Cow<'_, str>> {
-    match head.headers.get(AUTHORIZATION) {
+fn given<'a>(headers: &'a HeaderMap, address: &'a Params) -> Option<Cow<'a, str>> {
+    match headers.get(AUTHORIZATION) {
         Some(value) => of_header(value.to_str().ok()?),
-        None => {
-            let parameters = form_urlencoded::parse(head.uri.query()?.as_bytes());
-            parameters.into_iter().find(|(name, _)| name == "p").map(|(_, token)| token)
-        }
+        None => address.all("p").next().map(Cow::from),
     }
 }
 
@@ -243,6 +241,7 @@ mod tests {
     use super::*;
     use Right::{Admin, Read, Write};
     use hyper::Request;
+    use hyper::http::request::Parts;
 
     fn token(name: &str, rights: &[Right], databases: &[&str]) -> Token {
         // Its text is its name behind `secret-`.
@@ -276,7 +275,9 @@ mod tests {
         target: &str,
         headers: &[(&str, &str)],
     ) -> Result<Grant, Refusal> {
-        tokens.admit(need, peer.parse().expect("an address"), &head(target, headers))
+        let head = head(target, headers);
+        let address = Params::of_uri(&head.uri).expect("the test's address is well formed");
+        tokens.admit(need, peer.parse().expect("an address"), &head.headers, &address)
     }
 
     /// The refusal, or nothing.

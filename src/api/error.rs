@@ -94,7 +94,7 @@ impl ApiError {
 
     /// One parameter of the request is at fault. Worded as upstream does, since clients look for it.
     pub fn parameter(name: &str, what: impl fmt::Display) -> Self {
-        ApiError::bad_data(format!("invalid parameter {name:?}: {what}"))
+        ApiError::bad_data(format!("invalid parameter {}: {what}", quoted(name)))
     }
 
     /// Blames `bad_data` on the parameter `name`; errors of other classes stay as they are.

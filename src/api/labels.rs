@@ -7,8 +7,7 @@ use super::error::ApiError;
 use super::query::{TRUNCATED, push_notes};
 use super::reply::Reply;
 use super::time_limit::TimeLimit;
-use super::{Backend, Call, Inquiry, json, selector};
-use crate::excerpt::excerpt;
+use super::{Backend, Call, Inquiry, json, params, selector};
 use hyper::StatusCode;
 use std::sync::Arc;
 
@@ -36,11 +35,9 @@ pub async fn values(call: Call) -> Result<Reply, ApiError> {
     let encoded = call.wildcard.clone();
     let inquiry = call.query().await?;
     let active = Arc::clone(&inquiry.active);
-    let name = match percent_encoding::percent_decode_str(&encoded).decode_utf8() {
-        Ok(name) if !name.is_empty() => args::unescape_label_name(&name),
-        _ => {
-            return active.settle(Err(ApiError::bad_data(format!("invalid label name: {:?}", excerpt(&encoded, 200)))));
-        }
+    let name = match params::decode(encoded.as_bytes()) {
+        Ok(name) => args::unescape_label_name(&name),
+        Err(what) => return active.settle(Err(ApiError::bad_data(format!("invalid label name: {what}")))),
     };
     let look_up = move |backend: &dyn Backend, scope: &Scope| backend.label_values(&name, scope);
     active.settle(answer(inquiry, look_up, |out, value| json::push_text(out, value)).await)

@@ -1,8 +1,9 @@
 //! The HTTP side: what Telegraf, Grafana, promtool and people with curl talk to.
 //!
-//! The road of a request: `server` (sockets, limits) -> `routes` (the one table) -> `auth` (who may) -> a handler in `query`, `labels`,
-//! `status`, `influx` or `admin` -> `gate` (so many at a time) -> `backend` (the engine and the store, on threads
-//! that may block) -> `json` and `reply`. Queries and look-ups are on a list (`active`) from their arrival to their end.
+//! The road of a request: `server` (sockets, limits) -> `requests` (heads, before hyper reads them) -> `routes` (the one
+//! table) -> `auth` (who may) -> a handler in `query`, `labels`, `status`, `influx` or `admin` -> `gate` (so many at a time)
+//! -> `backend` (the engine and the store, on threads that may block) -> `json` and `reply`. Queries and look-ups are on a
+//! list (`active`) from their arrival to their end.
 
 mod active;
 mod admin;
@@ -13,8 +14,10 @@ mod backend;
 mod caller;
 mod drain;
 mod error;
+mod framing;
 mod gate;
 mod handshake;
+mod head;
 pub mod influx;
 mod json;
 mod labels;
@@ -24,6 +27,7 @@ mod params;
 mod places;
 mod query;
 mod reply;
+mod requests;
 mod routes;
 mod selector;
 mod server;
@@ -226,6 +230,8 @@ pub struct Call {
     pub grant: Grant,
     /// Method, address, headers.
     pub head: Parts,
+    /// The parameters of the address.
+    pub address: Params,
     /// The body, not read yet.
     pub body: Lent,
     /// The route in the table.
@@ -241,9 +247,9 @@ impl Call {
             hyper::Method::POST => {
                 let options = &self.api.rules().options;
                 let limits = FormLimits::for_texts(options.text_bytes_max, options.body_timeout);
-                Params::of_form(&self.head, self.body, limits, &self.api.pools).await?
+                Params::of_form(&self.head.headers, self.body, limits, &self.api.pools).await?.and(self.address)
             }
-            _ => Params::of_uri(&self.head),
+            _ => self.address,
         };
         Ok((self.api, params))
     }

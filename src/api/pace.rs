@@ -5,7 +5,8 @@
 //! is closed after `idle`, one that has begun to send a head must finish it within `head`, and one that does not take
 //! its answer counts as idle. While a handler is at work the clock rests: handlers watch over bodies themselves.
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use super::head::BadHead;
+use parking_lot::Mutex;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,17 +14,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What handlers tell the socket that they work for. Written and read on the connection's task alone, so relaxed
-/// ordering is enough.
+/// What handlers and the socket that they work for tell each other. Written and read on the connection's task alone, so
+/// relaxed ordering is enough.
 #[derive(Debug, Default)]
 struct Work {
     at_work: AtomicUsize,
     begun: AtomicUsize,
+    /// The number of the request whose head is refused, and why.
+    refused: Mutex<Option<(usize, BadHead)>>,
 }
 
-/// Tells a socket of handlers at work.
+/// Tells a socket of handlers at work, and them of a head that is refused.
 #[derive(Debug, Clone, Default)]
 pub struct Busy(Arc<Work>);
 
@@ -33,6 +37,22 @@ impl Busy {
         self.0.at_work.fetch_add(1, Ordering::Relaxed);
         self.0.begun.fetch_add(1, Ordering::Relaxed);
         BusyGuard(Arc::clone(&self.0))
+    }
+
+    /// Whether a handler is at work.
+    pub fn is_at_work(&self) -> bool {
+        self.0.at_work.load(Ordering::Relaxed) > 0
+    }
+
+    /// The head of the request of this number, counted from 1, is refused.
+    pub fn refuse(&self, number: usize, why: BadHead) {
+        *self.0.refused.lock() = Some((number, why));
+    }
+
+    /// Why the head of the newest request is refused, if it is.
+    pub fn refusal(&self) -> Option<BadHead> {
+        let newest = self.0.begun.load(Ordering::Relaxed);
+        self.0.refused.lock().take_if(|(number, _)| *number == newest).map(|(_, why)| why)
     }
 }
 
@@ -71,7 +91,7 @@ impl<S> Paced<S> {
     /// Whether a handler is at work. Forgets about the head where one has taken over since the last look.
     fn look_at_handlers(&mut self, now: Instant) -> bool {
         let begun = self.busy.0.begun.load(Ordering::Relaxed);
-        let at_work = self.busy.0.at_work.load(Ordering::Relaxed) > 0;
+        let at_work = self.busy.is_at_work();
         if at_work || begun != self.begun_seen {
             self.begun_seen = begun;
             self.head_began = None;
@@ -103,8 +123,8 @@ impl<S> Paced<S> {
     }
 }
 
-impl<S: Read + Unpin> Read for Paced<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_read(cx, buf) {
             let now = Instant::now();
             self.active = now;
@@ -117,7 +137,7 @@ impl<S: Read + Unpin> Read for Paced<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_write(cx, buf) {
             self.active = Instant::now();

@@ -1,9 +1,11 @@
 //! The one table of routes, and the way from a request to its handler and back.
 
-use super::auth::{Need, Refusal};
+use super::auth::Need;
 use super::drain::{CLIENT_BYTES_MAX, Lent, STRANGER_BYTES_MAX, lend};
 use super::error::{ApiError, ErrorKind};
+use super::head::BadHead;
 use super::influx::Dialect;
+use super::params::Params;
 use super::reply::{Reply, accepts_gzip};
 use super::{Api, Call, admin, influx, labels, query, status};
 use crate::notices::{Kind, Notice, excerpt};
@@ -21,6 +23,9 @@ use tokio::time::Instant;
 
 /// The page that `http.open_metrics` opens.
 const METRICS: &str = "/metrics";
+
+/// Bytes of a method that a message repeats.
+const METHOD_BYTES_MAX: usize = 20;
 
 /// Whose path it is; decides how errors are told and what is asked of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +184,18 @@ pub async fn answer(api: Arc<Api>, peer: SocketAddr, request: Request<Incoming>)
     reply.into_response(gzip).await
 }
 
+/// Answers a request whose head is refused, in the shape of errors that its path has.
+pub async fn refuse_head(api: &Api, peer: SocketAddr, bad: BadHead) -> Response<Full<Bytes>> {
+    let found = find(&bad.path).map(|(route, _)| route);
+    let mut seen = Seen::new(api, found.map_or("unknown", |route| route.path));
+    let family = found.map_or(Family::Prometheus, |route| route.family);
+    let mut reply = refuse(family, &bad.path, ApiError::bad_data(bad.what));
+    reply.status = bad.status;
+    tell_of_refusal(api, peer, &Method::POST, seen.route, &reply); // of writes alone
+    seen.status = Some(bad.status.as_u16());
+    reply.into_response(false).await
+}
+
 /// Checks admission and method, then calls the handler. A browser's OPTIONS carries no token and gets nothing.
 async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, head: Parts, body: Lent) -> Reply {
     let reply = if head.method == Method::OPTIONS && route.family != Family::Admin {
@@ -186,10 +203,15 @@ async fn go(route: &Route, wildcard: String, api: Arc<Api>, peer: SocketAddr, he
     } else {
         let rules = api.rules();
         let need = if route.path == METRICS && rules.options.open_metrics { Need::Nothing } else { route.need };
-        match rules.tokens.admit(need, peer.ip(), &head) {
-            Err(refusal) => refuse(route, refusal),
+        let admit =
+            |address: &Params| rules.tokens.admit(need, peer.ip(), &head.headers, address).map_err(ApiError::from);
+        match Params::of_uri(&head.uri).and_then(|address| Ok((admit(&address)?, address))) {
+            Err(error) => refuse(route.family, route.path, error),
             Ok(_) if !route.methods.take(&head.method) => wrong_method(route, &head.method),
-            Ok(grant) => (route.handler)(Call { api, peer, grant, head, body, route: route.path, wildcard }).await,
+            Ok((grant, address)) => {
+                let route_path = route.path;
+                (route.handler)(Call { api, peer, grant, head, address, body, route: route_path, wildcard }).await
+            }
         }
     };
     if route.family == Family::Influx { influx::with_version(reply) } else { reply }
@@ -217,6 +239,7 @@ fn tell_of_refusal(api: &Api, peer: SocketAddr, method: &Method, route: &'static
 
 fn wrong_method(route: &Route, method: &Method) -> Reply {
     let allowed = route.methods.list();
+    let method = crate::excerpt::excerpt(method.as_str(), METHOD_BYTES_MAX);
     let what = format!("{} does not take the method {method}: want one of {allowed}", route.path);
     let error = ApiError::new(ErrorKind::WrongMethod, what);
     let reply = match route.family {
@@ -235,11 +258,10 @@ fn nothing_here(path: &str) -> Reply {
     }
 }
 
-fn refuse(route: &Route, refusal: Refusal) -> Reply {
-    let error = ApiError::from(refusal);
+fn refuse(family: Family, path: &str, error: ApiError) -> Reply {
     let status = error.kind.status();
-    let reply = match route.family {
-        Family::Influx => Dialect::of(route.path).refuse(status, &error.message),
+    let reply = match family {
+        Family::Influx => Dialect::of(path).refuse(status, &error.message),
         Family::Prometheus => Reply::from(error),
         Family::Admin | Family::Page => Reply::text(status, format!("{error}\n")),
     };

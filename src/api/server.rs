@@ -3,8 +3,10 @@
 
 use super::Api;
 use super::handshake::shake;
+use super::head::HeadLimits;
 use super::pace::{Busy, Paced};
 use super::places::{NoPlace, Place, Places};
+use super::requests::Requests;
 use super::routes;
 use crate::clock::Seldom;
 use crate::config::duration;
@@ -29,6 +31,9 @@ use tokio_rustls::TlsAcceptor;
 
 /// What a connection's read buffer may grow to: enough for a large write body to come in few reads.
 const BUFFER_BYTES_MAX: usize = 256 << 10;
+
+/// How many times as long a head may become whose address is percent-encoded.
+const ENCODED: usize = 3;
 
 /// After a failed accept (too many open files, mostly) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -215,19 +220,25 @@ async fn serve_connection(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let busy = Busy::default();
-    let socket = Paced::new(TokioIo::new(socket), busy.clone(), limits.idle_timeout, limits.header_timeout);
+    let socket = Paced::new(socket, busy.clone(), limits.idle_timeout, limits.header_timeout);
+    let heads = HeadLimits { bytes_max: limits.header_bytes_max, headers_max: limits.headers_max };
+    let socket = TokioIo::new(Requests::new(socket, busy.clone(), heads));
     let service = service_fn(|request| {
         let (api, at_work) = (Arc::clone(api), busy.guard());
+        let refusal = busy.refusal();
         async move {
-            let response = routes::answer(api, peer, request).await;
+            let response = match refusal {
+                None => routes::answer(api, peer, request).await,
+                Some(bad) => routes::refuse_head(&api, peer, bad).await,
+            };
             drop(at_work);
             Ok::<_, Infallible>(response)
         }
     });
     let connection = http1::Builder::new()
         .header_read_timeout(None)
-        .max_buf_size(BUFFER_BYTES_MAX.max(limits.header_bytes_max))
-        .max_header_size(limits.header_bytes_max)
+        .max_buf_size(BUFFER_BYTES_MAX.max(ENCODED * limits.header_bytes_max))
+        .max_header_size(ENCODED * limits.header_bytes_max)
         .max_headers(limits.headers_max)
         .serve_connection(socket, service);
     let mut connection = pin!(connection);

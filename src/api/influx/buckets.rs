@@ -21,7 +21,7 @@ const SHARD_S: u64 = 86_400;
 
 /// `GET /api/v2/orgs`
 pub async fn organizations(call: Call) -> Reply {
-    let params = Params::of_uri(&call.head);
+    let params = call.address;
     let orgs = json!([Organization::of(&params).json()]);
     Reply::json_value(StatusCode::OK, &json!({ "links": { "self": "/api/v2/orgs" }, "orgs": orgs }))
 }
@@ -38,7 +38,7 @@ pub async fn buckets(call: Call) -> Reply {
 }
 
 async fn list_buckets(call: Call) -> Reply {
-    let params = Params::of_uri(&call.head);
+    let params = call.address;
     let grant = call.grant.clone();
     let found = call.api.page(move |api| list(&*api.backend, &grant, &params)).await;
     answer(StatusCode::OK, found.map(|buckets| json!({ "links": { "self": "/api/v2/buckets" }, "buckets": buckets })))
@@ -46,7 +46,7 @@ async fn list_buckets(call: Call) -> Reply {
 
 /// `GET /api/v2/buckets/<id>`
 pub async fn bucket(call: Call) -> Reply {
-    let (params, id, grant) = (Params::of_uri(&call.head), call.wildcard, call.grant);
+    let (params, id, grant) = (call.address, call.wildcard, call.grant);
     let found = call.api.page(move |api| {
         let names = api.backend.databases().into_iter().filter(|name| grant.sees(name));
         let name = names.into_iter().find(|name| number(name) == id);

@@ -3,7 +3,6 @@
 use super::INFLUXDB_VERSION;
 use crate::api::Call;
 use crate::api::backend::Readiness;
-use crate::api::params::Params;
 use crate::api::reply::Reply;
 use crate::api::status::rfc_3339;
 use hyper::StatusCode;
@@ -11,7 +10,7 @@ use serde_json::json;
 
 /// `/ping`: 204, or with `verbose` 200 and the version as JSON.
 pub async fn ping(call: Call) -> Reply {
-    match Params::of_uri(&call.head).first("verbose") {
+    match call.address.first("verbose") {
         "" | "0" | "false" => Reply::empty(StatusCode::NO_CONTENT),
         _ => Reply::json_value(StatusCode::OK, &json!({ "version": INFLUXDB_VERSION })),
     }

@@ -86,7 +86,7 @@ pub(super) fn with_policy(database: &str, policy: &str) -> String {
 
 /// `POST /write`.
 pub async fn write_v1(call: Call) -> Reply {
-    if let (None, Some(intake)) = (Params::of_uri(&call.head).given("db"), &call.api.intake) {
+    if let (None, Some(intake)) = (call.address.given("db"), &call.api.intake) {
         intake.no_database(call.peer.ip(), DEFAULT_DATABASE);
     }
     write(call, Dialect::V1, WriteTarget::of_v1).await
@@ -104,7 +104,7 @@ pub async fn write_v3(call: Call) -> Reply {
 
 /// Hands a body on to be stored, and says what became of it. 204 is a promise, docs/design.md says which.
 async fn write(call: Call, dialect: Dialect, target: fn(&Params) -> Result<WriteTarget, ApiError>) -> Reply {
-    let target = match target(&Params::of_uri(&call.head)) {
+    let target = match target(&call.address) {
         Ok(target) => target,
         Err(error) => return dialect.refuse(error.kind.status(), &error.message),
     };

@@ -37,6 +37,11 @@ impl Client {
         self.0.get_mut().write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// Ends this side: nothing more is sent.
+    pub async fn end(&mut self) {
+        self.0.get_mut().shutdown().await.unwrap();
+    }
+
     /// Sends a request without a body; `headers` are lines that end with CRLF.
     pub async fn ask(&mut self, method: &str, target: &str, headers: &str) -> Answer {
         self.send(format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n")).await;

@@ -126,6 +126,9 @@ async fn queries_at_fault() {
             parameter("start", &format!(r#"\"-1e13\" is out of range: {what}"#))
         }),
         ("/api/v1/query?query=1&timeout=x", 400, parameter("timeout", r#"cannot parse \"x\" to a valid duration"#)),
+        ("/api/v1/query?query=up%7Ba=%22%ff%22%7D", 400, {
+            parameter("query", r#"\"up%7Ba=%22%ff%22%7D\" is not UTF-8, and all names and texts must be"#)
+        }),
         ("/api/v1/query?query=1&limit=-1", 400, parameter("limit", "limit must be non-negative")),
         ("/api/v1/query?query=1&lookback_delta=x", 400, {
             error("bad_data", r#"error parsing lookback delta duration: cannot parse \"x\" to a valid duration"#)
@@ -208,7 +211,14 @@ async fn label_queries() {
         ("/api/v1/label/job/values?match[]=up&db=other", 200, data(r#"["web"]"#)),
         ("/api/v1/label/%70ath/values", 200, data(r#"["a\"\\b"]"#)),
         ("/api/v1/label/nope/values", 200, data("[]")),
-        ("/api/v1/label/%FF/values", 400, error("bad_data", r#"invalid label name: \"%FF\""#)),
+        ("/api/v1/label/%FF/values", 400, {
+            let what = r#"\"%FF\" is not UTF-8, and all names and texts must be"#;
+            error("bad_data", &format!("invalid label name: {what}"))
+        }),
+        ("/api/v1/label/a%zz/values", 400, {
+            let what = r#"\"%zz\" is no escape: want % and two hexadecimal digits, and %25 for % itself"#;
+            error("bad_data", &format!("invalid label name: {what}"))
+        }),
     ])
     .await;
 }
@@ -288,6 +298,12 @@ async fn health_and_influx() {
         ("POST", "/query?q=CREATE+DATABASE+%22telegraf%22;SHOW+DATABASES", 200, both),
         ("GET", "/query?q=SELECT+1", 400, beyond),
         ("GET", "/query", 400, r#"{"error":"missing required parameter \"q\""}"#),
+        ("POST", "/write?db=a%ff", 400, {
+            r#"{"error":"invalid parameter \"db\": \"a%ff\" is not UTF-8, and all names and texts must be"}"#
+        }),
+        ("POST", "/query?q=%zz", 400, {
+            r#"{"error":"invalid parameter \"q\": \"%zz\" is no escape: want % and two hexadecimal digits, and %25 for % itself"}"#
+        }),
         ("POST", "/write", 503, r#"{"error":"this server takes no lines"}"#),
         ("POST", "/api/v2/write?org=o", 400, r#"{"code":"invalid","message":"bucket is required: ?bucket=<name>"}"#),
         (

@@ -217,6 +217,91 @@ async fn floods_of_headers_are_refused() {
 }
 
 #[tokio::test]
+async fn addresses_may_have_characters_that_should_be_encoded() {
+    let stand = Stand::start().await;
+    let mut client = stand.client().await;
+    let chunked = "transfer-encoding: chunked\r\n\r\n7\r\nquery=1\r\n7\r\n&time=1\r\n0\r\n\r\n";
+    for (name, request, want) in [
+        ("quotes", "GET /api/v1/series?match[]=up{job=\"web\"} HTTP/1.1\r\n\r\n", r#""job":"web""#),
+        (
+            "a path",
+            "GET /api/v1/label/job/values?match[]={job=~\"w|e|web\"} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+            r#"["web"]"#,
+        ),
+        ("UTF-8", "GET /api/v1/label/jöb/values HTTP/1.1\r\n\r\n", r#""data":[]"#),
+        ("a number sign", "GET /api/v1/label/a#b/values HTTP/1.1\r\n\r\n", r#""data":[]"#),
+        ("a form", "POST /api/v1/query?<>\"{|}^` HTTP/1.1\r\ncontent-length: 14\r\n\r\nquery=1&time=1", r#"[1,"1"]"#),
+        ("chunks", &format!("POST /api/v1/query?\" HTTP/1.1\r\n{chunked}"), r#"[1,"1"]"#),
+        ("and on", "GET /api/v1/series?match[]={job=\"web\"} HTTP/1.1\r\n\r\n", r#""job":"web""#),
+    ] {
+        client.send(request).await;
+        let answer = client.read(false).await;
+        assert!(answer.status < 500 && answer.text().contains(want), "{name}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_no_request_is_answered_with_a_sentence() {
+    let stand = Stand::start().await;
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(17 << 10));
+    for (request, status, want) in [
+        ("nonsense\r\n\r\n", 400, r#"want a line such as `GET /path HTTP/1.1`, got \"nonsense\""}"#),
+        ("GET /\r\n", 400, "does not begin as HTTP does"),
+        ("GET /api/v1/query?query=a b HTTP/1.1\r\n\r\n", 400, "the address has a space in it: want %20"),
+        ("GET / HTTP/2.0\r\n\r\n", 505, "this server speaks HTTP/1.1"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "this server speaks HTTP/1.1"),
+        ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0", 400, "ask with http:// in place of https://"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, "want lines such as `Name: value`"),
+        ("POST /write HTTP/1.1\r\ncontent-length: x\r\n\r\n", 400, r#"{"error":"Content-Length is not"#),
+        ("POST /api/v1/query HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n", 400, "does not end in `chunked`"),
+        (&long, 431, "more than the 16384 bytes"),
+        // More than what the socket's buffers hold: the answer is not lost for what nobody reads.
+        (&format!("\0{}", "x".repeat(900_000)), 400, "does not begin as HTTP does"),
+    ] {
+        let mut client = stand.client().await;
+        client.send(format!("GET /-/healthy HTTP/1.1\r\n\r\n{request}")).await;
+        assert_eq!(client.read(false).await.status, 200, "what came before is answered first");
+        let answer = client.read(false).await;
+        assert_eq!((answer.status, answer.header("connection")), (status, "close"), "{request:.50}: {}", answer.text());
+        assert!(answer.text().contains(want), "{request:.50}: {}", answer.text());
+        assert_eq!(client.closed().await, 0, "{request:.50}");
+    }
+    let ended = stand.recorder.ended.lock();
+    assert!(ended.contains(&("unknown", Some(505))) && ended.contains(&("/write", Some(400))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_ended_its_side_is_answered() {
+    let stand = Stand::start().await;
+    for (name, request, status, want) in [
+        ("get", "GET /api/v1/query?query=1&time=1 HTTP/1.1\r\n\r\n", 200, r#"[1,"1"]"#),
+        ("old", "GET /api/v1/query?query=1&time=1 HTTP/1.0\r\n\r\n", 200, r#"[1,"1"]"#),
+        ("post", "POST /api/v1/query HTTP/1.1\r\ncontent-length: 14\r\n\r\nquery=1&time=1", 200, r#"[1,"1"]"#),
+        ("slow", "GET /api/v1/query?query=nap&time=1 HTTP/1.1\r\n\r\n", 200, r#"[1,"rested"]"#),
+        ("long", "GET /api/v1/query?query=hang&timeout=1s HTTP/1.1\r\n\r\n", 503, "timed out"),
+        ("half a head", "GET /api/v1/query?query=1 HTTP/1.1\r\nho", 400, "the request ended before its head did"),
+        ("half a body", "POST /api/v1/query HTTP/1.1\r\ncontent-length: 14\r\n\r\nque", 400, "did not arrive whole"),
+    ] {
+        let mut client = stand.client().await;
+        client.send(request).await;
+        client.end().await;
+        let answer = client.read(false).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+        assert!(answer.text().contains(want), "{name}: {}", answer.text());
+        assert_eq!(client.closed().await, 0, "{name}");
+    }
+    let mut client = stand.client().await;
+    let large = "GET /api/v1/query_range?query=0.1&start=0&end=10000&step=1 HTTP/1.1\r\n\r\n";
+    client.send(large.repeat(20)).await;
+    client.end().await;
+    for n in 0..20 {
+        let answer = client.read(false).await;
+        assert!(answer.status == 200 && answer.text().ends_with("}"), "{n}: {}", answer.status);
+    }
+    until("all connections are gone", || stand.recorder.open.load(Ordering::SeqCst) == 0).await;
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_cancels_its_query() {
     let stand = Stand::start().await;
     for (n, request) in [
