@@ -32,3 +32,4 @@ pub mod tls;
 pub mod units;
 pub mod vfs;
 pub mod wal;
+pub mod work;

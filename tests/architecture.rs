@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["memory", "disk", "wal"],
     &["codec", "lineproto", "tls"],
     &["series", "config", "telemetry", "notices"],
-    &["clock", "vfs", "machine", "sockets", "units", "excerpt", "planted", "pools"],
+    &["clock", "vfs", "machine", "sockets", "units", "excerpt", "planted", "pools", "work"],
 ];
 
 /// Arrows that are drawn although the layers would not have them, with the names that they are drawn for.

@@ -1,6 +1,7 @@
 //! What must hold for any bytes as a block: they are samples in order or they are refused, a range of them is what it is
 //! of the whole, memory follows the count, and any samples come back from blocks as they went in.
 
+use sealine::codec::Overlay;
 use sealine::codec::block::{Reference, SAMPLES_PER_BLOCK_MAX, decode, encode, encode_over, merge_decoded, reference};
 use sealine::series::Samples;
 
@@ -58,9 +59,11 @@ fn in_ranges(block: &[u8], other: Option<&[u8]>, span: (i64, i64), whole: &Sampl
         assert_eq!(pairs(&part), pairs(whole).into_iter().filter(wanted).collect::<Vec<_>>(), "{range:?}");
     }
     let mut twice = Samples::default();
+    let mut overlay = Overlay::new(&mut twice);
     for _ in 0..2 {
-        merge_decoded(block, other, count, span, (i64::MIN, i64::MAX), &mut twice).expect("it is sound");
+        merge_decoded(block, other, count, span, (i64::MIN, i64::MAX), &mut overlay).expect("it is sound");
     }
+    overlay.finish();
     assert_eq!(pairs(&twice), pairs(whole), "equal samples count once");
 }
 
@@ -80,10 +83,12 @@ fn as_samples(bytes: &[u8]) {
     let jitter = |at: usize| if *form < 128 { 0 } else { i64::from(bytes[at % bytes.len()]) };
     let times: Vec<i64> = (0..values.len()).map(|at| FIRST + at as i64 * 1000 + jitter(at)).collect();
     let mut read = Samples::default();
+    let mut overlay = Overlay::new(&mut read);
     for block in encode(&times, &values).expect("times increase") {
         let (span, all) = ((block.first, block.last), (i64::MIN, i64::MAX));
-        merge_decoded(&block.bytes, None, block.count, span, all, &mut read).expect("it was written");
+        merge_decoded(&block.bytes, None, block.count, span, all, &mut overlay).expect("it was written");
     }
+    overlay.finish();
     over_themselves(&times, &values);
     assert_eq!(pairs(&read), pairs(&Samples { times, values }));
 }

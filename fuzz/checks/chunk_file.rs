@@ -3,6 +3,7 @@
 //! the bytes are also read with all checksums made to match.
 
 use super::disk::SimDisk;
+use sealine::codec::Overlay;
 use sealine::codec::varint;
 use sealine::disk::{self, ChunkFile, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, merge, verify_file};
 use sealine::series::{Gathering, MatchOp, Matcher, Samples};
@@ -93,7 +94,9 @@ fn read_each_way(bytes: &[u8]) {
 fn read(file: &ChunkFile, found: &FileSelection) -> Vec<Option<Vec<(i64, u64)>>> {
     let read = |series| {
         let mut samples = Samples::default();
-        file.read(found.chunks_of(series), i64::MIN, i64::MAX, &mut samples).ok()?;
+        let mut overlay = Overlay::new(&mut samples);
+        file.read(found.chunks_of(series), i64::MIN, i64::MAX, &mut overlay).ok()?;
+        overlay.finish();
         assert!(samples.times.is_sorted_by(|a, b| a < b), "times increase");
         Some(samples.times.iter().copied().zip(samples.values.iter().map(|value| value.to_bits())).collect())
     };

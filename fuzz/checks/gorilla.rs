@@ -1,6 +1,7 @@
 //! What must hold for any bytes as a chunk: they are samples in order or they are refused, a range of them is what it
 //! is of the whole, and any samples come back from a chunk as they went in.
 
+use sealine::codec::Overlay;
 use sealine::codec::gorilla::{ChunkError, OpenChunk, SAMPLES_PER_CHUNK_MAX, decode, merge_decoded};
 use sealine::series::Samples;
 
@@ -35,9 +36,11 @@ fn in_ranges(chunk: &[u8], count: usize, whole: &Samples) {
         assert_eq!(pairs(&part), pairs(whole).into_iter().filter(wanted).collect::<Vec<_>>(), "{range:?}");
     }
     let mut twice = Samples::default();
+    let mut overlay = Overlay::new(&mut twice);
     for _ in 0..2 {
-        merge_decoded(chunk, count, *first, (i64::MIN, i64::MAX), &mut twice).expect("it is sound");
+        merge_decoded(chunk, count, *first, (i64::MIN, i64::MAX), &mut overlay).expect("it is sound");
     }
+    overlay.finish();
     assert_eq!(pairs(&twice), pairs(whole), "equal samples count once");
 }
 
@@ -47,15 +50,18 @@ fn as_samples(bytes: &[u8]) {
     rows.sort_by_key(|(time, _)| *time);
     let (times, values): (Vec<i64>, Vec<f64>) = rows.iter().map(|(time, bits)| (*time, f64::from_bits(*bits))).unzip();
     let (mut from, mut read) = (0, Samples::default());
+    let mut overlay = Overlay::new(&mut read);
     while from < times.len() {
         let mut open = OpenChunk::start(times[from], values[from]);
         let taken = 1 + open.append(&times[from + 1..], &values[from + 1..]);
         let chunk = open.to_chunk();
         assert!(chunk.count == taken && taken <= SAMPLES_PER_CHUNK_MAX);
         assert_eq!((chunk.first, chunk.last), (times[from], times[from + taken - 1]));
-        merge_decoded(&chunk.bytes, chunk.count, chunk.first, (i64::MIN, i64::MAX), &mut read).expect("it was written");
+        merge_decoded(&chunk.bytes, chunk.count, chunk.first, (i64::MIN, i64::MAX), &mut overlay)
+            .expect("it was written");
         from += taken;
     }
+    overlay.finish();
     // Of equal times the last one counts.
     rows.reverse();
     rows.dedup_by_key(|(time, _)| *time);

@@ -14,6 +14,7 @@ mod line;
 mod unit;
 mod values;
 
+use super::Overlay;
 use crate::series::Samples;
 use column::{Column, Pages};
 use head::{Head, Run, Times, Written};
@@ -169,6 +170,7 @@ pub fn decode(
     if matches!(head.times, Times::Others) != other.is_some() {
         return Err(BlockError::Reference);
     }
+    crate::work::count(count);
     let held = into.len();
     let wanted = match other.as_ref().map_or(&head.times, |other| &other.times) {
         Times::Runs { step, runs } => push_runs(*step, runs, range, &mut into.times),
@@ -191,17 +193,16 @@ pub fn decode(
     decoded
 }
 
-/// Merges the samples of a block that lie in `range` into `into`, over what is there. Decodes in place where the block is
-/// later than all that is there. Otherwise as [`decode`].
+/// Adds the samples of a block that lie in `range` to a series. Otherwise as [`decode`].
 pub fn merge_decoded(
     bytes: &[u8],
     other: Option<&[u8]>,
     count: usize,
     span: (i64, i64),
     range: (i64, i64),
-    into: &mut Samples,
+    into: &mut Overlay<'_>,
 ) -> Result<(), BlockError> {
-    into.merge_decoded(span.0.max(range.0), |into| decode(bytes, other, count, span, range, into))
+    into.piece(span.0.max(range.0), |into| decode(bytes, other, count, span, range, into))
 }
 
 /// Pushes the times of runs that lie within `range`. Returns which samples they are of.

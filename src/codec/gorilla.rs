@@ -13,6 +13,7 @@
 
 mod decoder;
 
+use super::Overlay;
 use crate::series::Samples;
 use decoder::Decoder;
 use std::cell::Cell;
@@ -45,6 +46,18 @@ impl Chunk {
         assert_eq!(open.append(&times[1..], &values[1..]), times.len() - 1);
         open.to_chunk()
     }
+}
+
+/// Encodes samples, in order of time, as as few chunks as may be.
+pub fn chunks(times: &[i64], values: &[f64]) -> Vec<Chunk> {
+    let (mut chunks, mut times, mut values) = (Vec::new(), times, values);
+    while let (Some(time), Some(value)) = (times.first(), values.first()) {
+        let mut open = OpenChunk::start(*time, *value);
+        let taken = 1 + open.append(&times[1..], &values[1..]);
+        chunks.push(open.to_chunk());
+        (times, values) = (&times[taken..], &values[taken..]);
+    }
+    chunks
 }
 
 /// A chunk that still grows.
@@ -194,6 +207,7 @@ impl OpenChunk {
     /// A finished copy of what has been written so far.
     pub fn to_chunk(&self) -> Chunk {
         let bytes = self.bits.to_bytes();
+        crate::work::count(bytes.len());
         Chunk { count: self.count as usize, first: self.first, last: self.time, bytes: bytes.into() }
     }
 }
@@ -319,6 +333,7 @@ pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Sampl
     if count == 0 {
         return Ok(());
     }
+    crate::work::count(count);
     let truncated = |got| ChunkError::Truncated { got, want: count };
     let mut decoder = Decoder::new(bytes).ok_or_else(|| truncated(0))?;
     let room = count.min(SAMPLES_PER_CHUNK_MAX);
@@ -374,16 +389,16 @@ fn push(time: i64, value: f64, into: &mut Samples) -> Option<()> {
     Some(())
 }
 
-/// Merges the samples of a chunk that lie in `range` (both ends included) into `into`, over what is there. `first` is
-/// the time of the chunk's first sample. Decodes in place where the chunk is later than all that is there.
+/// Adds the samples of a chunk that lie in `range` (both ends included) to a series. `first` is the time of the chunk's
+/// first sample.
 pub fn merge_decoded(
     bytes: &[u8],
     count: usize,
     first: i64,
     range: (i64, i64),
-    into: &mut Samples,
+    into: &mut Overlay<'_>,
 ) -> Result<(), ChunkError> {
-    into.merge_decoded(first.max(range.0), |into| decode(bytes, count, range.0, range.1, into))
+    into.piece(first.max(range.0), |into| decode(bytes, count, range.0, range.1, into))
 }
 
 #[cfg(test)]

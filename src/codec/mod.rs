@@ -4,7 +4,10 @@
 pub mod block;
 pub mod gorilla;
 pub mod lines;
+mod overlay;
 pub mod varint;
+
+pub use overlay::Overlay;
 
 /// How a run of samples is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use super::partition::FileName;
 use super::{DiskError, Volume};
 use crate::codec::block::{self, Reference};
 use crate::codec::varint::Cursor;
-use crate::codec::{Form, gorilla};
+use crate::codec::{Form, Overlay, gorilla};
 use crate::pools::{Lease, Pool};
-use crate::series::{Labels, METRIC_NAME, Matcher, PARTITION_MS, Samples};
+use crate::series::{Labels, METRIC_NAME, Matcher, PARTITION_MS};
 use crate::vfs::{Handle, HandleId, VfsFile};
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
@@ -354,8 +354,8 @@ impl ChunkFile {
         Ok(())
     }
 
-    /// Merges the samples of chunks that [`Self::select`] found into `into`, over what is there.
-    pub fn read(&self, chunks: &[ChunkRef], start: i64, end: i64, into: &mut Samples) -> Result<(), DiskError> {
+    /// Adds the samples of chunks that [`Self::select`] found to a series.
+    pub fn read(&self, chunks: &[ChunkRef], start: i64, end: i64, into: &mut Overlay<'_>) -> Result<(), DiskError> {
         let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else { return Ok(()) };
         // A series' chunks lie behind one another: one read gets them all.
         let resident = self.resident.read().clone();
@@ -429,6 +429,7 @@ impl ChunkFile {
         if at.saturating_add(length as u64) > self.bytes {
             return Err(DiskError::damaged(&self.path, at, format!("{length} bytes from here lie behind its end")));
         }
+        crate::work::count(length);
         let mut bytes = vec![0; length];
         self.open()?.read_at(&mut bytes, at).map_err(DiskError::file("read chunk file", &self.path))?;
         Ok(bytes)

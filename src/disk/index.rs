@@ -219,6 +219,7 @@ impl FileIndex {
 
     /// Whether a set among `sets` has this value.
     fn is_among(&self, table: &LabelTable, value: usize, sets: Option<&RoaringBitmap>) -> bool {
+        crate::work::count(1);
         sets.is_none_or(|sets| self.postings(table, value).any(|set| sets.contains(set)))
     }
 
@@ -231,12 +232,14 @@ impl FileIndex {
         let mut cursor = Cursor::new(self.entry(&table.postings, value));
         let mut before = 0u32;
         std::iter::from_fn(move || {
+            crate::work::count(1);
             before = before.checked_add(u32::try_from(cursor.read()?).ok()?)?;
             Some(before)
         })
     }
 
     fn entry(&self, table: &Table, at: usize) -> &[u8] {
+        crate::work::count(1);
         let range = table.range(&self.bytes, at).unwrap_or(0..0);
         self.bytes.get(range).unwrap_or_default()
     }

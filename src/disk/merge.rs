@@ -6,7 +6,7 @@ use super::label_sets::JoinedSets;
 use super::partition::FileName;
 use super::writer::ChunkFileWriter;
 use super::{DiskError, Volume};
-use crate::codec::gorilla::{Chunk, OpenChunk};
+use crate::codec::{Overlay, gorilla};
 use crate::pools::Pool;
 use crate::series::Samples;
 use std::collections::BTreeMap;
@@ -116,15 +116,16 @@ pub fn merge(
                 if !keep_on() {
                     return Ok(false);
                 }
-                samples.clear();
+                let mut overlay = Overlay::new(&mut samples);
                 for (_, source, one) in same {
                     let (at, selection) = &found[*source];
                     let chunks = selection.chunks_of(&selection.series[*one]);
-                    files[*at].read(chunks, i64::MIN, i64::MAX, &mut samples)?;
+                    files[*at].read(chunks, i64::MIN, i64::MAX, &mut overlay)?;
                 }
+                overlay.finish();
                 let in_blocks = archived && archive.series(&mut writer, metric, same[0].0, &samples)?;
                 if !in_blocks {
-                    writer.series(metric, same[0].0, chunks(&samples).iter())?;
+                    writer.series(metric, same[0].0, gorilla::chunks(&samples.times, &samples.values).iter())?;
                 }
             }
         }
@@ -142,19 +143,6 @@ pub fn merge(
         }
     }
     writer.finish(indexes[0].database(), &sets).map(Some)
-}
-
-/// Samples as as few chunks as may be.
-fn chunks(samples: &Samples) -> Vec<Chunk> {
-    let mut chunks = Vec::new();
-    let (mut times, mut values) = (&samples.times[..], &samples.values[..]);
-    while let (Some(time), Some(value)) = (times.first(), values.first()) {
-        let mut open = OpenChunk::start(*time, *value);
-        let taken = 1 + open.append(&times[1..], &values[1..]);
-        chunks.push(open.to_chunk());
-        (times, values) = (&times[taken..], &values[taken..]);
-    }
-    chunks
 }
 
 #[cfg(test)]

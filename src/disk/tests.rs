@@ -1,6 +1,7 @@
 //! Chunk files written, read, merged, damaged and found again.
 
 use super::*;
+use crate::codec::Overlay;
 use crate::codec::gorilla::{Chunk, OpenChunk};
 use crate::series::{Labels, METRIC_NAME, MatchOp, Matcher, PARTITION_MS, Samples};
 use crate::vfs::{DiskVfs, SharedVfs};
@@ -44,7 +45,9 @@ fn read(file: &ChunkFile, matchers: &[Matcher]) -> Content {
     let mut content = Content::new();
     for series in &selection.series {
         let mut samples = Samples::default();
-        file.read(selection.chunks_of(series), i64::MIN, i64::MAX, &mut samples).unwrap();
+        let mut overlay = Overlay::new(&mut samples);
+        file.read(selection.chunks_of(series), i64::MIN, i64::MAX, &mut overlay).unwrap();
+        overlay.finish();
         let metric = file.index().unwrap().metric(series.metric as usize).to_string();
         let labels = file.labels(series.set).unwrap();
         assert_eq!(file.index().unwrap().set_hash(series.set), labels.hash128());
@@ -326,11 +329,12 @@ fn an_archive_keeps_a_series_over_one_that_tells_it() {
         let selection = file.select(&[], i64::MIN, i64::MAX).unwrap();
         for series in &selection.series {
             let samples = &want[&key(&file, series)];
-            file.read(selection.chunks_of(series), samples[1000].0, samples[1600].0, &mut part).unwrap();
+            let mut overlay = Overlay::new(&mut part);
+            file.read(selection.chunks_of(series), samples[1000].0, samples[1600].0, &mut overlay).unwrap();
+            overlay.finish();
             assert!(
                 part.times.iter().copied().zip(part.values.iter().copied()).eq(samples[1000..=1600].iter().copied())
             );
-            part.clear();
         }
     }
     // One series has a time less, another has values of its own: they are kept over none, the others are as before.

@@ -4,7 +4,7 @@ use super::file::{ChunkFile, ChunkRef};
 use super::format::{ARCHIVE_VERSION, FileInfo, TRAILER_BYTES};
 use super::partition::FileName;
 use super::{DiskError, Volume};
-use crate::codec::Form;
+use crate::codec::{Form, Overlay};
 use crate::series::{METRIC_NAME, PARTITION_MS, Samples};
 use crate::vfs::SharedVfs;
 use std::io::{self, Write};
@@ -113,7 +113,9 @@ fn walk(vfs: &SharedVfs, path: &Path, each: &mut Each<'_>) -> Result<(), DiskErr
 
 fn read_chunk(file: &ChunkFile, chunk: &ChunkRef) -> Result<Samples, DiskError> {
     let mut samples = Samples::default();
-    file.read(std::slice::from_ref(chunk), i64::MIN, i64::MAX, &mut samples)?;
+    let mut overlay = Overlay::new(&mut samples);
+    file.read(std::slice::from_ref(chunk), i64::MIN, i64::MAX, &mut overlay)?;
+    overlay.finish();
     let (first, last) = (samples.times.first().copied(), samples.times.last().copied());
     if (first, last) != (Some(chunk.first), Some(chunk.last)) {
         let got =

@@ -9,7 +9,7 @@ pub use search::Selected;
 
 use super::cardinality::{Cardinality, Counts};
 use super::row::Row;
-use super::schema::{Field, Schema};
+use super::schema::{Field, RowSchema, Schema, branch_key, first_key};
 use crate::codec::lines::FIELDS_MAX;
 use crate::series::Labels;
 use collisions::Spellings;
@@ -29,6 +29,10 @@ const ROW_BYTES: usize = size_of::<Row>() + 2 * size_of::<Slot>() + 4 * size_of:
 /// Bytes of a label's value without its text: its place in a table, and the list of its rows.
 const VALUE_BYTES: usize = 2 * size_of::<(Box<str>, RoaringBitmap)>() + 64;
 
+/// Bytes of a field in a schema without its texts: it, its spelling, their places in tables, and its place among the
+/// feeds of its metric.
+const FIELD_BYTES: usize = 80;
+
 /// The rows of one database.
 #[derive(Default)]
 pub struct Index {
@@ -38,7 +42,7 @@ pub struct Index {
     rows: Vec<Option<Slot>>,
     free: Vec<u32>,
     schemas: Vec<Schema>,
-    /// Hash of a measurement and its fields' spellings to the schema that has just these.
+    /// Where rows begin ([`first_key`]) and go on ([`branch_key`]).
     schema_ids: HashMap<KeyHash, u32>,
     /// Metric name to the fields of schemas that feed it.
     metrics: HashMap<Arc<str>, Vec<(u32, u16)>>,
@@ -59,7 +63,10 @@ struct Slot {
     row: Arc<Row>,
     schema: u32,
     /// How its tags were spelled first: a number of [`Spellings`].
-    tags: u16,
+    tags: u8,
+    /// How many of the schema's spellings the row has.
+    fields: u16,
+    /// In how many ways its key is spelled.
     spellings: u8,
 }
 
@@ -130,9 +137,9 @@ impl Index {
     }
 
     /// A row and its fields. The number must come from [`Self::find`] or [`Self::define`] under the same lock.
-    pub fn row(&self, id: u32) -> (&Arc<Row>, &Schema) {
+    pub fn row(&self, id: u32) -> (&Arc<Row>, RowSchema<'_>) {
         let slot = self.rows[id as usize].as_ref().expect("BUG: a row number outlived its row");
-        (&slot.row, &self.schemas[slot.schema as usize])
+        (&slot.row, self.schemas[slot.schema as usize].of_row(slot.fields))
     }
 
     /// Finds or makes a row, gives it the fields it does not have yet, and remembers that a line calls it `key`.
@@ -141,12 +148,17 @@ impl Index {
     pub fn define(&mut self, key: Option<KeyHash>, new: &NewRow<'_>) -> Option<u32> {
         let own = new.own;
         let known = self.find(own);
-        let had = known.map_or(0, |id| self.row(id).1.spellings.len());
-        if had + new.fields.len() > FIELDS_MAX {
+        let has = known.map(|id| self.row(id).1);
+        let had = has.map_or(0, |has| has.spellings());
+        let is_new = |(at, field): &(usize, &Field)| has.is_none_or(|has| has.find(&field.raw, *at).is_none());
+        let more = new.fields.iter().enumerate().filter(is_new).count();
+        if had + more > FIELDS_MAX {
             return None;
         }
         let id = known.unwrap_or_else(|| self.insert(new));
-        self.add_fields(id, new);
+        if more > 0 {
+            self.add_fields(id, new);
+        }
         self.note_tags(id, new);
         self.note_fields(id, new, had, key.is_some());
         let known = key.is_some_and(|key| self.find(key) == Some(id));
@@ -177,13 +189,15 @@ impl Index {
                 }
             };
         }
-        let schema = self.schema(new.measurement, new.fields.to_vec());
-        let made = &mut self.schemas[schema as usize];
-        made.rows.insert(id);
-        self.counts.add(&made.measurement, made.counted());
+        let schema = match self.schema_ids.get(&first_key(new.measurement)) {
+            Some(schema) => *schema,
+            None => self.new_schema(first_key(new.measurement), Schema::new(new.measurement)),
+        };
+        self.schemas[schema as usize].insert(id, 0);
+        self.counts.add(new.measurement, self.schemas[schema as usize].of_row(0).counted());
         self.counts.add_bytes(bytes as i64);
         let row = Arc::new(Row::new(id, new.labels.clone()));
-        let slot = Some(Slot { row, schema, tags: 0, spellings: 0 });
+        let slot = Some(Slot { row, schema, fields: 0, tags: 0, spellings: 0 });
         match self.rows.get_mut(id as usize) {
             Some(place) => *place = slot,
             None => self.rows.push(slot),
@@ -192,71 +206,81 @@ impl Index {
         id
     }
 
-    /// Moves a row on to the schema that has the fields of `new` too.
+    /// Gives a row the fields of `new` that it does not have.
     fn add_fields(&mut self, id: u32, new: &NewRow<'_>) {
         let slot = self.rows[id as usize].as_ref().expect("BUG: a row number outlived its row");
-        let before = slot.schema;
-        let known = &self.schemas[before as usize];
-        if new.fields.iter().enumerate().all(|(at, field)| known.find(&field.raw, at).is_some()) {
-            return;
-        }
-        let mut spelled: Vec<Field> = known
-            .spellings
-            .iter()
-            .map(|(raw, at)| Field { raw: raw.clone(), metric: known.fields[usize::from(*at)].metric.clone() })
-            .collect();
-        for field in new.fields {
-            if !spelled.iter().any(|f| f.raw == field.raw) {
-                spelled.push(field.clone());
+        let before = (slot.schema, slot.fields);
+        let (mut schema, mut count) = before;
+        for (at, field) in new.fields.iter().enumerate() {
+            if self.schemas[schema as usize].of_row(count).find(&field.raw, at).is_none() {
+                schema = self.schema_with(schema, count, field);
+                count += 1;
             }
         }
-        let after = self.schema(new.measurement, spelled);
-        let left = &mut self.schemas[before as usize];
-        left.rows.remove(id);
-        let had = left.counted();
-        let joined = &mut self.schemas[after as usize];
-        joined.rows.insert(id);
-        self.counts.add(&joined.measurement, joined.counted() - had);
-        self.rows[id as usize].as_mut().expect("looked up above").schema = after;
+        let left = &mut self.schemas[before.0 as usize];
+        let had = left.of_row(before.1).counted();
+        left.remove(id, before.1);
+        let joined = &mut self.schemas[schema as usize];
+        joined.insert(id, count);
+        self.counts.add(new.measurement, joined.of_row(count).counted() - had);
+        let slot = self.rows[id as usize].as_mut().expect("looked up above");
+        (slot.schema, slot.fields) = (schema, count);
     }
 
-    /// The schema with these spellings, in this order.
-    fn schema(&mut self, measurement: &str, spelled: Vec<Field>) -> u32 {
-        let mut key = measurement.as_bytes().to_vec();
-        for field in &spelled {
-            key.push(0);
-            key.extend_from_slice(&field.raw);
+    /// The schema in which `field` follows on the first `count` spellings of `schema`: most often the same. Where rows
+    /// go different ways, those that come second get a copy of what they have in common, so there are no more schemas
+    /// than rows, and none has more fields than some row.
+    fn schema_with(&mut self, schema: u32, count: u16, field: &Field) -> u32 {
+        match self.schemas[schema as usize].next(count) {
+            Some(next) if *next == *field.raw => return schema,
+            Some(_) => {}
+            None => {
+                self.push_field(schema, field);
+                return schema;
+            }
         }
-        let key = hash_key(&key);
-        if let Some(id) = self.schema_ids.get(&key) {
-            return *id;
+        let key = branch_key(schema, count, &field.raw);
+        if let Some(branch) = self.schema_ids.get(&key) {
+            return *branch;
         }
+        let branch = self.new_schema(key, self.schemas[schema as usize].branch(count));
+        self.push_field(branch, field);
+        branch
+    }
+
+    fn new_schema(&mut self, key: KeyHash, schema: Schema) -> u32 {
         let id = self.schemas.len() as u32;
-        let mut schema = Schema {
-            measurement: measurement.into(),
-            fields: Vec::new(),
-            spellings: Vec::new(),
-            rows: RoaringBitmap::new(),
-        };
-        for Field { raw, metric } in spelled {
-            let field = match schema.fields.iter().position(|f| f.metric == metric) {
-                Some(field) => field as u16,
-                None => {
-                    let field = schema.fields.len() as u16;
-                    let (metric, feeds) = match self.metrics.get_key_value(&metric) {
-                        Some((known, _)) => (known.clone(), self.metrics.get_mut(&metric).expect("just found")),
-                        None => (metric.clone(), self.metrics.entry(metric).or_default()),
-                    };
-                    feeds.push((id, field));
-                    schema.fields.push(Field { raw: raw.clone(), metric });
-                    field
-                }
-            };
-            schema.spellings.push((raw, field));
+        for (number, field) in schema.fields().iter().enumerate() {
+            if let Some(feeds) = self.metrics.get_mut(&field.metric) {
+                feeds.push((id, number as u16));
+            }
         }
+        self.counts.add_bytes((schema.fields().len() * FIELD_BYTES) as i64);
         self.schemas.push(schema);
         self.schema_ids.insert(key, id);
         id
+    }
+
+    /// Adds a spelling at the end of a schema. Schemas share the texts.
+    fn push_field(&mut self, schema: u32, Field { raw, metric }: &Field) {
+        let mut bytes = FIELD_BYTES;
+        let known = match self.metrics.get_key_value(metric) {
+            Some((metric, feeds)) => {
+                let first =
+                    feeds.first().map(|(schema, field)| &self.schemas[*schema as usize].fields()[*field as usize].raw);
+                let raw = first.filter(|first| *first == raw).unwrap_or(raw);
+                Field { raw: raw.clone(), metric: metric.clone() }
+            }
+            None => {
+                bytes += raw.len() + metric.len();
+                self.metrics.insert(metric.clone(), Vec::new());
+                Field { raw: raw.clone(), metric: metric.clone() }
+            }
+        };
+        if let Some(number) = self.schemas[schema as usize].push(known) {
+            self.metrics.entry_ref(metric).or_default().push((schema, number));
+        }
+        self.counts.add_bytes(bytes as i64);
     }
 
     /// How many rows there are.
@@ -271,13 +295,17 @@ impl Index {
 
     /// How many series there are.
     pub fn series(&self) -> u64 {
-        self.schemas.iter().map(|schema| schema.rows.len() * schema.fields.len() as u64).sum()
+        self.schemas.iter().map(Schema::series).sum()
     }
 
     /// The rows, each with the number of its schema, and by schema the metrics of its fields: what a seal goes through.
     pub fn snapshot(&self) -> (Vec<(Arc<Row>, u32)>, SchemaMetrics) {
+        crate::work::count(self.rows.len());
         let rows = self.rows.iter().flatten().map(|slot| (slot.row.clone(), slot.schema)).collect();
-        let metrics = |schema: &Schema| schema.fields.iter().map(|field| field.metric.clone()).collect();
+        let metrics = |schema: &Schema| {
+            crate::work::count(schema.fields().len());
+            schema.fields().iter().map(|field| field.metric.clone()).collect()
+        };
         (rows, self.schemas.iter().map(metrics).collect())
     }
 
@@ -303,8 +331,8 @@ impl Index {
                 }
             }
             let schema = &mut self.schemas[slot.schema as usize];
-            schema.rows.remove(id);
-            self.counts.remove(&schema.measurement, schema.counted());
+            schema.remove(id, slot.fields);
+            self.counts.remove(&schema.measurement, schema.of_row(slot.fields).counted());
             self.free.push(id);
             gone.insert(id);
         }
@@ -357,6 +385,43 @@ mod tests {
             (Some((0, 0)), Some((1, 1)), None)
         );
         assert_eq!((index.len(), index.series()), (1, 2));
+    }
+
+    #[test]
+    fn rows_that_gain_fields_in_any_order_share_what_they_have_in_common_and_keep_their_numbers() {
+        let mut index = Index::default();
+        let names: Vec<String> = (0..40).map(|at| format!("f{at}")).collect();
+        let labels = |row: usize| Labels::from_pairs([("row", &*format!("{row}"))]);
+        let rows: Vec<Labels> = (0..30).map(labels).collect();
+        // By row, the fields in the order in which it gains them: some rows go together for a while, some all the way.
+        let field = |row: usize, at: usize| if at < row { at } else { (at * 7 + row / 3) % names.len() };
+        let mut model: Vec<Vec<usize>> = vec![Vec::new(); rows.len()];
+        for at in 0..names.len() {
+            for (row, labels) in rows.iter().enumerate() {
+                let id = define(&mut index, &format!("cpu,row={row}"), labels, &[&names[field(row, at)]]);
+                if !model[row].contains(&field(row, at)) {
+                    model[row].push(field(row, at));
+                }
+                let schema = index.row(id).1;
+                let has: Vec<&[u8]> = schema.fields.iter().map(|field| &*field.raw).collect();
+                assert_eq!(has, model[row].iter().map(|field| names[*field].as_bytes()).collect::<Vec<_>>());
+                for (number, name) in has.iter().enumerate() {
+                    assert_eq!(schema.find(name, 0), Some((number as u16, number)));
+                }
+                let others = names.iter().enumerate().filter(|(field, _)| !model[row].contains(field));
+                assert!(others.into_iter().all(|(_, name)| schema.find(name.as_bytes(), 0).is_none()));
+            }
+        }
+        assert!(index.schemas.len() <= rows.len(), "{} schemas", index.schemas.len());
+        assert_eq!(index.series(), model.iter().map(Vec::len).sum::<usize>() as u64);
+        for (field, name) in names.iter().enumerate() {
+            let found = index.select(&[Matcher::equal(METRIC_NAME, &format!("cpu_{name}"))]);
+            let mut found: Vec<(u32, u16)> = found.iter().map(|one| (one.row.id, one.field)).collect();
+            found.sort();
+            let number = |fields: &Vec<usize>| fields.iter().position(|other| *other == field).map(|at| at as u16);
+            let want = model.iter().enumerate().filter_map(|(row, fields)| Some((row as u32, number(fields)?)));
+            assert_eq!(found, want.collect::<Vec<_>>(), "{name}");
+        }
     }
 
     #[test]

@@ -1,16 +1,26 @@
 //! Lines of a row as they came, before they are encoded.
 
-use crate::series::Samples;
-
 /// Stands where a line does not have a field: a NaN that no parser makes and that is not the one for staleness.
 const ABSENT_BITS: u64 = 0x7ff0_5ea1_ab5e_47ff;
+
+/// Words that a line may take for its time and for each value that it has. A line has a word for each field of the row up
+/// to its last one: with a few values among very many fields it does not go in here.
+const WORDS_PER_VALUE: usize = 16;
 
 /// Up to `ROOM` lines, at most 256, one behind the other: the time of each, then the bits of its values, by field. Of the
 /// rows of many series none is in the cache, so a line is one place in memory, not one a field.
 #[derive(Default)]
 pub struct Lines<const ROOM: usize> {
-    fields: usize,
     words: Vec<u64>,
+    fields: u32,
+    /// Values that were added since lines were last encoded.
+    values: u32,
+}
+
+/// All of these values are of fields below this.
+#[inline]
+pub fn fields_of(values: &[(u16, f64)]) -> usize {
+    values.iter().map(|(field, _)| usize::from(*field) + 1).max().unwrap_or(0)
 }
 
 /// A line that is being added.
@@ -49,7 +59,21 @@ impl<const ROOM: usize> Lines<ROOM> {
 
     /// How many fields a line has; some may be absent.
     pub fn fields(&self) -> usize {
-        self.fields
+        self.fields as usize
+    }
+
+    /// How many values its lines have that came since lines were last encoded.
+    pub fn values(&self) -> usize {
+        self.values as usize
+    }
+
+    /// Whether so many more lines, of fields below `fields` and with so many values, may be added: what the lines take is
+    /// then no more than a multiple of what they have. Where that is so for the new ones alone, it is good enough.
+    #[inline]
+    pub fn fits(&self, more: usize, fields: usize, values: usize) -> bool {
+        let width = 1 + fields.max(self.fields());
+        width <= WORDS_PER_VALUE * (more + values)
+            || (self.len() + more) * width <= WORDS_PER_VALUE * (self.len() + more + self.values() + values)
     }
 
     /// Bytes on the heap.
@@ -58,23 +82,25 @@ impl<const ROOM: usize> Lines<ROOM> {
     }
 
     fn width(&self) -> usize {
-        1 + self.fields
+        1 + self.fields()
     }
 
-    /// Adds a line. There must be room for it.
+    /// Adds a line, of fields below `fields`. There must be room for it.
     #[inline]
-    pub fn push(&mut self, time: i64, values: &[(u16, f64)]) {
-        let fields = values.iter().map(|(field, _)| usize::from(*field) + 1).max().unwrap_or(0);
-        self.push_with(time, fields, |line| {
+    pub fn push(&mut self, time: i64, fields: usize, values: &[(u16, f64)]) {
+        self.push_with(time, fields, values.len(), |line| {
             values.iter().for_each(|(field, value)| line.set(*field, *value));
             true
         });
     }
 
-    /// Adds a line of up to `fields` fields, which `fill` sets, unless that says it makes no line. There must be room for it.
+    /// Adds a line of so many values, of fields below `fields`, which `fill` sets, unless that says it makes no line. There
+    /// must be room for it.
     #[inline]
-    pub fn push_with(&mut self, time: i64, fields: usize, fill: impl FnOnce(&mut NewLine<'_>) -> bool) {
+    pub fn push_with(&mut self, time: i64, fields: usize, values: usize, fill: impl FnOnce(&mut NewLine<'_>) -> bool) {
         self.widen(fields);
+        crate::work::count(self.width());
+        self.values += values as u32;
         let before = self.words.len();
         self.words.push(time as u64);
         self.words.resize(before + self.width(), ABSENT_BITS);
@@ -87,26 +113,27 @@ impl<const ROOM: usize> Lines<ROOM> {
     #[inline]
     fn widen(&mut self, fields: usize) {
         if self.words.is_empty() {
-            self.fields = fields.max(self.fields);
+            self.fields = fields.max(self.fields()) as u32;
             self.words.reserve_exact(self.width() * ROOM);
-        } else if fields > self.fields {
+        } else if fields > self.fields() {
             self.move_to(fields);
         }
     }
 
     fn move_to(&mut self, fields: usize) {
+        crate::work::count((1 + fields) * self.len());
         let mut wide = Vec::with_capacity((1 + fields) * ROOM);
         for line in self.words.chunks_exact(self.width()) {
             wide.extend_from_slice(line);
-            wide.resize(wide.len() + fields - self.fields, ABSENT_BITS);
+            wide.resize(wide.len() + fields - self.fields(), ABSENT_BITS);
         }
-        (self.words, self.fields) = (wide, fields);
+        (self.words, self.fields) = (wide, fields as u32);
     }
 
     /// Forgets all lines, and which fields they had; keeps the room.
     pub fn clear(&mut self) {
         self.words.clear();
-        self.fields = 0;
+        (self.fields, self.values) = (0, 0);
     }
 
     /// Keeps only these lines, as they came.
@@ -117,11 +144,16 @@ impl<const ROOM: usize> Lines<ROOM> {
             to += 1;
         }
         self.words.truncate(to * width);
+        self.values = 0;
     }
 
     /// Puts these lines before those that are there. There must be room for all.
     pub fn prepend<const N: usize>(&mut self, lines: &Lines<N>) {
-        self.widen(lines.fields);
+        if lines.is_empty() {
+            return;
+        }
+        self.widen(lines.fields());
+        self.values += lines.values;
         let (width, count) = (self.width(), lines.len());
         let had = self.words.len();
         self.words.resize(had + count * width, ABSENT_BITS);
@@ -173,33 +205,15 @@ impl<const ROOM: usize> Lines<ROOM> {
         (0..self.len()).any(|line| self.sample(line as u8, field).is_some())
     }
 
-    /// Field and time of each sample.
-    pub fn samples(&self) -> impl Iterator<Item = (usize, i64)> {
-        let of_line = move |line: usize| {
-            let time = move |field: usize| self.sample(line as u8, field).map(|(time, _)| (field, time));
-            (0..self.fields).filter_map(time)
-        };
-        (0..self.len()).flat_map(of_line)
+    /// The time of each line.
+    pub fn times(&self) -> impl Iterator<Item = i64> {
+        (0..self.len()).map(|line| self.time(line))
     }
 
-    /// One field's samples within `start..=end`, sorted, of equal times the last one.
-    pub fn sorted(&self, field: u16, start: i64, end: i64) -> Samples {
-        let mut samples = Samples::default();
-        if usize::from(field) >= self.fields {
-            return samples;
-        }
-        for line in self.order().numbers() {
-            let Some((time, value)) = self.sample(*line, usize::from(field)) else { continue };
-            if time < start || time > end {
-                continue;
-            }
-            if samples.times.last() == Some(&time) {
-                samples.times.pop();
-                samples.values.pop();
-            }
-            samples.push(time, value);
-        }
-        samples
+    /// One field's samples, as they came.
+    pub fn samples(&self, field: u16) -> impl Iterator<Item = (i64, f64)> {
+        let lines = if usize::from(field) < self.fields() { self.len() } else { 0 };
+        (0..lines).filter_map(move |line| self.sample(line as u8, usize::from(field)))
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod cardinality;
 mod database;
+mod hot;
 mod index;
+mod late;
 mod lines;
 mod row;
 mod schema;
@@ -16,5 +18,5 @@ pub use cardinality::{Cardinality, CardinalityLimits, Exceeded};
 pub use database::{Database, Databases, Held};
 pub use index::{Collision, Index, KeyHash, NewRow, SchemaMetrics, Selected, hash_key};
 pub use row::{Closed, Growth, LogMark, Row, Run};
-pub use schema::{Field, Schema};
+pub use schema::{Field, RowSchema};
 pub use states::{StateSample, States};

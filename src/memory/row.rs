@@ -1,21 +1,14 @@
 //! One row: a tag set of a measurement, and the chunks of its fields that are not on disk yet.
 
-use super::lines::Lines;
-use crate::codec::gorilla::{self, Chunk, ChunkError, OpenChunk};
-use crate::planted::{self, Bug};
+use super::hot::{Hot, TAIL_LINES};
+use super::lines::{Lines, fields_of};
+use crate::codec::Overlay;
+use crate::codec::gorilla::{self, Chunk, ChunkError, chunks};
 use crate::series::{Labels, Samples, partition_of};
 use parking_lot::Mutex;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
-
-/// Lines that are collected as they come before they are encoded. Encoding eight at a time costs one walk through a
-/// series' state instead of eight.
-const TAIL_LINES: usize = 8;
-
-/// The newest lines of a full tail that wait on, once a line of the row has come late: agents that send over several
-/// connections overtake themselves by a few lines, and each line that comes behind what is encoded ends a chunk.
-const LATE_LINES: usize = 4;
 
 /// Lines that are encoded at once where they come together, as a replay brings them.
 const RUN_LINES: usize = 64;
@@ -60,21 +53,10 @@ pub struct Closed {
     pub generation: u64,
     /// The field, by its index in the row's schema.
     pub field: u16,
-    /// The samples; all in one partition.
+    /// Whether its samples came late. Then they may lie in several partitions; otherwise they are in one.
+    pub late: bool,
+    /// The samples.
     pub chunk: Arc<Chunk>,
-}
-
-#[derive(Default)]
-struct Hot {
-    /// The generation of the tail and the open chunks.
-    generation: u64,
-    tail: Lines<TAIL_LINES>,
-    /// Whether a line has come that was older than the one before it.
-    late: bool,
-    /// By field. One is missing where nothing has been encoded since the last seal.
-    open: Vec<Option<OpenChunk>>,
-    /// In the order in which they were closed.
-    closed: Vec<Closed>,
 }
 
 /// By how much the chunks of a row grew, or shrank.
@@ -112,11 +94,20 @@ impl Row {
     pub fn append(&self, generation: u64, time: i64, values: &[(u16, f64)]) -> Growth {
         let mut hot = self.hot.lock();
         let mut grown = hot.begin(generation);
+        let fields = fields_of(values);
+        if !hot.tail.fits(1, fields, values.len()) {
+            grown += hot.encode_tail(0);
+            hot.tail.clear();
+            if !hot.tail.fits(1, fields, values.len()) {
+                grown += hot.encode_line(time, fields, values);
+                return grown;
+            }
+        }
         let before = hot.tail.heap_bytes() as isize;
-        hot.tail.push(time, values);
+        hot.tail.push(time, fields, values);
         grown.bytes += hot.tail.heap_bytes() as isize - before;
         let kept = hot.kept();
-        let enough = if hot.open.is_empty() { self.first_lines().max(kept + 1) } else { TAIL_LINES };
+        let enough = if hot.is_closed() { self.first_lines().max(kept + 1) } else { TAIL_LINES };
         if hot.tail.len() >= enough {
             grown += hot.encode_tail(kept);
         }
@@ -135,17 +126,16 @@ impl Row {
     /// How many of these values take the place of one that came just before them.
     pub fn overwrites(&self, time: i64, values: &[(u16, f64)]) -> u64 {
         let hot = self.hot.lock();
-        let is_there = |field: u16| {
-            let open = hot.open.get(usize::from(field)).and_then(Option::as_ref);
-            hot.tail.has(time, field) || open.is_some_and(|open| open.last() == time)
-        };
-        values.iter().filter(|(field, _)| is_there(*field)).count() as u64
+        values.iter().filter(|(field, _)| hot.ends_at(time, *field)).count() as u64
     }
 
     /// Adds lines of `generation`, at most [`Self::RUN_MAX`], and takes them out of `lines`.
     pub fn extend(&self, generation: u64, lines: &mut Run) -> Growth {
         let mut hot = self.hot.lock();
         let mut grown = hot.begin(generation);
+        if !lines.fits(hot.tail.len(), hot.tail.fields(), hot.tail.values()) {
+            grown += hot.encode_tail(0);
+        }
         lines.prepend(&hot.tail);
         hot.tail.clear();
         if lines.len() >= TAIL_LINES {
@@ -161,191 +151,99 @@ impl Row {
 
     /// Closes what was written in generations up to and including `generation`, so that [`Self::closed`] has it all.
     pub fn close(&self, generation: u64) -> Growth {
-        let mut hot = self.hot.lock();
-        if hot.generation <= generation { hot.close() } else { Growth::default() }
+        self.hot.lock().close_up_to(generation)
     }
 
-    /// Adds the closed chunks of generations up to and including `generation` to `into`.
-    pub fn closed(&self, generation: u64, into: &mut Vec<Closed>) {
-        into.extend(self.hot.lock().closed.iter().filter(|c| c.generation <= generation).cloned());
+    /// Adds what was closed in generations up to and including `generation` to `into`: chunks of one partition each; of a
+    /// field, in the order in which they count. Returns the bytes of chunks that were made for it: where samples came
+    /// late, a field's are sorted, so that whoever reads them from a file finds them in order.
+    pub fn closed(&self, generation: u64, into: &mut Vec<Closed>) -> usize {
+        let closed: Vec<Closed> = {
+            let mut hot = self.hot.lock();
+            hot.closed().iter().filter(|c| c.generation <= generation).cloned().collect()
+        };
+        let mut made = 0;
+        for of_field in closed.chunk_by(|a, b| a.field == b.field) {
+            if of_field.iter().any(|closed| closed.late) {
+                let sorted = sort(of_field);
+                made += sorted.iter().map(Closed::heap_bytes).sum::<usize>();
+                into.extend(sorted);
+            } else {
+                into.extend_from_slice(of_field);
+            }
+        }
+        made
     }
 
     /// Forgets the closed chunks of generations up to and including `generation`: they are on disk.
     /// Returns how many samples went, and the change in size.
     pub fn drop_closed(&self, generation: u64) -> (usize, Growth) {
-        let mut hot = self.hot.lock();
-        let (mut samples, mut grown) = (0, Growth::default());
-        hot.closed.retain(|closed| {
-            let goes = closed.generation <= generation;
-            if goes {
-                samples += closed.chunk.count;
-                grown += Growth { bytes: -(closed.heap_bytes() as isize), chunks: -1 };
-            }
-            !goes
-        });
-        hot.closed.shrink_to_fit();
-        (samples, grown)
+        self.hot.lock().drop_closed(generation)
     }
 
     /// Whether the row holds no sample.
     pub fn is_empty(&self) -> bool {
-        let hot = self.hot.lock();
-        hot.closed.is_empty() && hot.tail.is_empty() && hot.open.iter().all(Option::is_none)
+        self.hot.lock().is_empty()
     }
 
     /// Whether one of these fields, or any where there is no list, may have a sample within `start..=end`: of chunks only
     /// the first and the last time are looked at.
     pub fn may_have(&self, fields: Option<&[u16]>, start: i64, end: i64) -> bool {
-        let wanted = |field: u16| fields.is_none_or(|fields| fields.contains(&field));
-        self.hot.lock().extents().any(|(field, first, last)| wanted(field) && first <= end && last >= start)
+        self.hot.lock().may_have(fields, start, end)
     }
 
-    /// How many chunks there are, the samples of a field that are not encoded yet being one where the field has no open
-    /// chunk; and the first and the last time. `None` where there is no sample.
+    /// How many chunks there are, samples of a field that are in none being one where the field has no open chunk; and the
+    /// first and the last time. `None` where there is no sample.
     pub fn extent(&self) -> Option<(u64, i64, i64)> {
-        let hot = self.hot.lock();
-        let in_tail = |field: u16| hot.tail.has_field(usize::from(field));
-        let is_open = |field: u16| hot.open.get(usize::from(field)).is_some_and(Option::is_some);
-        let tails = (0..hot.tail.fields() as u16).filter(|field| in_tail(*field) && !is_open(*field)).count();
-        let chunks = hot.closed.len() + hot.open.iter().flatten().count() + tails;
-        let (first, last) = hot.extents().fold((i64::MAX, i64::MIN), |(a, b), (_, c, d)| (a.min(c), b.max(d)));
-        (chunks > 0).then_some((chunks as u64, first, last))
+        self.hot.lock().extent()
     }
 
-    /// Merges one field's samples within `start..=end` into `into`, over what is there: what was written later counts.
-    pub fn read(&self, field: u16, start: i64, end: i64, into: &mut Samples) -> Result<(), ChunkError> {
-        let (mut chunks, tail): (Vec<Arc<Chunk>>, Samples);
-        {
-            let hot = self.hot.lock();
-            let overlaps = |first: i64, last: i64| first <= end && last >= start;
-            let closed = hot.closed.iter().filter(|c| c.field == field && overlaps(c.chunk.first, c.chunk.last));
-            chunks = closed.map(|c| c.chunk.clone()).collect();
-            if let Some(Some(open)) = hot.open.get(usize::from(field))
-                && overlaps(open.first(), open.last())
-            {
-                chunks.push(Arc::new(open.to_chunk()));
-            }
-            tail = hot.tail.sorted(field, start, end);
-        }
+    /// Adds one field's samples within `start..=end` to a series.
+    pub fn read(&self, field: u16, start: i64, end: i64, into: &mut Overlay<'_>) -> Result<(), ChunkError> {
+        crate::work::count(1);
+        // Copied under the lock, decoded outside of it.
+        let (chunks, newest) = self.hot.lock().copy(field, start, end);
         for chunk in chunks {
             gorilla::merge_decoded(&chunk.bytes, chunk.count, chunk.first, (start, end), into)?;
         }
-        into.merge_newer(&tail);
+        newest.into_iter().for_each(|(time, value)| into.sample(time, value));
         Ok(())
     }
 }
 
 impl Closed {
-    fn heap_bytes(&self) -> usize {
+    /// Puts chunks in order by field, and those of a field as they count.
+    pub(super) fn order(&self) -> (u16, u64, bool) {
+        (self.field, self.generation, self.late)
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn heap_bytes(&self) -> usize {
         size_of::<Closed>() + size_of::<Chunk>() + self.chunk.bytes.len()
     }
 }
 
-impl Hot {
-    /// Field, first and last time of each chunk, and of each sample that is not encoded yet.
-    fn extents(&self) -> impl Iterator<Item = (u16, i64, i64)> {
-        let numbered = |(field, open): (usize, &Option<OpenChunk>)| {
-            open.as_ref().map(|open| (field as u16, open.first(), open.last()))
-        };
-        let open = self.open.iter().enumerate().filter_map(numbered);
-        let closed = self.closed.iter().map(|closed| (closed.field, closed.chunk.first, closed.chunk.last));
-        let tail = self.tail.samples().map(|(field, time)| (field as u16, time, time));
-        tail.chain(open).chain(closed)
+/// The samples of one field's chunks, each time once, in new chunks of one partition each.
+fn sort(closed: &[Closed]) -> Vec<Closed> {
+    let (mut samples, mut sorted) = (Samples::default(), Vec::new());
+    let mut overlay = Overlay::new(&mut samples);
+    for Closed { chunk, .. } in closed {
+        gorilla::merge_decoded(&chunk.bytes, chunk.count, chunk.first, (i64::MIN, i64::MAX), &mut overlay)
+            .expect("BUG: a chunk in memory cannot be decoded");
     }
-
-    /// Makes sure that what is open is of this generation.
-    fn begin(&mut self, generation: u64) -> Growth {
-        if self.generation == generation {
-            return Growth::default();
-        }
-        let grown = self.close();
-        self.generation = generation;
-        grown
+    overlay.finish();
+    let (mut times, mut values) = (&samples.times[..], &samples.values[..]);
+    while let (Some(time), Some(newest)) = (times.first(), closed.last()) {
+        let of_partition = within_partition(*time, times);
+        let new = chunks(&times[..of_partition], &values[..of_partition]);
+        sorted.extend(new.into_iter().map(|chunk| Closed { late: false, chunk: Arc::new(chunk), ..newest.clone() }));
+        (times, values) = (&times[of_partition..], &values[of_partition..]);
     }
-
-    /// How many of the newest lines wait on when others are encoded.
-    fn kept(&self) -> usize {
-        if self.late { LATE_LINES } else { 0 }
-    }
-
-    /// Moves tail and open chunks over to the closed ones, and gives their memory back.
-    fn close(&mut self) -> Growth {
-        let mut grown = Growth::default();
-        if self.tail.len() == TAIL_LINES || !planted::is(Bug::DropTail) {
-            grown += self.encode_tail(0);
-        }
-        grown.bytes -= self.tail.heap_bytes() as isize;
-        self.tail = Lines::default();
-        grown.bytes -= (self.open.len() * size_of::<Option<OpenChunk>>()) as isize;
-        for (field, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
-            if let Some(open) = open {
-                grown.bytes += close_chunk(&mut self.closed, self.generation, field as u16, open);
-            }
-        }
-        grown
-    }
-
-    fn encode_tail(&mut self, kept: usize) -> Growth {
-        let mut tail = std::mem::take(&mut self.tail);
-        let grown = self.encode(&mut tail, kept);
-        self.tail = tail;
-        grown
-    }
-
-    /// Encodes lines into the open chunks, field by field, but for the newest, of which so many are kept.
-    fn encode<const ROOM: usize>(&mut self, lines: &mut Lines<ROOM>, kept: usize) -> Growth {
-        let mut grown = Growth::default();
-        let fields = lines.fields();
-        if self.open.len() < fields {
-            grown.bytes += ((fields - self.open.len()) * size_of::<Option<OpenChunk>>()) as isize;
-            self.open.reserve_exact(fields - self.open.len());
-            self.open.resize_with(fields, || None);
-        }
-        let order = lines.order();
-        self.late |= !order.as_they_came;
-        let (done, waiting) = order.numbers().split_at(lines.len() - kept);
-        let (mut times, mut values) = ([0i64; ROOM], [0f64; ROOM]);
-        for field in 0..fields {
-            let mut present = 0;
-            for (time, value) in done.iter().filter_map(|line| lines.sample(*line, field)) {
-                (times[present], values[present]) = (time, value);
-                present += 1;
-            }
-            grown += self.encode_field(field, &times[..present], &values[..present]);
-        }
-        lines.keep(waiting);
-        grown
-    }
-
-    /// Encodes samples of a field, in order of time.
-    fn encode_field(&mut self, field: usize, mut times: &[i64], mut values: &[f64]) -> Growth {
-        let mut grown = Growth::default();
-        while !times.is_empty() {
-            let open = &mut self.open[field];
-            let before = open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize;
-            let taken = match open {
-                Some(chunk) => chunk.append(&times[..within_partition(chunk.first(), times)], values),
-                None => {
-                    grown.chunks += 1;
-                    *open = Some(OpenChunk::start(times[0], values[0]));
-                    1
-                }
-            };
-            grown.bytes += open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize - before;
-            (times, values) = (&times[taken..], &values[taken..]);
-            if taken == 0
-                && let Some(full) = open.take()
-            {
-                self.late |= times[0] < full.last();
-                grown.bytes += close_chunk(&mut self.closed, self.generation, field as u16, full);
-            }
-        }
-        grown
-    }
+    sorted
 }
 
 /// How many of `times`, which are in order, lie in the partition of `first`.
-fn within_partition(first: i64, times: &[i64]) -> usize {
+pub(super) fn within_partition(first: i64, times: &[i64]) -> usize {
     let partition = partition_of(first);
     match times {
         [.., last] if partition_of(*last) == partition => times.len(),
@@ -353,17 +251,13 @@ fn within_partition(first: i64, times: &[i64]) -> usize {
     }
 }
 
-fn close_chunk(closed: &mut Vec<Closed>, generation: u64, field: u16, open: OpenChunk) -> isize {
-    let done = Closed { generation, field, chunk: Arc::new(open.to_chunk()) };
-    let grown = done.heap_bytes() as isize - open.heap_bytes() as isize;
-    closed.push(done);
-    grown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::series::PARTITION_MS;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    use std::collections::BTreeMap;
 
     fn row() -> Row {
         Row::new(TAIL_LINES as u32 - 1, Labels::empty()) // whose first tail is a full one
@@ -371,7 +265,9 @@ mod tests {
 
     fn read(row: &Row, field: u16) -> Vec<(i64, f64)> {
         let mut samples = Samples::default();
-        row.read(field, i64::MIN, i64::MAX, &mut samples).unwrap();
+        let mut overlay = Overlay::new(&mut samples);
+        row.read(field, i64::MIN, i64::MAX, &mut overlay).unwrap();
+        overlay.finish();
         samples.times.into_iter().zip(samples.values).collect()
     }
 
@@ -456,7 +352,7 @@ mod tests {
             let values: Vec<(u16, f64)> =
                 (0..4).filter(|field| below(5) > *field).map(|field| (field as u16, at as f64)).collect();
             single.append(generation, time, &values);
-            run.push(time, &values);
+            run.push(time, fields_of(&values), &values);
             if run.len() == Row::RUN_MAX || below(20) == 0 {
                 held += runs.extend(generation, &mut run);
                 assert!(run.is_empty());
@@ -469,6 +365,99 @@ mod tests {
         held += runs.close(generation);
         held += runs.drop_closed(generation).1;
         assert_eq!(held, Growth::default());
+    }
+
+    #[test]
+    fn samples_in_any_order_and_of_any_width_are_those_of_a_map() {
+        let seed = rand::random();
+        println!("seed {seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        for _ in 0..20 {
+            let (row, mut run, mut held) = (row(), Run::default(), Growth::default());
+            let fields = [2, 40, 600][rng.random_range(0..3)];
+            let (span, wide) = (rng.random_range(50..5_000), rng.random_range(0..100));
+            let (mut map, mut written) = (BTreeMap::<u16, BTreeMap<i64, f64>>::new(), 0);
+            let flush = |run: &mut Run, held: &mut Growth, generation| *held += row.extend(generation, run);
+            let mut generation = 1;
+            for at in 0..3_000 {
+                // Around midnight, and often the same millisecond again.
+                let time = PARTITION_MS + rng.random_range(-span..span);
+                let values: Vec<(u16, f64)> = match rng.random_range(0..100) {
+                    dice if dice < wide => {
+                        (0..rng.random_range(1..=fields)).map(|field| (field, f64::from(at))).collect()
+                    }
+                    _ => vec![(rng.random_range(0..fields), f64::from(at))],
+                };
+                values.iter().for_each(|(field, value)| {
+                    map.entry(*field).or_default().insert(time, *value);
+                });
+                written += values.len();
+                if run.len() == Row::RUN_MAX || !run.fits(1, fields_of(&values), values.len()) || rng.random_bool(0.05)
+                {
+                    flush(&mut run, &mut held, generation);
+                    generation += u64::from(rng.random_bool(0.05));
+                }
+                if rng.random_bool(0.5) && run.fits(1, fields_of(&values), values.len()) {
+                    run.push(time, fields_of(&values), &values);
+                } else {
+                    flush(&mut run, &mut held, generation);
+                    held += row.append(generation, time, &values);
+                }
+            }
+            flush(&mut run, &mut held, generation);
+            let check = |what: &str, field: u16, got: Vec<(i64, f64)>| {
+                let want: Vec<(i64, f64)> = map.get(&field).into_iter().flatten().map(|(t, v)| (*t, *v)).collect();
+                assert!(got == want, "{what}, field {field} of {fields}: {} samples, want {}", got.len(), want.len());
+            };
+            (0..fields).for_each(|field| check("read", field, read(&row, field)));
+            held += row.close(generation);
+            (0..fields).for_each(|field| check("closed", field, read(&row, field)));
+            let mut closed = Vec::new();
+            row.closed(generation, &mut closed);
+            assert!(closed.iter().all(|c| partition_of(c.chunk.first) == partition_of(c.chunk.last)));
+            for field in 0..fields {
+                let mut samples = Samples::default();
+                let mut overlay = Overlay::new(&mut samples);
+                for Closed { chunk, .. } in closed.iter().filter(|closed| closed.field == field) {
+                    gorilla::merge_decoded(&chunk.bytes, chunk.count, chunk.first, (i64::MIN, i64::MAX), &mut overlay)
+                        .unwrap();
+                }
+                overlay.finish();
+                check("for a file", field, samples.times.into_iter().zip(samples.values).collect());
+            }
+            let (samples, grown) = row.drop_closed(generation);
+            held += grown;
+            assert_eq!((samples, held), (written, Growth::default()), "what goes is what came");
+        }
+    }
+
+    #[test]
+    fn what_comes_late_makes_few_chunks_and_none_of_its_own_until_there_is_enough() {
+        const N: i64 = 4_000;
+        let two_senders = (0..N).map(|at| if at % 2 == 0 { N + at } else { at });
+        let orders: [(&str, Vec<i64>); 4] = [
+            ("in order", (0..N).collect()),
+            ("newest first", (0..N).rev().collect()),
+            ("two senders in turn", two_senders.collect()),
+            ("shuffled", (0..N).map(|at| at * 2_003 % N).collect()),
+        ];
+        for (name, order) in orders {
+            let (row, mut held) = (row(), Growth::default());
+            for (at, time) in order.iter().enumerate() {
+                held += row.append(1, time * 1000, &[(0, at as f64)]);
+                assert!(at != 100 || held.chunks <= 2, "{name}: {held:?} after a hundred lines");
+            }
+            assert!(held.chunks <= 2 + N as isize / 100, "{name}: {held:?}");
+            held += row.close(1);
+            let mut closed = Vec::new();
+            row.closed(1, &mut closed);
+            assert!(
+                closed.len() <= 8 && closed.is_sorted_by(|a, b| a.chunk.last < b.chunk.first),
+                "{name}: sealed in order"
+            );
+            held += row.drop_closed(1).1;
+            assert_eq!(held, Growth::default(), "{name}");
+        }
     }
 
     #[test]

@@ -78,42 +78,36 @@ pub(super) fn fill<R>(
     })
 }
 
-/// A row as a generation's log has defined it so far.
-#[derive(Clone)]
-struct LoggedRow {
+/// What the log says of a row: that it is there, or that it has further fields.
+struct Definition {
+    /// The row, by the worker's number: the next one, or one that was defined before.
+    place: u32,
     database: Arc<Database>,
     row: Arc<Row>,
-    fields: Fields,
+    /// The numbers that the fields have now, in the order in which the log numbers them.
+    fields: Vec<u16>,
 }
 
 /// The numbers that the fields of a row have now, by those they have in the log.
-#[derive(Clone)]
 enum Fields {
     /// The same: so many.
     Same(usize),
     /// Others, where some of its fields came from another dictionary.
-    Other(Arc<[u16]>),
+    Other(Vec<u16>),
 }
 
 impl Fields {
-    /// How many the log has defined.
-    fn count(&self) -> usize {
+    /// Adds further ones.
+    fn extend(&mut self, more: &[u16]) {
         match self {
-            Fields::Same(count) => *count,
-            Fields::Other(numbers) => numbers.len(),
-        }
-    }
-
-    /// These, and further ones.
-    fn with(&self, more: &[u16]) -> Fields {
-        let known: Vec<u16> = match self {
-            Fields::Same(count) => (0..*count as u16).collect(), // within the 65,535 fields of a row
-            Fields::Other(numbers) => numbers.to_vec(),
-        };
-        let all = [&known, more].concat();
-        match all.iter().enumerate().all(|(at, number)| at == usize::from(*number)) {
-            true => Fields::Same(all.len()),
-            false => Fields::Other(all.into()),
+            Fields::Same(count) if more.iter().enumerate().all(|(at, number)| *count + at == usize::from(*number)) => {
+                *count += more.len();
+            }
+            Fields::Same(count) => {
+                let same = 0..*count as u16; // within the 65,535 fields of a row
+                *self = Fields::Other(same.chain(more.iter().copied()).collect());
+            }
+            Fields::Other(numbers) => numbers.extend_from_slice(more),
         }
     }
 
@@ -126,18 +120,20 @@ impl Fields {
         }
     }
 
-    /// The numbers that the fields of a line have now are below this.
+    /// How many values a line has, and the number that those of its fields are below now.
     #[inline]
-    fn end_in(&self, line: &[u8]) -> usize {
+    fn size_of(&self, line: &[u8]) -> (usize, usize) {
         if let (Fields::Same(known), Some(count)) = (self, lines::count_of_first(line))
             && usize::from(count) <= *known
         {
-            return count.into();
+            return (count.into(), count.into());
         }
-        let mut end = 0;
-        let numbers = |field, _| end = self.number(field).map_or(end, |number| end.max(usize::from(number) + 1));
-        let _ = lines::read_values(line, numbers); // who reads it next is told as well
-        end
+        let (mut count, mut end) = (0, 0);
+        let _ = lines::read_values(line, |field, _| {
+            count += 1;
+            end = self.number(field).map_or(end, |number| end.max(usize::from(number) + 1));
+        }); // where it cannot be read, who reads it next is told as well
+        (count, end)
     }
 }
 
@@ -170,8 +166,8 @@ impl Stretch {
 struct Share {
     /// Which generation the stretch is of. A worker's rows are numbered anew in each.
     generation: u64,
-    /// Rows of the worker that the log has defined since the last stretch: their numbers go on from those before them.
-    rows: Vec<LoggedRow>,
+    /// What the log has defined of the worker's rows since the last stretch.
+    definitions: Vec<Definition>,
     stretch: Arc<Stretch>,
 }
 

@@ -90,13 +90,13 @@ impl Store {
 
         let mut counted = self.pools.lease(Pool::Maintenance);
         let mut sets: Vec<&Labels> = Vec::new();
-        let (mut items, mut closed, mut grown) = (Vec::new(), Vec::<Closed>::new(), Growth::default());
+        let (mut items, mut closed, mut grown, mut made) = (Vec::new(), Vec::<Closed>::new(), Growth::default(), 0);
         for (row, schema) in &rows {
             if sets.last() != Some(&&row.labels) {
                 sets.push(&row.labels);
             }
             grown += row.close(name.last);
-            row.closed(name.last, &mut closed);
+            made += row.closed(name.last, &mut closed);
             let set = sets.len() as u32 - 1;
             items.extend(closed.drain(..).map(|closed| {
                 let metric = ranks[*schema as usize][usize::from(closed.field)];
@@ -104,7 +104,7 @@ impl Store {
             }));
         }
         database.held.add(0, grown);
-        counted.set(rows.len() * HELD_BY_ROW + items.capacity() * size_of::<Item>());
+        counted.set(rows.len() * HELD_BY_ROW + items.capacity() * size_of::<Item>() + made);
         items.sort_by_key(|item| (item.partition, item.metric, item.set));
         for items in items.chunk_by(|a, b| a.partition == b.partition) {
             self.write_file(&database.name, name, items, &metrics, &sets)?;

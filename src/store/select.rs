@@ -4,6 +4,7 @@
 //! between neither hides a sample nor lets one be missed.
 
 use super::{Pin, Store};
+use crate::codec::Overlay;
 use crate::disk::{ChunkFile, DiskError, FileSelection, FileSeries, Partition};
 use crate::memory::Row;
 use crate::pools::{Lease, Pool};
@@ -207,7 +208,9 @@ impl Source for Reader {
         let mut selected_bytes = 0;
         for database in self.databases(matchers) {
             missing.extend(self.lost(&database, start, end));
+            crate::work::count(1);
             for (partition, file) in self.files(&database, start, end) {
+                crate::work::count(1);
                 self.go_on()?;
                 let select = || {
                     let selection = file.select(matchers, start, end)?;
@@ -274,18 +277,18 @@ impl Selection for Found<'_> {
     }
 
     fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError> {
-        into.clear();
+        let mut overlay = Overlay::new(into);
         for (_, part) in self.parts(index) {
             match part {
                 Part::Memory { row, field } => {
-                    row.read(*field, start, end, into).map_err(|error| SourceError(Box::new(error)))?;
+                    row.read(*field, start, end, &mut overlay).map_err(|error| SourceError(Box::new(error)))?;
                 }
                 Part::File { file, series } => {
                     let FilePart { file, selection } = &self.files[*file as usize];
                     let chunks = selection.chunks_of(series);
                     let from = chunks.iter().position(|c| c.last >= start && c.first <= end).unwrap_or(chunks.len());
                     let to = chunks.iter().rposition(|c| c.last >= start && c.first <= end).map_or(from, |at| at + 1);
-                    match file.read(&chunks[from..to], start, end, into) {
+                    match file.read(&chunks[from..to], start, end, &mut overlay) {
                         Ok(()) => {}
                         Err(error) if error.is_damage() => {
                             // Only the series that the damage is in has to do without it.
@@ -297,6 +300,7 @@ impl Selection for Found<'_> {
                 }
             }
         }
+        overlay.finish();
         self.reader.store.telemetry.query.samples_read.inc_by(into.len() as u64);
         Ok(())
     }

@@ -19,6 +19,7 @@ use crate::pools::Lease;
 use crate::series::{Labels, METRIC_NAME};
 use crate::telemetry::Suspect;
 use crate::units::spoken;
+use hashbrown::HashSet;
 use parking_lot::RwLockWriteGuard;
 use remarks::{Odd, likely_unit};
 use states::KeptString;
@@ -262,7 +263,7 @@ impl Stage {
     ) -> Option<Result<(), Refused>> {
         let (row, schema) = index.row(id);
         self.values.clear();
-        let (mut hint, mut strings, mut rounded, mut overwritten) = (0, 0, 0, 0);
+        let (mut hint, mut strings, mut rounded, mut overwritten, mut in_order) = (0, 0, 0, 0, true);
         for field in line.fields {
             let value = match field.value {
                 Value::Float(value) => value,
@@ -282,7 +283,11 @@ impl Stage {
             };
             let (number, at) = schema.find(field.name.raw(), hint)?;
             hint = at + 1;
-            overwritten += u64::from(push_last_wins(&mut self.values, number, value));
+            in_order &= self.values.last().is_none_or(|(last, _)| *last < number);
+            self.values.push((number, value));
+        }
+        if !in_order {
+            overwritten = keep_last(&mut self.values);
         }
         let time = match self.time_of(line) {
             Ok(time) => time,
@@ -346,11 +351,11 @@ impl Stage {
         let database = self.database.clone();
         // A flood of new keys ends here: before their fields are looked at, and without the lock that readers wait for.
         self.admit(&database.index.read(), &[new])?;
-        let mut fields: Vec<Field> = Vec::new();
+        let (mut fields, mut named) = (Vec::new(), HashSet::new());
         let mut kept = Vec::new();
         for field in line.fields {
             let name = field.name.parse(limits)?;
-            let raw: Box<[u8]> = field.name.raw().into();
+            let raw: Arc<[u8]> = field.name.raw().into();
             if let Value::String(text) = field.value {
                 if let Some(metric) = naming.info_metric(&key.measurement, &name) {
                     let labels = labels_with(Some(&text.parse(limits)?))?;
@@ -358,7 +363,7 @@ impl Stage {
                     // Rows without a measurement, as those of `add_sample`, spell their fields as metrics.
                     kept.push((key, labels, Field { raw: metric.as_bytes().into(), metric: metric.into() }));
                 }
-            } else if !fields.iter().any(|known| known.raw == raw) {
+            } else if named.insert(field.name.raw()) {
                 fields.push(Field { raw, metric: naming.metric(&key.measurement, &name).into() });
             }
         }
@@ -509,17 +514,19 @@ fn too_many_row_fields() -> Refused {
     }
 }
 
-/// Adds a value; of two for one field, the later one stands. Says whether there were two.
-#[inline]
-fn push_last_wins(values: &mut Vec<(u16, f64)>, number: u16, value: f64) -> bool {
-    if values.last().is_some_and(|(last, _)| *last >= number)
-        && let Some(earlier) = values.iter_mut().find(|(known, _)| *known == number)
-    {
-        earlier.1 = value;
-        return true;
-    }
-    values.push((number, value));
-    false
+/// Puts values in the order of their fields; of two for one field, the later one stands. Returns how many do not.
+#[cold]
+fn keep_last(values: &mut Vec<(u16, f64)>) -> u64 {
+    let came = values.len();
+    values.sort_by_key(|(number, _)| *number);
+    values.dedup_by(|later, kept| {
+        let again = later.0 == kept.0;
+        if again {
+            *kept = *later;
+        }
+        again
+    });
+    (came - values.len()) as u64
 }
 
 /// What finds the row of a string that is kept: no client can write a key with a zero byte.

@@ -33,10 +33,12 @@ fn bits(samples: &Samples) -> Vec<(i64, u64)> {
 
 fn read(blocks: &[Block], range: (i64, i64)) -> Samples {
     let mut samples = Samples::default();
+    let mut overlay = Overlay::new(&mut samples);
     for block in blocks {
         let Block { count, first, last, bytes } = block;
-        merge_decoded(bytes, None, *count, (*first, *last), range, &mut samples).unwrap();
+        merge_decoded(bytes, None, *count, (*first, *last), range, &mut overlay).unwrap();
     }
+    overlay.finish();
     samples
 }
 
@@ -184,8 +186,11 @@ fn what_is_no_series_is_not_encoded() {
 fn what_is_merged_over_samples_replaces_equal_times() {
     let (times, values): (Vec<i64>, Vec<f64>) = (0..1000).map(|at| (FIRST + at * 10, at as f64)).unzip();
     let block = &encode(&times, &values).unwrap()[0];
-    let mut samples = Samples { times: vec![FIRST - 5, FIRST + 20, FIRST + 25], values: vec![-1.0, -2.0, -3.0] };
-    merge_decoded(&block.bytes, None, 1000, (block.first, block.last), (FIRST, FIRST + 30), &mut samples).unwrap();
+    let mut samples = Samples::default();
+    let mut overlay = Overlay::new(&mut samples);
+    [(-5, -1.0), (20, -2.0), (25, -3.0)].iter().for_each(|(time, value)| overlay.sample(FIRST + time, *value));
+    merge_decoded(&block.bytes, None, 1000, (block.first, block.last), (FIRST, FIRST + 30), &mut overlay).unwrap();
+    overlay.finish();
     assert_eq!(samples.times, [FIRST - 5, FIRST, FIRST + 10, FIRST + 20, FIRST + 25, FIRST + 30]);
     assert_eq!(samples.values, [-1.0, 0.0, 1.0, 2.0, -3.0, 3.0]);
     let mut later = Samples { times: vec![FIRST + 20], values: vec![-2.0] };

@@ -2,8 +2,8 @@
 
 use super::{Index, NewRow};
 use crate::memory::cardinality::Exceeded;
-use crate::memory::schema::Field;
 use crate::series::Labels;
+use hashbrown::HashSet;
 
 impl Index {
     /// Whether a line may make what these rows have and the index has not. The first is the line's own row, the others
@@ -23,17 +23,11 @@ impl Index {
 
     /// The series that `new` would add.
     fn growth(&self, new: &NewRow<'_>) -> u64 {
-        let (known, counted): (&[Field], usize) = match self.find(new.own) {
-            Some(id) => {
-                let schema = self.row(id).1;
-                (&schema.fields, schema.counted() as usize)
-            }
-            None => (&[], 0),
-        };
-        let among = |fields: &[Field], field: &Field| fields.iter().any(|other| other.metric == field.metric);
-        let is_new = |(at, field): &(usize, &Field)| !among(known, field) && !among(&new.fields[..*at], field);
-        let fields = known.len() + new.fields.iter().enumerate().filter(is_new).count();
-        (fields.max(1) - counted) as u64
+        let known = self.find(new.own).map(|id| self.row(id).1);
+        let mut added: HashSet<&str> = new.fields.iter().map(|field| &*field.metric).collect();
+        added.retain(|metric| !known.is_some_and(|known| known.has_metric(metric)));
+        let fields = known.map_or(0, |known| known.fields.len()) + added.len();
+        fields.max(1) as u64 - known.map_or(0, |known| known.counted())
     }
 
     fn admit_values<'a>(&self, rows: &[NewRow<'a>]) -> Result<(), Exceeded<'a>> {
@@ -68,7 +62,7 @@ impl Index {
 mod tests {
     use super::*;
     use crate::memory::cardinality::{Cardinality, CardinalityLimits};
-    use crate::memory::hash_key;
+    use crate::memory::{Field, hash_key};
     use std::sync::Arc;
 
     fn fields(measurement: &str, names: &[&str]) -> Vec<Field> {

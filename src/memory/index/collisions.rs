@@ -33,19 +33,19 @@ pub(super) struct Spellings(Vec<Renamed>);
 
 impl Spellings {
     /// The number of a way; 0 where there are too many to tell them apart.
-    fn number(&mut self, renamed: &[(Box<str>, Box<str>)]) -> u16 {
+    fn number(&mut self, renamed: &[(Box<str>, Box<str>)]) -> u8 {
         let at = self.0.iter().position(|known| **known == *renamed).unwrap_or_else(|| {
             if self.0.len() < usize::from(u8::MAX) {
                 self.0.push(renamed.into());
             }
             self.0.len() - 1
         });
-        if *self.0[at] == *renamed { at as u16 + 1 } else { 0 }
+        if *self.0[at] == *renamed { at as u8 + 1 } else { 0 }
     }
 
     /// What is spelled differently in two ways: what came first, what second, and the label.
-    fn difference(&self, first: u16, second: u16) -> Option<(Box<str>, Box<str>, Box<str>)> {
-        let way = |number: u16| &*self.0[usize::from(number) - 1];
+    fn difference(&self, first: u8, second: u8) -> Option<(Box<str>, Box<str>, Box<str>)> {
+        let way = |number: u8| &*self.0[usize::from(number) - 1];
         let tag = |way: &[(Box<str>, Box<str>)], label: &str| {
             way.iter().find(|(known, _)| **known == *label).map_or_else(|| label.into(), |(_, tag)| tag.clone())
         };
@@ -80,10 +80,10 @@ impl Index {
         let mut found = Vec::new();
         let mut shared = Vec::new();
         let text = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned().into_boxed_str();
-        for (raw, field) in &schema.spellings[had.min(schema.spellings.len())..] {
-            let known = &schema.fields[usize::from(*field)];
+        for (raw, field) in schema.spelled_from(had) {
+            let known = &schema.fields[usize::from(field)];
             let (metric, became) = (&known.metric, || (*known.metric).into());
-            if known.raw != *raw {
+            if *known.raw != *raw {
                 let (first, second) = (text(&known.raw), text(raw));
                 found.push(Collision {
                     of: Names::Field,
@@ -101,7 +101,7 @@ impl Index {
                 shared.push(metric.clone());
             }
             for other in std::iter::once(first).chain(others).filter(|other| ***other != *new.measurement) {
-                let feeds_it = |id| self.row(id).1.fields.iter().any(|field| field.metric == *metric);
+                let feeds_it = |id| self.row(id).1.has_metric(metric);
                 if self.find(own_key(other, new.labels)).is_some_and(feeds_it) {
                     let (first, second) = (other.clone(), new.measurement.into());
                     let of = Names::Measurement;

@@ -32,9 +32,11 @@ impl Index {
         let sets = select_sets(self, matchers);
         let mut found = Vec::new();
         for metric in names {
-            for (schema, field) in &self.metrics[metric] {
-                for id in &(&self.schemas[*schema as usize].rows & &sets) {
-                    found.push(Selected { metric: metric.clone(), row: self.row(id).0.clone(), field: *field });
+            for (rows, field) in self.rows_of(metric) {
+                let rows = rows & &sets;
+                crate::work::count(1 + rows.len() as usize);
+                for id in &rows {
+                    found.push(Selected { metric: metric.clone(), row: self.row(id).0.clone(), field });
                 }
             }
         }
@@ -46,16 +48,24 @@ impl Index {
     pub fn each_series(&self, matchers: &[Matcher], times: Times, mut see: impl FnMut(&str, &Labels) -> bool) {
         let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| select_sets(self, matchers));
         for metric in self.metrics_passing(matchers) {
-            for (schema, field) in &self.metrics[metric] {
-                let rows = &self.schemas[*schema as usize].rows;
+            for (rows, field) in self.rows_of(metric) {
                 let passing = sets.as_ref().map(|sets| rows & sets);
                 for row in passing.as_ref().unwrap_or(rows).iter().map(|id| self.row(id).0) {
-                    if row.may_have(Some(&[*field]), times.0, times.1) && !see(metric, &row.labels) {
+                    if row.may_have(Some(&[field]), times.0, times.1) && !see(metric, &row.labels) {
                         return;
                     }
                 }
             }
         }
+    }
+
+    /// The rows that have a metric, in several sets, each with the metric's field.
+    fn rows_of(&self, metric: &str) -> impl Iterator<Item = (&RoaringBitmap, u16)> {
+        let rows = |(schema, field): &(u32, u16)| {
+            let (rows, field) = (self.schemas[*schema as usize].rows_with(*field), *field);
+            rows.map(move |rows| (rows, field))
+        };
+        self.metrics.get(metric).into_iter().flatten().flat_map(rows)
     }
 
     /// Metric names that pass the matchers on names.
@@ -69,7 +79,10 @@ impl Index {
                 names.retain(|name| name_passes(matchers, name));
                 names
             }
-            None => self.metrics.keys().filter(|name| name_passes(matchers, name)).collect(),
+            None => {
+                crate::work::count(self.metrics.len());
+                self.metrics.keys().filter(|name| name_passes(matchers, name)).collect()
+            }
         }
     }
 
@@ -100,11 +113,10 @@ impl Index {
                 if into.is_over() {
                     return;
                 }
-                let has_any = |(schema, field): &(u32, u16)| {
-                    let may_have = |id| self.row(id).0.may_have(Some(&[*field]), times.0, times.1);
-                    any_among(&self.schemas[*schema as usize].rows, sets.as_ref(), may_have)
+                let has_any = |(rows, field): (&RoaringBitmap, u16)| {
+                    any_among(rows, sets.as_ref(), |id| self.row(id).0.may_have(Some(&[field]), times.0, times.1))
                 };
-                if self.metrics[metric].iter().any(has_any) {
+                if self.rows_of(metric).any(has_any) {
                     into.add(metric);
                 }
             }
@@ -128,7 +140,7 @@ impl Index {
 
     /// How many series each row has, by its number.
     pub fn series_by_row(&self) -> Vec<u32> {
-        let series = |slot: &Slot| self.schemas[slot.schema as usize].fields.len() as u32;
+        let series = |slot: &Slot| self.schemas[slot.schema as usize].of_row(slot.fields).fields.len() as u32;
         self.rows.iter().map(|slot| slot.as_ref().map_or(0, series)).collect()
     }
 
@@ -144,9 +156,7 @@ impl Index {
 
     /// Series of each metric.
     pub fn metric_sizes(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.metrics.iter().map(|(metric, feeds)| {
-            (&**metric, feeds.iter().map(|(schema, _)| self.schemas[*schema as usize].rows.len()).sum())
-        })
+        self.metrics.keys().map(|metric| (&**metric, self.rows_of(metric).map(|(rows, _)| rows.len()).sum()))
     }
 }
 
@@ -174,7 +184,10 @@ impl<'i> Asked<'i> {
             fields
         });
         let named = fields.as_ref().map(|fields: &HashMap<u32, _>| -> RoaringBitmap {
-            fields.keys().map(|schema| &index.schemas[*schema as usize].rows).union()
+            // Who has a field of a schema has all that come before it.
+            let first = |fields: &Vec<u16>| fields.iter().copied().min().unwrap_or(0);
+            let rows = |(schema, fields): (&u32, &Vec<u16>)| index.schemas[*schema as usize].rows_with(first(fields));
+            fields.iter().flat_map(rows).union()
         });
         let rows = match (named, by_label.is_empty()) {
             (named, true) => named,
@@ -209,6 +222,7 @@ const LOOKED_UP_MAX: u64 = 16;
 
 /// Whether any of `rows` is among those that are looked for and `passes`; `None` looks for all.
 fn any_among(rows: &RoaringBitmap, wanted: Option<&RoaringBitmap>, passes: impl Fn(u32) -> bool) -> bool {
+    crate::work::count(1 + rows.len() as usize);
     match wanted {
         None => rows.iter().any(passes),
         Some(wanted) if rows.len() <= LOOKED_UP_MAX => rows.iter().any(|row| wanted.contains(row) && passes(row)),
@@ -223,6 +237,7 @@ impl LabelIndex for Index {
 
     fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
         if let Some(rows) = self.labels.get(label).and_then(|values| values.get(value)) {
+            crate::work::count(rows.len() as usize);
             *into |= rows;
         }
     }
@@ -232,7 +247,9 @@ impl LabelIndex for Index {
     }
 
     fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
+        crate::work::count(self.value_count(label));
         for (_, rows) in self.labels.get(label).into_iter().flatten().filter(|(value, _)| pass(value)) {
+            crate::work::count(rows.len() as usize);
             *into |= rows;
         }
     }

@@ -1,10 +1,10 @@
 //! Reads the records of the log, and tells each worker which lines are its own.
 
 use super::numbered::Numbered;
-use super::{Fields, Line, LoggedRow, STRETCH_BYTES, Share, Stretch};
+use super::{Definition, Line, STRETCH_BYTES, Share, Stretch};
 use crate::codec::lines::LineReader;
 use crate::codec::varint::Cursor;
-use crate::memory::{Database, Databases, Field, NewRow};
+use crate::memory::{Database, Databases, Field, NewRow, Row};
 use crate::series::Labels;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const NEIGHBOURS: usize = 8;
 pub(in crate::store) struct Records<'a> {
     databases: &'a Databases,
     generation: u64,
-    rows: Numbered<(Place, LoggedRow)>,
+    rows: Numbered<LoggedRow>,
     /// What is handed over next.
     next: Stretch,
     workers: Vec<Hand>,
@@ -30,9 +30,18 @@ pub(in crate::store) struct Records<'a> {
 /// The way to a worker.
 struct Hand {
     to: SyncSender<Share>,
-    /// Rows of this generation that it has, and those that it gets with this stretch.
+    /// Rows of this generation that it has, or gets with this stretch.
     known: u32,
-    rows: Vec<LoggedRow>,
+    definitions: Vec<Definition>,
+}
+
+/// A row as a generation's log has defined it so far.
+struct LoggedRow {
+    place: Place,
+    database: Arc<Database>,
+    row: Arc<Row>,
+    /// How many of its fields the log has defined.
+    fields: usize,
 }
 
 /// Who has a row.
@@ -44,7 +53,7 @@ struct Place {
 
 impl<'a> Records<'a> {
     pub(super) fn new(databases: &'a Databases, hands: Vec<SyncSender<Share>>) -> Self {
-        let workers: Vec<_> = hands.into_iter().map(|to| Hand { to, known: 0, rows: Vec::new() }).collect();
+        let workers: Vec<_> = hands.into_iter().map(|to| Hand { to, known: 0, definitions: Vec::new() }).collect();
         Records {
             databases,
             generation: 0,
@@ -67,8 +76,8 @@ impl<'a> Records<'a> {
         if self.read(payload).is_none() {
             self.orphans += 1;
         }
-        let rows: usize = self.workers.iter().map(|worker| worker.rows.len()).sum();
-        if self.next.size() + rows * size_of::<LoggedRow>() >= STRETCH_BYTES {
+        let definitions: usize = self.workers.iter().map(|worker| worker.definitions.len()).sum();
+        if self.next.size() + definitions * size_of::<Definition>() >= STRETCH_BYTES {
             self.hand_over();
         }
     }
@@ -94,10 +103,10 @@ impl<'a> Records<'a> {
             expected = number.saturating_add(1);
             let (time, at) = lines.skip()?;
             match usize::try_from(number).ok().and_then(|number| self.rows.get(number)) {
-                Some((place, row)) if Arc::ptr_eq(&row.database, &database) => {
+                Some(row) if Arc::ptr_eq(&row.database, &database) => {
                     // A stretch has a few MiB, and one record of at most 256 MiB.
-                    let line = Line { time, row: place.row, values: (base + at) as u32 };
-                    self.next.lines[place.worker as usize].push(line);
+                    let line = Line { time, row: row.place.row, values: (base + at) as u32 };
+                    self.next.lines[row.place.worker as usize].push(line);
                 }
                 _ => self.orphans += 1,
             }
@@ -117,26 +126,27 @@ impl<'a> Records<'a> {
         let mut index = database.index.write();
         let id = index.define(None, &NewRow::new(measurement, &labels, &fields))?;
         let (row, schema) = index.row(id);
-        let added = fields.iter().map(|field| schema.find(&field.raw, 0).map(|(field, _)| field));
-        let added: Vec<u16> = added.collect::<Option<_>>()?;
-        let known = match self.rows.get(number) {
-            _ if from == 0 => &Fields::Same(0),
-            Some((_, known)) if known.fields.count() == from && Arc::ptr_eq(&known.database, database) => &known.fields,
+        let number_of = |(at, field): (usize, &Field)| schema.find(&field.raw, from + at).map(|(number, _)| number);
+        let numbers: Vec<u16> = fields.iter().enumerate().map(number_of).collect::<Option<_>>()?;
+        let row = row.clone();
+        drop(index);
+        let place = match self.rows.get(number) {
+            _ if from == 0 => self.place(&row),
+            Some(known) if known.fields == from && Arc::ptr_eq(&known.row, &row) => known.place,
             _ => return None,
         };
-        let row = LoggedRow { database: database.clone(), row: row.clone(), fields: known.with(&added) };
-        drop(index);
-        let place = self.place(row.clone());
-        self.rows.set(number, (place, row));
+        let known = LoggedRow { place, database: database.clone(), row: row.clone(), fields: from + numbers.len() };
+        self.rows.set(number, known);
+        let definition = Definition { place: place.row, database: database.clone(), row, fields: numbers };
+        self.workers[place.worker as usize].definitions.push(definition);
         Some(())
     }
 
     /// Gives a row to a worker: always to the same, by the number in the index, which a row keeps while each dictionary
     /// of the log has another for it.
-    fn place(&mut self, row: LoggedRow) -> Place {
-        let worker = row.row.id as usize / NEIGHBOURS % self.workers.len();
+    fn place(&mut self, row: &Row) -> Place {
+        let worker = row.id as usize / NEIGHBOURS % self.workers.len();
         let hand = &mut self.workers[worker];
-        hand.rows.push(row);
         hand.known += 1;
         Place { worker: worker as u32, row: hand.known - 1 }
     }
@@ -153,9 +163,9 @@ impl<'a> Records<'a> {
         next.clear();
         let stretch = Arc::new(std::mem::replace(&mut self.next, next));
         for worker in &mut self.workers {
-            let rows = std::mem::take(&mut worker.rows);
+            let definitions = std::mem::take(&mut worker.definitions);
             // One that has panicked is met at the end.
-            let _ = worker.to.send(Share { generation: self.generation, rows, stretch: stretch.clone() });
+            let _ = worker.to.send(Share { generation: self.generation, definitions, stretch: stretch.clone() });
         }
         self.handed.push_back(stretch);
     }

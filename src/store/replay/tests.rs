@@ -2,6 +2,7 @@
 
 use super::numbered::{GAP_MAX, Numbered};
 use super::*;
+use crate::codec::Overlay;
 use crate::codec::lines::LineWriter;
 use crate::codec::varint;
 use crate::memory::CardinalityLimits;
@@ -75,7 +76,9 @@ fn held(databases: &Databases) -> Held {
     for database in databases.all() {
         for selected in database.index.read().select(&[]) {
             let mut samples = Samples::default();
-            selected.row.read(selected.field, i64::MIN, i64::MAX, &mut samples).expect("chunks of our own");
+            let mut overlay = Overlay::new(&mut samples);
+            selected.row.read(selected.field, i64::MIN, i64::MAX, &mut overlay).expect("chunks of our own");
+            overlay.finish();
             let bits = samples.times.into_iter().zip(samples.values.into_iter().map(f64::to_bits)).collect();
             series.insert(format!("{} {} {}", database.name, selected.metric, selected.row.labels), bits);
         }

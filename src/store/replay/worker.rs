@@ -1,6 +1,6 @@
 //! Adds the lines of its rows, a stretch of the log at a time, and in it a row after the other.
 
-use super::{Filled, Line, LoggedRow, Share};
+use super::{Definition, Fields, Filled, Line, Share};
 use crate::codec::lines;
 use crate::memory::{Database, Growth, Row, Run};
 use std::hint::black_box;
@@ -19,11 +19,15 @@ pub(super) struct Worker {
     sorted: Vec<Line>,
     /// Lines of one row.
     run: Run,
+    /// The values of one line.
+    values: Vec<(u16, f64)>,
     filled: Filled,
 }
 
 struct WorkersRow {
-    logged: LoggedRow,
+    database: Arc<Database>,
+    row: Arc<Row>,
+    fields: Fields,
     /// How many lines of this stretch it has.
     lines: u32,
     /// Where the next of them goes in the sorted ones; in the end, where they end.
@@ -41,12 +45,18 @@ impl Worker {
                 self.generation = share.generation;
                 self.rows.clear();
             }
-            let rows = share.rows.into_iter().map(|logged| WorkersRow { logged, lines: 0, end: 0 });
-            self.rows.extend(rows);
+            share.definitions.into_iter().for_each(|definition| self.define(definition));
             self.sort(&share.stretch.lines[self.number]);
             self.apply(&share.stretch.bytes);
         }
         self.filled
+    }
+
+    fn define(&mut self, Definition { place, database, row, fields }: Definition) {
+        if place as usize == self.rows.len() {
+            self.rows.push(WorkersRow { database, row, fields: Fields::Same(0), lines: 0, end: 0 });
+        }
+        self.rows[place as usize].fields.extend(&fields);
     }
 
     /// Sorts by row, with two looks at each line.
@@ -85,42 +95,64 @@ impl Worker {
                 let next = &self.sorted[to..self.rows[*next as usize].end as usize];
                 black_box(next.iter().fold(0, |sum, line| sum ^ bytes[line.values as usize]));
             }
-            let logged = &row.logged;
-            if !of_database.is(&logged.database) {
+            if !of_database.is(&row.database) {
                 self.filled += of_database.end();
-                of_database.database = Some(logged.database.clone());
+                of_database.database = Some(row.database.clone());
             }
             for line in &self.sorted[from..to] {
                 let values = &bytes[line.values as usize..];
-                self.run.push_with(line.time, logged.fields.end_in(values), |new| {
+                let (count, fields) = row.fields.size_of(values);
+                if !self.run.fits(1, fields, count) {
+                    of_database.grown += row.row.extend(self.generation, &mut self.run);
+                    if !self.run.fits(1, fields, count) {
+                        match read_line(&row.fields, values, &mut self.values) {
+                            Some(()) => {
+                                of_database.grown += row.row.append(self.generation, line.time, &self.values);
+                                of_database.saw(line.time, self.values.len());
+                            }
+                            None => self.filled.orphans += 1,
+                        }
+                        continue;
+                    }
+                }
+                self.run.push_with(line.time, fields, count, |new| {
                     let (mut samples, mut known) = (0, true);
                     let read = lines::read_values(values, |field, value| {
-                        match logged.fields.number(field) {
+                        match row.fields.number(field) {
                             Some(field) => new.set(field, value),
                             None => known = false,
                         }
                         samples += 1;
                     });
                     let is_line = known && read.is_some();
-                    if is_line {
-                        of_database.samples += samples;
-                        of_database.newest = of_database.newest.max(Some(line.time));
-                    } else {
-                        self.filled.orphans += 1;
+                    match is_line {
+                        true => of_database.saw(line.time, samples),
+                        false => self.filled.orphans += 1,
                     }
                     is_line
                 });
                 if self.run.len() == Row::RUN_MAX {
-                    of_database.grown += logged.row.extend(self.generation, &mut self.run);
+                    of_database.grown += row.row.extend(self.generation, &mut self.run);
                 }
             }
             if !self.run.is_empty() {
-                of_database.grown += logged.row.extend(self.generation, &mut self.run);
+                of_database.grown += row.row.extend(self.generation, &mut self.run);
             }
             from = to;
         }
         self.filled += of_database.end();
     }
+}
+
+/// Reads the values of a line. `None` where it cannot be read, or has a field that the log has not defined.
+fn read_line(fields: &Fields, line: &[u8], into: &mut Vec<(u16, f64)>) -> Option<()> {
+    into.clear();
+    let mut known = true;
+    lines::read_values(line, |field, value| match fields.number(field) {
+        Some(field) => into.push((field, value)),
+        None => known = false,
+    })?;
+    known.then_some(())
 }
 
 /// What was added to rows of a database that it has not been told of.
@@ -135,6 +167,12 @@ struct OfDatabase {
 impl OfDatabase {
     fn is(&self, database: &Arc<Database>) -> bool {
         self.database.as_ref().is_some_and(|this| Arc::ptr_eq(this, database))
+    }
+
+    #[inline]
+    fn saw(&mut self, time: i64, samples: usize) {
+        self.samples += samples as u64;
+        self.newest = self.newest.max(Some(time));
     }
 
     fn end(&mut self) -> Filled {
