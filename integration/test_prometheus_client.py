@@ -84,7 +84,7 @@ def test_prometheus_scrapes_our_metrics(daemon, prometheus, tmp_path):
     try:
         up, scraped = None, []
         deadline = time.monotonic() + 20
-        while not scraped and time.monotonic() < deadline:
+        while not (up and scraped) and time.monotonic() < deadline:
             time.sleep(0.2)
             ask = lambda query: json.load(urllib.request.urlopen(f"http://{address}/api/v1/query?query={query}"))
             try:

@@ -168,6 +168,7 @@ fn a_closed_pipe_ends_no_command_in_a_panic() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a device, not a file that a disk could lose")]
 fn output_that_a_full_disk_does_not_take_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     for arguments in [&["check-config", REFERENCE][..], &["token", "x", "--rights", "read"]] {

@@ -156,7 +156,7 @@ fn whoever_ends_its_side_is_answered_and_whoever_leaves_is_not_waited_for() {
         ("a write", &*write, 204, ""),
         ("a query", &query, 200, r#""side":"\"\"""#),
         ("half a head", "GET /api/v1/query?query=1 HTTP/1.1\r\nHost", 400, "ended before its head did"),
-        ("half a body", &write[..write.len() - 1], 400, "error"),
+        ("half a body", &write[..write.len() - 1], 503, "ended before its end"),
         ("no request", "\u{16}\u{3}\u{1}", 400, "ask with http://"),
     ] {
         let answers = answers(&daemon, request);

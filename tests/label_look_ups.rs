@@ -129,11 +129,11 @@ fn look_ups_keep_to_their_times() {
         let field = ["used", "free"].choose(&mut random).expect("one of them");
         let (host, zone) = (random.random_range(0..20), random.random_range(0..3));
         let series = (format!("{measurement}_{field}"), format!("h{host}"), format!("z{zone}"));
-        if !times.contains_key(&series) {
+        times.entry(series).or_insert_with(|| {
             let time = TIME_MS + random.random_range(0..30) * 60_000;
             lines += &format!("{measurement},host=h{host},zone=z{zone} {field}=1 {time}\n");
-            times.insert(series, time);
-        }
+            time
+        });
     }
     client.write(&lines);
     let series: Vec<(BTreeMap<&str, &str>, i64)> = times
@@ -143,7 +143,8 @@ fn look_ups_keep_to_their_times() {
             (BTreeMap::from(labels), *time)
         })
         .collect();
-    let selectors: [(&[&str], &dyn Fn(&BTreeMap<&str, &str>) -> bool); 5] = [
+    type Passes<'a> = &'a dyn Fn(&BTreeMap<&str, &str>) -> bool;
+    let selectors: [(&[&str], Passes<'_>); 5] = [
         (&[], &|_| true),
         (&["cpu_used"], &|labels| labels["__name__"] == "cpu_used"),
         (&["{host=~\"h1.*\"}"], &|labels| labels["host"].starts_with("h1")),

@@ -422,7 +422,7 @@ fn a_start_tells_which_queries_the_last_end_has_cut_off() {
     let story = Story { daemon, _data };
     let _waits = story.begin(&LONG_OF_ONE);
     let file = story._data.path().join("running_queries");
-    eventually("the query is on file", || file.exists().then_some(()));
+    eventually("the query is on file", || file.metadata().is_ok_and(|file| file.len() > 0).then_some(()));
     let Story { daemon, _data } = story;
     daemon.kill();
     let daemon = Daemon::start(_data.path(), &[]);

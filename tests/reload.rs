@@ -159,12 +159,12 @@ fn a_raised_limit_lets_in_what_was_refused_and_a_lowered_one_lets_go_on_what_is_
 
 #[test]
 fn what_needs_a_restart_is_named_each_time_and_the_rest_is_in_force() {
-    let configured = Configured::start("[query]\nmax_samples = 100\n");
+    let configured = Configured::start("[seal]\ninterval = '1s'\n[query]\nmax_samples = 100\n");
     let mut client = configured.daemon.client();
     client.write(&format!("cpu v=1 {TIME_MS}\ncpu v=2 {}", TIME_MS + 1));
     assert_eq!(client.number("sum_over_time(cpu_v[1m])", TIME_MS + 1), 3.0);
 
-    let text = "[http]\nmax_connections = 7\n[wal]\nsync = 'never'\n[query]\nmax_samples = 1\n[log]\nlevel = 'debug'\n";
+    let text = "[http]\nmax_connections = 7\n[wal]\nsync = 'never'\n[seal]\ninterval = '1s'\n[query]\nmax_samples = 1\n[log]\nlevel = 'debug'\n";
     let answer = configured.reload(text).json();
     let waiting = ["http.max_connections", "wal.sync"];
     assert_eq!(answer, serde_json::json!({ "changed": ["log.level", "query.max_samples"], "needs_restart": waiting }));
@@ -177,16 +177,14 @@ fn what_needs_a_restart_is_named_each_time_and_the_rest_is_in_force() {
     for (line, want) in [("max_connections = 1024", true), ("sync = \"always\"", true), ("max_samples = 1\n", true)] {
         assert_eq!(shown.contains(line), want, "{line} in {shown}");
     }
-    // A request that ends in the middle is told of at the level `debug` alone.
-    let mut rude = configured.daemon.client();
-    rude.send(b"GET / HTTP/1.1\r\nHost").expect("it goes out");
-    drop(rude);
+    // What happens to be told of at the level `debug` alone: that a seal is due.
+    client.write(&format!("other v=1 {TIME_MS}"));
     configured.logged(&["DEBUG"]);
 
     // It is named again as long as it waits, and no longer.
     let answer = configured.reload(text).json();
     assert_eq!(answer, serde_json::json!({ "changed": [], "needs_restart": waiting }));
-    let answer = configured.reload("[query]\nmax_samples = 100\n").json();
+    let answer = configured.reload("[seal]\ninterval = '1s'\n[query]\nmax_samples = 100\n").json();
     assert_eq!(answer, serde_json::json!({ "changed": ["log.level", "query.max_samples"], "needs_restart": [] }));
     assert_eq!(client.number("sum_over_time(cpu_v[1m])", TIME_MS + 1), 3.0);
 }

@@ -203,7 +203,7 @@ fn errors_say_what_was_wrong() {
         ("m_total[5m]", HOUR, "bad_data", "invalid expression type \"range vector\" for range query"),
         ("\"text\"", HOUR, "bad_data", "invalid expression type \"string\" for range query"),
         ("1 > 2", NOON, "bad_data", "comparisons between scalars must use BOOL modifier"),
-        ("m_total{a=~\"(\"}", NOON, "bad_data", "unclosed group at byte 0"),
+        ("m_total{a=~\"(\"}", NOON, "bad_data", "missing closing ): `(` at byte 0"),
         ("m_total[0s]", NOON, "bad_data", "greater than 0"),
         ("label_replace(m_total, \"\", \"\", \"\", \"\")", NOON, "execution", "invalid label name \"\""),
         ("label_replace(m_total, \"a\", \"\", \"b\", \"(\")", NOON, "execution", "invalid regular expression"),

@@ -172,7 +172,7 @@ impl Filtering {
             let filtering = match sets.into_words() {
                 Ok(words) if heads.is_empty() && rest.is_none() => Filtering::Words(words),
                 Ok(words) => Filtering::Filter(Box::new(Filter { sets: words.into(), heads, rest })),
-                Err(sets) => Filtering::Filter(Box::new(Filter { sets, heads, rest })),
+                Err(sets) => Filtering::Filter(Box::new(Filter { sets: *sets, heads, rest })),
             };
             Ok((filtering, steps))
         })

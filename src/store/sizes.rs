@@ -30,10 +30,13 @@ pub struct Sizes {
     pub pairs: Vec<(String, u64)>,
 }
 
+/// A size, and what has it: of equal sizes the first name counts as larger.
+type Entry<'a> = (u64, Reverse<(&'a str, &'a str)>);
+
 /// The largest so many of what was added; of equal ones, the first by name.
 struct Largest<'a> {
     most: usize,
-    heap: BinaryHeap<Reverse<(u64, Reverse<(&'a str, &'a str)>)>>,
+    heap: BinaryHeap<Reverse<Entry<'a>>>,
 }
 
 impl<'a> Largest<'a> {

@@ -10,9 +10,12 @@ pub struct Missing(pub String);
 /// How a test ends that does not fail.
 pub type Ran = Result<(), Missing>;
 
+/// A test and its name.
+pub type Test = (&'static str, fn() -> Ran);
+
 /// Runs the tests as libtest would, by the arguments of the process.
-pub fn run(tests: &[(&str, fn() -> Ran)]) -> ! {
-    let trial = |&(name, test): &(&str, fn() -> Ran)| {
+pub fn run(tests: &[Test]) -> ! {
+    let trial = |&(name, test): &Test| {
         Trial::ignorable_test(name, move || {
             Ok(match test() {
                 Ok(()) => Completion::Completed,

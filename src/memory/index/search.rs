@@ -146,12 +146,7 @@ impl Index {
 
     /// Each label with each of its values, and the rows that have it.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str, &RoaringBitmap)> {
-        let of_label = |(name, values)| {
-            let values: &HashMap<Box<str>, RoaringBitmap> = values;
-            let name: &Box<str> = name;
-            values.iter().map(move |(value, rows)| (&**name, &**value, rows))
-        };
-        self.labels.iter().flat_map(of_label)
+        self.labels.iter().flat_map(|(name, values)| values.iter().map(move |(value, rows)| (&**name, &**value, rows)))
     }
 
     /// Series of each metric.

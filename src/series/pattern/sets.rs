@@ -79,12 +79,12 @@ impl Sets {
     }
 
     /// The texts, where the sets are no more than a list of them.
-    pub fn into_words(self) -> Result<Words, Sets> {
+    pub fn into_words(self) -> Result<Words, Box<Sets>> {
         let only_whole = self.folded.is_none()
             && self.plain.starts.is_empty()
             && self.plain.ends.is_empty()
             && self.plain.inner.is_none();
-        if only_whole { Ok(self.plain.whole) } else { Err(self) }
+        if only_whole { Ok(self.plain.whole) } else { Err(Box::new(self)) }
     }
 
     /// Bytes that they hold, or cost.

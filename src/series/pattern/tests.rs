@@ -11,7 +11,9 @@ fn pattern(text: &str) -> Result<Pattern, PatternError> {
     Pattern::new(text, REGEX_STEPS_MAX)
 }
 
-fn filter(text: &str) -> Result<Box<dyn Fn(&str) -> bool>, PatternError> {
+type Test = Box<dyn Fn(&str) -> bool>;
+
+fn filter(text: &str) -> Result<Test, PatternError> {
     Ok(match Filtering::new(text, REGEX_STEPS_MAX)?.0 {
         Filtering::Words(words) => Box::new(move |text: &str| words.contains(text)),
         Filtering::Filter(filter) => Box::new(move |text: &str| filter.matches(text)),
