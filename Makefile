@@ -10,11 +10,11 @@ LOG_MIB ?= 256
 SECONDS ?= 300
 
 # Continuous integration runs every target but these, as a test holds: benches want a machine at rest, soaks take long.
-BENCHES := bench-peer bench-ingest bench-series bench-disk bench-queries bench-udp bench-growth bench-check bench-query bench-start latency
+BENCHES := bench-peer bench-ingest bench-series bench-disk bench-queries bench-busy bench-udp bench-growth bench-check bench-query bench-start latency
 SOAKS   := side-by-side simulate kill overload flood corrupt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test side-by-side demo bench-peer bench-ingest bench-series bench-disk bench-queries bench-udp bench-growth bench-check bench-query bench-start simulate simulate-planted kill overload flood corrupt latency fuzz doc ci clean check-tools
+.PHONY: help run test side-by-side demo bench-peer bench-ingest bench-series bench-disk bench-queries bench-busy bench-udp bench-growth bench-check bench-query bench-start simulate simulate-planted kill overload flood corrupt latency fuzz doc ci clean check-tools
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-disk: check-tools ## Measure bytes a sample on disk beside the peer, archi
 
 bench-queries: check-tools ## Measure dashboard queries over a day, sealed and archived, beside the peer (HOSTS=, RUNS=)
 	benches/peer/run.sh queries
+
+bench-busy: check-tools ## Measure queries and writes beside other processes that take all cores, beside the peer (HOSTS=, RUNS=)
+	benches/peer/run.sh busy
 
 bench-udp: check-tools ## Measure datagrams at A_SECOND (100000) and at full blast, beside the peer
 	benches/peer/run.sh udp

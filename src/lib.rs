@@ -10,6 +10,7 @@ pub mod api;
 pub mod clock;
 pub mod codec;
 pub mod config;
+mod cores;
 pub mod daemon;
 pub mod disk;
 mod excerpt;

@@ -5,10 +5,7 @@ mod open_files;
 
 pub use open_files::OpenFiles;
 
-use rustix::process::setpriority_process;
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// Assumed where the kernel does not tell: small enough for every machine that runs a daemon.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
@@ -20,45 +17,6 @@ pub fn memory_bytes() -> u64 {
     let groups = kernel_text("/proc/self/cgroup").unwrap_or_default();
     let limits = limit_files(&groups).into_iter().filter_map(|path| kernel_text(&path)?.trim().parse().ok());
     limits.chain(machine).min().unwrap_or(MEMORY_UNKNOWN)
-}
-
-/// The thread that calls this, and those that it begins from now on, leave the processors to others that have work: where
-/// both want one, others get nine tenths. For what may take its time: whoever waits for a write does not wait for it.
-pub fn stand_back() {
-    const NICE: i32 = 10;
-    if let Err(error) = setpriority_process(Some(rustix::thread::gettid()), NICE) {
-        tracing::debug!(%error, "a thread cannot lower its priority");
-    }
-}
-
-/// How long a thread works on that gives way.
-const WORKS_ON: Duration = Duration::from_micros(100);
-
-/// How often it gives way until it moves, where there is an idle processor.
-const STAYS: u32 = 10;
-
-/// Lets others have the processor that wait for it, where this thread has not done so for a while; it is `now`. To be called
-/// again and again by what may take its time: most kernels look at their tick alone, every 4 ms, whether a thread that has
-/// just woken up should go first, although this one has stood back.
-///
-/// Now and then the thread sleeps, as briefly as can be: a thread that wakes up is given an idle processor. One that only
-/// yields is not moved to it for having run a moment ago, so two threads of a query would share one processor to the end.
-pub fn give_way(now: Instant) {
-    thread_local! {
-        /// When it last gave way, and how often it did since it slept.
-        static GAVE_WAY: Cell<(Option<Instant>, u32)> = const { Cell::new((None, 0)) };
-    }
-    let (last, stayed) = GAVE_WAY.get();
-    if last.is_some_and(|last| now.saturating_duration_since(last) < WORKS_ON) {
-        return;
-    }
-    if stayed < STAYS {
-        GAVE_WAY.set((Some(now), stayed + 1));
-        std::thread::yield_now();
-    } else {
-        GAVE_WAY.set((Some(now), 0));
-        std::thread::sleep(Duration::from_nanos(1));
-    }
 }
 
 /// The host's name, as the kernel tells it; `localhost` where it does not.

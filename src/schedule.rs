@@ -3,7 +3,6 @@
 
 use crate::clock::SharedClock;
 use crate::config::Config;
-use crate::machine;
 use crate::pools::Step;
 use crate::store::Store;
 use crate::units::spoken;
@@ -202,7 +201,6 @@ fn shed_all_along(store: &Store, bell: &Bell) {
 }
 
 fn maintain_when_due(store: &Store, clock: &SharedClock, bell: &Bell) {
-    machine::stand_back();
     let (mut due, mut not_before) = (Duration::ZERO, Duration::ZERO);
     while !bell.stopped() {
         let now = clock.monotonic();

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["promql", "store"],
     &["memory", "disk", "wal"],
     &["codec", "lineproto", "tls"],
-    &["series", "config", "telemetry", "notices"],
+    &["series", "config", "telemetry", "cores", "notices"],
     &["clock", "vfs", "machine", "sockets", "units", "excerpt", "planted", "pools", "work"],
 ];
 
@@ -31,7 +31,7 @@ const NARROW: &[(&str, &[&str])] = &[
     ("lineproto", &[]),       // bytes to lines, for any program
     ("series", &["excerpt"]), // the words that all others share
     // It sees samples through its own trait.
-    ("promql", &["series", "clock", "machine", "units", "excerpt", "pools"]),
+    ("promql", &["series", "clock", "cores", "units", "excerpt", "pools"]),
 ];
 
 /// One use of a module by another.
@@ -238,7 +238,7 @@ fn what_points_elsewhere_is_told() {
         (
             "promql/plan/mod.rs",
             "use crate::config::Config;",
-            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"machine\", \"units\", \"excerpt\", \"pools\"], but not `config`",
+            "src/promql/plan/mod.rs:1: `promql` may use [\"series\", \"clock\", \"cores\", \"units\", \"excerpt\", \"pools\"], but not `config`",
         ),
         (
             "main.rs",

@@ -7,7 +7,7 @@
 
 use super::answer::{Point, Value};
 use crate::series::Labels;
-use crate::{clock, machine};
+use crate::{clock, cores};
 
 /// Appends the members `"resultType":…,"result":…` of a query's answer.
 pub fn push_result(out: &mut Vec<u8>, value: &Value) {
@@ -40,7 +40,7 @@ pub fn push_result(out: &mut Vec<u8>, value: &Value) {
         Value::Matrix(series) => {
             out.extend_from_slice(b"\"resultType\":\"matrix\",\"result\":[");
             push_list(out, series, |out, series| {
-                machine::give_way(clock::instant());
+                cores::give_way(clock::instant());
                 out.extend_from_slice(b"{\"metric\":");
                 push_labels(out, &series.labels);
                 out.extend_from_slice(b",\"values\":[");

@@ -7,6 +7,7 @@ use crate::api::{
 };
 use crate::clock;
 use crate::config::Config;
+use crate::cores;
 use crate::promql::{Engine, QueryError, Request, SourceError};
 use crate::series::Labels;
 use crate::store::{Question, Reader, Stopped, Store, StoreError};
@@ -49,6 +50,7 @@ impl Daemon {
         scope: &Scope,
         ask: impl FnOnce(&Reader, &Question<'_>) -> Result<(Vec<T>, Vec<String>), SourceError>,
     ) -> Result<Found<T>, ApiError> {
+        cores::begin_question();
         let question = Question {
             selectors: &scope.selectors,
             start: scope.start_ms,
@@ -63,6 +65,7 @@ impl Daemon {
 
 impl Backend for Daemon {
     fn query(&self, request: QueryRequest) -> Result<QueryAnswer, ApiError> {
+        cores::begin_question();
         let reader = self.reader(request.databases.as_deref(), request.deadline, &request.cancel);
         let request = Request {
             text: &request.text,

@@ -21,6 +21,7 @@ pub use reload::{ReloadError, Reloaded};
 use crate::api::{Api, BindError, Server, ServerLimits};
 use crate::clock::SystemClock;
 use crate::config::{Address, Config, Origin, ResolveError, Tcp};
+use crate::cores::{self, Slice};
 use crate::inlet::{Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::machine::{self, OpenFiles};
 use crate::notices::Notices;
@@ -124,6 +125,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("sealine")
+        .on_thread_start(|| cores::ask_for(Slice::Write))
         .thread_keep_alive(THREADS_STAY)
         .build()
         .map_err(DaemonError::Runtime)?;
@@ -131,7 +133,7 @@ pub fn run(config: Config, origin: Origin) -> Result<(), DaemonError> {
     let queries = tokio::runtime::Builder::new_current_thread()
         .thread_name("query")
         .thread_keep_alive(THREADS_STAY)
-        .on_thread_start(machine::stand_back)
+        .on_thread_start(|| cores::ask_for(Slice::Question))
         .build()
         .map_err(DaemonError::Runtime)?;
     drop(queries.spawn_blocking(|| ()));

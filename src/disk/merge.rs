@@ -9,6 +9,7 @@ use super::{DiskError, Volume};
 use crate::codec::{Overlay, gorilla};
 use crate::pools::Pool;
 use crate::series::Samples;
+use crate::{clock, cores};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -116,6 +117,7 @@ pub fn merge(
                 if !keep_on() {
                     return Ok(false);
                 }
+                cores::give_way(clock::instant());
                 let mut overlay = Overlay::new(&mut samples);
                 for (_, source, one) in same {
                     let (at, selection) = &found[*source];

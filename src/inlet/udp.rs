@@ -1,14 +1,14 @@
 //! Line protocol over UDP. One thread empties the socket and does nothing else, many datagrams a system call; another
 //! one parses and stores. Between them is a queue with a bound in bytes. While it is full nothing is received: what comes
 //! then waits in the socket, and what finds that full is dropped and counted by the kernel, which costs less than if we did
-//! it. Both threads give way to others: nobody waits for an answer to a datagram, and who sends a request does.
+//! it. Both threads give way to requests: nobody waits for an answer to a datagram, and who sends a request does.
 
 use super::Intake;
 use super::drops::Drops;
 use crate::clock;
 use crate::config::Udp;
+use crate::cores;
 use crate::lineproto::Precision;
-use crate::machine;
 use crate::pools::{Lease, Pool};
 use crate::sockets;
 use crate::store::{Stage, Unit, check_database};
@@ -264,7 +264,7 @@ fn receive(socket: &UdpSocket, shared: &(Mutex<Queue>, Condvar), stop: &AtomicBo
         }
         drop(queue);
         changed.notify_one();
-        machine::give_way(clock::instant());
+        cores::give_way(clock::instant());
     }
     drops.look();
     queue.lock().closed = true;
@@ -293,7 +293,7 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
             // Each datagram by itself: one that is cut cannot spoil the next.
             stage.add(&block.bytes[start..end], 1);
             intake.tell(Protocol::Udp, sender, stage.take_notices());
-            machine::give_way(clock::instant());
+            cores::give_way(clock::instant());
             (start, last) = (end, sender);
         }
         append(intake, database, last, stage);

@@ -5,7 +5,7 @@ use super::limits::{Cancel, Limits};
 use crate::excerpt::excerpt;
 use crate::pools::{Pool, Pools};
 use crate::series::{METRIC_NAME, MatchOp, Matcher};
-use crate::{clock, machine};
+use crate::{clock, cores};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,7 +83,7 @@ impl Budget {
             return Err(QueryError::Canceled);
         }
         let now = clock::instant();
-        machine::give_way(now);
+        cores::give_way(now);
         match self.deadline {
             Some(deadline) if now >= deadline => {
                 let (after, heaviest) = (now - self.started, self.heaviest());

@@ -5,6 +5,7 @@ use super::entry::{Entry, Event};
 use super::segment::segments;
 use super::writer::Writer;
 use crate::clock::SharedClock;
+use crate::cores::{self, Slice};
 use crate::telemetry::Telemetry;
 use crate::vfs::SharedVfs;
 use parking_lot::{Condvar, Mutex};
@@ -249,5 +250,9 @@ impl<E> Drop for Wal<E> {
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     let thread = std::thread::Builder::new().name(name.into());
+    let run = move || {
+        cores::ask_for(Slice::Write);
+        run();
+    };
     thread.spawn(run).expect("the system has no thread left for the daemon to start with")
 }

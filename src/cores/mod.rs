@@ -1,0 +1,10 @@
+//! Who goes first at the processors: writes and short questions, whose senders wait, before what takes its time.
+//!
+//! Our own threads settle that among themselves. None lowers its priority: that would put every other process of the
+//! machine first, and people look at dashboards when the machine is busy.
+
+mod giving_way;
+mod slice;
+
+pub use giving_way::{begin_question, give_way};
+pub use slice::{Slice, ask_for};
