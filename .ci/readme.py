@@ -170,6 +170,10 @@ class Reader:
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+        # `make` ends at once upon a signal, and the daemon that it has started a little later.
+        limit = time.monotonic() + STOP_LIMIT_S
+        while " stopped" not in self.said() and time.monotonic() < limit:
+            time.sleep(0.1)
         return None if " stopped" in self.said() else f"the server did not stop in order: {self.said()}"
 
 
