@@ -226,6 +226,15 @@ fn errors_say_what_was_wrong() {
 }
 
 #[test]
+fn a_subquery_may_have_no_step() {
+    // Its steps are multiples of its own; a range that is shorter may lie between two of them.
+    for step in 300..400 {
+        let text = format!("max_over_time(rate(m_total[10m])[5m:{step}s])");
+        ask(&text, NOON).unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+#[test]
 fn what_nobody_meets_is_no_error() {
     for text in [
         // Two series of the right side look alike, but there is nothing on the left.

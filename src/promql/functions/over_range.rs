@@ -78,10 +78,11 @@ impl<'q> OverRange<'q> {
         doubts.told.store(doubts.one_name, Ordering::Relaxed);
     }
 
-    /// How many steps are computed between two looks at whether the query may go on: all, unless windows are long.
+    /// How many steps are computed between two looks at whether the query may go on: all, unless windows are long. At least
+    /// one, since a subquery may have no step.
     fn steps_at_once(&self, times: &[i64], steps: usize) -> usize {
         if times.len().saturating_mul(steps) <= SEEN_AT_ONCE {
-            return steps;
+            return steps.max(1);
         }
         let seen: usize = self.range.windows().over(times).map(|window| window.len()).sum();
         steps.div_ceil(seen.div_ceil(SEEN_AT_ONCE).max(1)).max(1)
