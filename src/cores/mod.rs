@@ -6,5 +6,5 @@
 mod giving_way;
 mod slice;
 
-pub use giving_way::{begin_question, give_way};
+pub use giving_way::{are_taken, begin_question, give_way};
 pub use slice::{Slice, ask_for};

@@ -6,6 +6,7 @@
 
 use super::run::{Run, Scratch};
 use crate::clock;
+use crate::cores;
 use crate::promql::error::QueryError;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -24,6 +25,9 @@ const ALONE: Duration = Duration::from_micros(100);
 
 /// It does where what is left would take it this long; starting a thread costs a fifth of this.
 const WORTH_HELP: Duration = Duration::from_micros(150);
+
+/// The same where other processes take the processors: a helper waits for a tick until it has one, and the caller for it.
+const WORTH_HELP_LATER: Duration = Duration::from_millis(8);
 
 /// Stack of a helper: plans nest up to a thousand levels.
 const STACK_BYTES: usize = 16 << 20;
@@ -67,8 +71,10 @@ pub(in crate::promql) fn spread<'q, P: Send>(
     let done = line.next.load(Ordering::Relaxed);
     let left = chunks.saturating_sub(done);
     if left > 0 && !line.stop.load(Ordering::Relaxed) {
-        let took = began.map_or(Duration::ZERO, |began| clock::instant() - began);
-        let is_worth_help = took * left as u32 >= WORTH_HELP * done as u32; // both are a few dozen, or hundreds
+        let now = clock::instant();
+        let took = began.map_or(Duration::ZERO, |began| now - began);
+        let worth = if cores::are_taken(now) { WORTH_HELP_LATER } else { WORTH_HELP };
+        let is_worth_help = took * left as u32 >= worth * done as u32; // both are a few dozen, or hundreds
         std::thread::scope(|scope| {
             for _ in 1..if is_worth_help { run.threads.min(left) } else { 1 } {
                 let helper = std::thread::Builder::new().name("promql".into()).stack_size(STACK_BYTES);
