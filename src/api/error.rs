@@ -5,12 +5,14 @@ use crate::excerpt::excerpt;
 use hyper::StatusCode;
 use std::fmt;
 
-/// Bytes that a message repeats of what a client sent.
+/// Bytes that a message repeats of what a client sent, as it writes them.
 const QUOTED_BYTES_MAX: usize = 100;
 
 /// What a client sent as a message repeats it: in quotes, and not all of it where it is long.
 pub fn quoted(text: &str) -> String {
-    format!("{:?}", excerpt(text, QUOTED_BYTES_MAX))
+    // Escaped first and cut then: an escape may be ten times as long as what it stands for.
+    let escaped = format!("{:?}", excerpt(text, QUOTED_BYTES_MAX));
+    format!("\"{}\"", excerpt(&escaped[1..escaped.len() - 1], QUOTED_BYTES_MAX))
 }
 
 /// The class of an error. It decides the status code, and clients act on its word.
@@ -120,3 +122,19 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotations_are_short_however_much_of_them_is_escaped() {
+        for (text, want) in [("cpu", "\"cpu\""), ("a\"b\n", "\"a\\\"b\\n\""), ("", "\"\"")] {
+            assert_eq!(quoted(text), want);
+        }
+        for long in ["x".repeat(1_000), "\u{1}".repeat(1_000), "\u{1}".repeat(90), "\u{202e}".repeat(40)] {
+            let quoted = quoted(&long);
+            assert!(quoted.ends_with("…\"") && quoted.len() <= QUOTED_BYTES_MAX + "\"…\"".len(), "{quoted}");
+        }
+    }
+}
