@@ -5,12 +5,14 @@ use crate::series::Samples;
 /// Puts pieces of a series together. They come in the order in which they were written, and their times may lie anywhere.
 ///
 /// Where each piece is later than those before it, as it mostly is, it is decoded into its place. What is not is put
-/// aside as it comes, and sorted once, in the end: n log n, however many pieces there are and however they overlap.
+/// aside as it comes, and merged in the end, two pieces at a time: n log n, however many there are and however they overlap.
 pub struct Overlay<'a> {
     /// In order of time.
     into: &'a mut Samples,
     /// What was written later than `into`, or is later in time than all of it; as it came.
     aside: Vec<(i64, f64)>,
+    /// Where the runs of `aside` end, in each of which no time is before the one in front of it.
+    runs: Vec<usize>,
     /// The last time in `into` and `aside`.
     last: Option<i64>,
     piece: Samples,
@@ -20,7 +22,7 @@ impl<'a> Overlay<'a> {
     /// Starts with no sample; what comes is in `into` after [`Self::finish`].
     pub fn new(into: &'a mut Samples) -> Self {
         into.clear();
-        Overlay { into, aside: Vec::new(), last: None, piece: Samples::default() }
+        Overlay { into, aside: Vec::new(), runs: Vec::new(), last: None, piece: Samples::default() }
     }
 
     /// Adds the piece that `decode` appends, in order of time; none of its samples is before `first`. Where `decode` fails,
@@ -36,6 +38,7 @@ impl<'a> Overlay<'a> {
         crate::work::count(self.piece.len());
         self.last = self.piece.times.last().copied().max(self.last);
         self.aside.extend(self.piece.times.iter().copied().zip(self.piece.values.iter().copied()));
+        self.runs.push(self.aside.len());
         Ok(())
     }
 
@@ -46,25 +49,63 @@ impl<'a> Overlay<'a> {
             self.last = Some(time);
         } else {
             self.aside.push((time, value));
+            self.runs.push(self.aside.len());
         }
     }
 
-    /// Sorts in what was put aside.
+    /// Merges in what was put aside.
     pub fn finish(self) {
-        let Overlay { into, mut aside, .. } = self;
+        let Overlay { into, mut aside, runs, .. } = self;
         let Some(first) = aside.iter().map(|(time, _)| *time).min() else { return };
         let from = into.times.partition_point(|time| *time < first); // what lies before stays where it is
         let mut samples: Vec<(i64, f64)> = into.times.drain(from..).zip(into.values.drain(from..)).collect();
+        let ends = std::iter::once(0).chain(runs).map(|end| samples.len() + end).collect();
         samples.append(&mut aside);
-        crate::work::count(samples.len() * samples.len().ilog2() as usize);
-        samples.sort_by_key(|(time, _)| *time); // stable: of equal times the one written last comes last
-        for (time, value) in samples {
+        for (time, value) in merge(samples, ends) {
             match into.values.last_mut() {
                 Some(last) if into.times.last() == Some(&time) => *last = value,
                 _ => into.push(time, value),
             }
         }
     }
+}
+
+/// One run of all, of which each is in order of time and ends where `ends` says. Of equal times the one written last comes
+/// last. A sort that does not know the runs takes three times as long.
+fn merge(mut samples: Vec<(i64, f64)>, mut ends: Vec<usize>) -> Vec<(i64, f64)> {
+    let mut merged = Vec::with_capacity(samples.len());
+    while ends.len() > 1 {
+        crate::work::count(samples.len());
+        let (mut start, mut new_ends) = (0, Vec::with_capacity(ends.len().div_ceil(2)));
+        for pair in ends.chunks(2) {
+            let (middle, end) = (pair[0], pair[pair.len() - 1]);
+            merge_two(&samples[start..middle], &samples[middle..end], &mut merged);
+            new_ends.push(end);
+            start = end;
+        }
+        std::mem::swap(&mut samples, &mut merged);
+        merged.clear();
+        ends = new_ends;
+    }
+    samples
+}
+
+fn merge_two<'a>(mut earlier: &'a [(i64, f64)], mut later: &'a [(i64, f64)], into: &mut Vec<(i64, f64)>) {
+    if let ([.., last], [first, ..]) = (later, earlier)
+        && last.0 < first.0
+    {
+        (earlier, later) = (later, earlier); // a sender that goes backwards
+    } else if !matches!((earlier, later), ([.., last], [first, ..]) if last.0 <= first.0) {
+        while let ([one, ..], [other, ..]) = (earlier, later) {
+            // Without a branch that nobody can foresee.
+            let takes_later = other.0 < one.0;
+            into.push(if takes_later { *other } else { *one });
+            earlier = &earlier[usize::from(!takes_later)..];
+            later = &later[usize::from(takes_later)..];
+        }
+    }
+    into.extend_from_slice(earlier);
+    into.extend_from_slice(later);
 }
 
 #[cfg(test)]
