@@ -84,7 +84,7 @@ fn open(data: &Path) -> Arc<Store> {
     config.ingest.max_future = Duration::ZERO;
     config.retention.disk = Duration::ZERO;
     let clock = ManualClock::at(START_MS + 30 * DAY_MS);
-    Store::open(DiskVfs::shared(), clock, Arc::new(config), Telemetry::new()).expect("an empty folder opens")
+    Store::open(DiskVfs::shared(), clock, config.store_options(), Telemetry::new()).expect("an empty folder opens")
 }
 
 /// What a query cost: the best time of some runs, the samples it read, the most memory its process had.

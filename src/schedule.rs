@@ -1,12 +1,12 @@
 //! When to seal and when to maintain: pure decisions, and a thread for each that acts on them, so that a long archive
 //! keeps no seal waiting.
 
-use crate::clock::SharedClock;
 use crate::config::Config;
-use crate::pools::Step;
-use crate::store::Store;
-use crate::units::spoken;
 use parking_lot::{Condvar, Mutex};
+use sealine_base::clock::SharedClock;
+use sealine_base::pools::Step;
+use sealine_base::units::spoken;
+use sealine_store::Store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;

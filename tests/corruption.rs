@@ -71,7 +71,7 @@ struct Answer {
 fn ask(data: &Path) -> Result<Answer, String> {
     let telemetry = Telemetry::new();
     let clock = ManualClock::at(START_MS + 3_600_000);
-    let store = Store::open(DiskVfs::shared(), clock, Arc::new(config(data)), telemetry.clone());
+    let store = Store::open(DiskVfs::shared(), clock, config(data).store_options(), telemetry.clone());
     let store = store.map_err(|error| error.to_string())?;
     let any = Matcher::new("__name__", MatchOp::Regex, ".+").expect("a plain expression");
     let reader = store.reader(None);
@@ -101,7 +101,7 @@ fn incomplete(what: &str, content: &Content, want: &Content) -> Vec<String> {
 /// Lines of one point, with values that take many bits.
 fn store_with(data: &Path) -> Arc<Store> {
     let clock = ManualClock::at(START_MS + 3_600_000);
-    Store::open(DiskVfs::shared(), clock, Arc::new(config(data)), Telemetry::new()).expect("the folder is new")
+    Store::open(DiskVfs::shared(), clock, config(data).store_options(), Telemetry::new()).expect("the folder is new")
 }
 
 fn line(series: i64, number: i64, rng: &mut StdRng) -> String {
@@ -297,7 +297,8 @@ fn a_merge_that_meets_damage_leaves_the_file_alone_from_then_on() {
     let mut config = config(data.path());
     config.merge.fan_in = 2;
     let telemetry = Telemetry::new();
-    let store = Store::open(DiskVfs::shared(), clock, Arc::new(config), telemetry.clone()).expect("the store opens");
+    let store =
+        Store::open(DiskVfs::shared(), clock, config.store_options(), telemetry.clone()).expect("the store opens");
     let error = store.maintain(&|| true).expect_err("the first merge meets it").to_string();
     assert!(error.contains("is damaged at byte 12"), "{error}");
     for _ in 0..3 {

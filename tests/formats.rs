@@ -17,7 +17,6 @@ use sealine::telemetry::Telemetry;
 use sealine::vfs::{DiskVfs, SharedVfs};
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The first millisecond of the partition in the examples, 2023-11-14.
 const MIDNIGHT: i64 = 1_699_920_000_000;
@@ -85,7 +84,7 @@ fn a_segment_is_as_docs_format_wal_md_shows_it() {
     let env = [("SEALINE__DATA_DIR".into(), dir.path().as_os_str().to_os_string())];
     let config = Config::load(None, env, &Flags::default()).unwrap();
     let clock = ManualClock::at(MIDNIGHT + 60_000);
-    let store = Store::open(DiskVfs::shared(), clock, Arc::new(config), Telemetry::new()).unwrap();
+    let store = Store::open(DiskVfs::shared(), clock, config.store_options(), Telemetry::new()).unwrap();
     for body in [
         "cpu,host=a user=1.5,idle=98 1699920000000\ncpu,host=b user=2,idle=97 1699920000000\n",
         "cpu,host=a user=1.5,idle=98 1699920010000\n",

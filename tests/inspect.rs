@@ -11,13 +11,13 @@ use sealine::telemetry::Telemetry;
 use sealine::vfs::DiskVfs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
 
 /// A data directory with one sealed sample and one that is in the log alone.
 fn data_dir(dir: &Path) {
     let environment = [("SEALINE__DATA_DIR".into(), dir.as_os_str().into())];
     let config = Config::load(None, environment, &Flags::default()).unwrap();
-    let store = Store::open(DiskVfs::shared(), SystemClock::shared(), Arc::new(config), Telemetry::new()).unwrap();
+    let store =
+        Store::open(DiskVfs::shared(), SystemClock::shared(), config.store_options(), Telemetry::new()).unwrap();
     for line in ["cpu,host=a user=1.5 1600000000000", "cpu,host=b user=7 1600000010000"] {
         let mut stage = store.stage("telegraf", Precision::Milliseconds).unwrap();
         stage.add(line.as_bytes(), 1);

@@ -44,7 +44,7 @@ fn readme_has(what: &str, have: &str, want: &str) {
     assert!(have == want, "README.md's {what} must be (UPDATE_README=1 writes it):\n\n{want}\n");
 }
 
-/// The words in the first column of the page's tables, and those of Cargo.toml's dependency sections.
+/// The words in the first column of the page's tables, and what the workspace names of others.
 #[test]
 fn docs_dependencies_md_has_every_crate_and_no_other() {
     let page = include_str!("../docs/dependencies.md");
@@ -60,7 +60,9 @@ fn docs_dependencies_md_has_every_crate_and_no_other() {
     for line in include_str!("../Cargo.toml").lines() {
         match (line.strip_prefix('['), line.split_once(" = ")) {
             (Some(header), _) => section = header,
-            (None, Some((name, _))) if section.contains("dependencies]") => _ = declared.insert(name),
+            (None, Some((name, _))) if section == "workspace.dependencies]" && !name.starts_with("sealine-") => {
+                declared.insert(name);
+            }
             _ => {}
         }
     }
@@ -143,6 +145,28 @@ fn what_readme_md_links_to_is_there() {
     for link in links {
         assert!(root.join(link).exists(), "README.md links to {link}, which is not there");
     }
+}
+
+/// `store/stage.rs` stands for crates/store/src/stage.rs, `inlet/udp.rs` for src/inlet/udp.rs.
+#[test]
+fn pages_name_files_that_are_there() {
+    let file =
+        Regex::new(r"`((?:\.ci|benches|conf|crates|docs|fuzz|integration|src|tests)/[a-z0-9_./-]+|[a-z]+/[\w/]+\.rs)`");
+    let file = file.expect("it is a pattern");
+    let (mut missing, mut seen) = (Vec::new(), 0);
+    for (page, text) in pages(&["md"]) {
+        for found in file.captures_iter(&text) {
+            let name = &found[1];
+            let (first, rest) = name.split_once('/').expect("the pattern has one");
+            let places = [name.to_string(), format!("crates/{first}/src/{rest}"), format!("src/{name}")];
+            if !places.iter().any(|place| Path::new(ROOT).join(place).exists()) {
+                missing.push(format!("{}: `{name}`", page.display()));
+            }
+            seen += 1;
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+    assert!(seen > 50, "files are found in the pages: {seen}");
 }
 
 /// What is wrong with a setting that a page names, and with the default that it gives it; `rest` is what stands behind.
@@ -234,11 +258,11 @@ fn pages_and_the_dashboard_name_metrics_that_exist() {
     let metrics = Telemetry::new().render();
     let of_type = |line: &str| line.strip_prefix("# TYPE ").and_then(|rest| Some(rest.split_once(' ')?.0.to_string()));
     let names: BTreeSet<String> = metrics.lines().filter_map(of_type).collect();
-    let metric = Regex::new(r"\bsealine_[a-z0-9_]+…?").expect("it is a pattern");
+    let metric = Regex::new(r"\bsealine_[a-z0-9_]+(…|::)?").expect("it is a pattern");
     let (mut faults, mut seen) = (Vec::new(), 0);
     for (path, text) in pages(&["md", "json", "yaml", "yml", "toml"]) {
         for (at, line) in text.lines().enumerate() {
-            for found in metric.find_iter(line) {
+            for found in metric.find_iter(line).filter(|found| !found.as_str().ends_with("::")) {
                 seen += 1;
                 let name = found.as_str();
                 let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));

@@ -21,7 +21,7 @@ fn open(dir: &Path, vfs: SharedVfs, more: &[(&str, &str)]) -> Arc<Store> {
         vec![("SEALINE__DATA_DIR".into(), dir.as_os_str().into()), ("SEALINE__INGEST__MAX_FUTURE".into(), "0".into())];
     env.extend(more.iter().map(|(k, v)| (k.into(), v.into())));
     let config = Config::load(None, env, &Flags::default()).unwrap();
-    Store::open(vfs, SystemClock::shared(), Arc::new(config), Telemetry::new()).unwrap()
+    Store::open(vfs, SystemClock::shared(), config.store_options(), Telemetry::new()).unwrap()
 }
 fn write(store: &Arc<Store>, text: &str) {
     let mut stage = store.stage("d", Precision::Milliseconds).unwrap();

@@ -91,7 +91,7 @@ fn a_log_that_is_strange_gives_all_that_is_sound() {
             assert_eq!(there(&config, &clock), want, "{name}, start {restart}");
         }
         let telemetry = Telemetry::new();
-        let store = Store::open(DiskVfs::shared(), clock, Arc::new(config), telemetry.clone());
+        let store = Store::open(DiskVfs::shared(), clock, config.store_options(), telemetry.clone());
         drop(store.expect("it opens"));
         assert_eq!(telemetry.disk.quarantined.get(), 0, "{name}: nothing is set aside");
         assert_eq!(telemetry.wal.missing_segments.get(), u64::from(gone), "{name}: a gap is counted");

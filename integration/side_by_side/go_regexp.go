@@ -1,5 +1,5 @@
 // Answers what Go's regexp makes of patterns, wrapped as Prometheus 3 wraps them: the table of
-// src/series/pattern/cases.jsonl is made of its answers (side_by_side/pattern_table.py).
+// crates/model/src/pattern/cases.jsonl is made of its answers (side_by_side/pattern_table.py).
 //
 // In: lines of JSON, ["pattern", ["text", …]]. Out: for each ["pattern", "error"], or
 // ["pattern", [["text", ["$0", "$1", null, …]], ["text", null], …]]: null for a group, or a text, that does not match.

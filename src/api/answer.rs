@@ -1,6 +1,6 @@
 //! What a query is made of and what comes back, in the shapes of the Prometheus API.
 
-pub use crate::promql::{Answer as QueryAnswer, Cancel, Point, QueryStats, Series, TimeRange, Value};
+pub use sealine_promql::{Answer as QueryAnswer, Cancel, Point, QueryStats, Series, TimeRange, Value};
 use std::time::Instant;
 
 /// One query, its parameters checked.

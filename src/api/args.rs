@@ -1,10 +1,10 @@
 //! Reads the values of parameters: times, durations, limits. What is accepted, and how it is refused, is upstream's.
 
 use super::error::{ApiError, quoted};
-use crate::promql::TIME_MAX;
-use crate::units;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
+use sealine_base::units;
+use sealine_promql::TIME_MAX;
 
 /// Times are held within plus and minus this many milliseconds (73 million years), so that adding and subtracting
 /// ranges and offsets cannot overflow. Nothing lies beyond.

@@ -4,7 +4,7 @@
 
 use super::answer::{Cancel, QueryAnswer, QueryRequest};
 use super::error::ApiError;
-use crate::series::{Labels, Matcher};
+use sealine_model::{Labels, Matcher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

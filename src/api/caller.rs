@@ -1,7 +1,7 @@
 //! Who asks: the other end of the connection, and what Grafana's headers say of the panel or the rule behind a query.
 
-use crate::excerpt::excerpt;
 use hyper::HeaderMap;
+use sealine_base::excerpt::excerpt;
 use std::net::SocketAddr;
 
 /// Bytes that are kept of a header: titles are written by people.

@@ -1,8 +1,8 @@
 //! Why a request was not answered, in the classes that the Prometheus HTTP API knows.
 
 use super::auth::Refusal;
-use crate::excerpt::excerpt;
 use hyper::StatusCode;
+use sealine_base::excerpt::excerpt;
 use std::fmt;
 
 /// Bytes that a message repeats of what a client sent, as it writes them.

@@ -1,6 +1,6 @@
 //! The TLS handshake of a connection, or why there was none.
 
-use crate::telemetry::HandshakeFailure;
+use sealine_telemetry::HandshakeFailure;
 use std::io;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;

@@ -6,8 +6,8 @@
 //! an exponent, and their times have no zeros at the end.
 
 use super::answer::{Point, Value};
-use crate::series::Labels;
-use crate::{clock, cores};
+use sealine_base::{clock, cores};
+use sealine_model::Labels;
 
 /// Appends the members `"resultType":…,"result":…` of a query's answer.
 pub fn push_result(out: &mut Vec<u8>, value: &Value) {

@@ -1,6 +1,6 @@
 //! What the API tells of itself, for metrics.
 
-use crate::telemetry::{HandshakeFailure, Outcome};
+use sealine_telemetry::{HandshakeFailure, Outcome};
 use std::time::Duration;
 
 /// How far a query has come.

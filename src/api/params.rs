@@ -2,12 +2,12 @@
 
 use super::error::{ApiError, ErrorKind, quoted};
 use crate::config::duration;
-use crate::pools::{Full, Lease, Pool, Pools};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Uri;
 use hyper::body::{Body, Bytes};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use percent_encoding::percent_decode;
+use sealine_base::pools::{Full, Lease, Pool, Pools};
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;

@@ -8,12 +8,12 @@ use super::influx::Dialect;
 use super::params::Params;
 use super::reply::{Reply, accepts_gzip};
 use super::{Api, Call, admin, influx, labels, query, status};
-use crate::notices::{Kind, Notice, excerpt};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use sealine_telemetry::notices::{Kind, Notice, excerpt};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -239,7 +239,7 @@ fn tell_of_refusal(api: &Api, peer: SocketAddr, method: &Method, route: &'static
 
 fn wrong_method(route: &Route, method: &Method) -> Reply {
     let allowed = route.methods.list();
-    let method = crate::excerpt::excerpt(method.as_str(), METHOD_BYTES_MAX);
+    let method = sealine_base::excerpt::excerpt(method.as_str(), METHOD_BYTES_MAX);
     let what = format!("{} does not take the method {method}: want one of {allowed}", route.path);
     let error = ApiError::new(ErrorKind::WrongMethod, what);
     let reply = match route.family {

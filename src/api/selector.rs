@@ -2,8 +2,8 @@
 
 use super::error::ApiError;
 use super::params::Params;
-use crate::promql::parse_selector;
-use crate::series::Matcher;
+use sealine_model::Matcher;
+use sealine_promql::parse_selector;
 
 /// What is said of a selector that every series passes, in upstream's words.
 const NO_MATCHER: &str = "match[] must contain at least one non-empty matcher";
@@ -42,7 +42,7 @@ fn selector(text: &str, regex_steps_max: u64) -> Result<Vec<Matcher>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::series::REGEX_STEPS_MAX;
+    use sealine_model::REGEX_STEPS_MAX;
 
     fn written(text: &str) -> Result<String, String> {
         let matchers = selector(text, REGEX_STEPS_MAX)?;

@@ -1,7 +1,7 @@
 //! The slow-query log: one line for each query that took at least `query.slow`, however it ended.
 
 use super::active::Active;
-use crate::telemetry::Outcome;
+use sealine_telemetry::Outcome;
 use std::time::Duration;
 
 /// Writes the line. All that a client wrote goes in as text fields: the log quotes and escapes them, so that a query

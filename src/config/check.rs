@@ -119,7 +119,7 @@ impl Found {
         self.unless(is_log_filter(level), "log.level", || {
             format!(
                 "got `{level}`, want off, error, warn, info, debug or trace, \
-                 also by part: `info,sealine::wal=debug`"
+                 also by part: `info,sealine_store::wal=debug`"
             )
         });
         let tls = &config.http.tls;

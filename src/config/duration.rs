@@ -4,7 +4,7 @@
 //! Only `0` may stand without one. Usable as `#[serde(with = "duration")]` on a `std::time::Duration`.
 
 use super::scalar::Scalar;
-use crate::units::{self, UNITS};
+use sealine_base::units::{self, UNITS};
 use serde::de::{self, Deserialize, Deserializer};
 use std::time::Duration;
 

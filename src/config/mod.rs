@@ -17,17 +17,18 @@ mod reload;
 mod scalar;
 mod show;
 pub mod size;
+mod store;
 #[cfg(test)]
 mod tests;
 mod token;
 mod tree;
 mod values;
 
-pub use crate::lineproto::Precision;
 pub use address::{Address, Listen, ResolveError};
 pub use fault::{ConfigError, Fault};
 pub use load::Flags;
 pub use reload::{Origin, Reload};
+use sealine_lineproto::Precision;
 pub use token::{Right, Token, TokenHash};
 pub use values::{LogFormat, MemoryLimit, Names, WalSync};
 
@@ -35,9 +36,6 @@ use scalar::{count, list, switch, text};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// The database that the daemon stores its own metrics in.
-pub const INTERNAL_DATABASE: &str = "_internal";
 
 /// The whole configuration. [`Config::load`] gives one that was checked; `default()` passes the same checks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -371,7 +369,7 @@ pub struct Query {
 /// `[telemetry]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Telemetry {
-    /// How often what `/metrics` shows is stored in [`INTERNAL_DATABASE`]; 0 stores none of it.
+    /// How often what `/metrics` shows is stored in [`INTERNAL_DATABASE`](sealine_store::INTERNAL_DATABASE); 0 stores none of it.
     #[serde(with = "duration")]
     pub store_interval: Duration,
 }
@@ -379,7 +377,7 @@ pub struct Telemetry {
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Log {
-    /// `off`, `error`, `warn`, `info`, `debug` or `trace`; parts may differ: `info,sealine::wal=debug`.
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`; parts may differ: `info,sealine_store::wal=debug`.
     pub level: String,
     /// How a line looks.
     #[serde(with = "text")]
@@ -398,12 +396,6 @@ pub struct DatabasePolicy {
 }
 
 impl Config {
-    /// Whether a listener writes to database `name`, or a block is about it.
-    pub fn names_database(&self, name: &str) -> bool {
-        let listeners = [&self.udp.database, &self.tcp.database];
-        listeners.iter().any(|database| *database == name) || self.database.iter().any(|policy| policy.name == name)
-    }
-
     /// The rules of database `name`: its own block, or the general sections.
     pub fn database(&self, name: &str) -> DatabasePolicy {
         self.database.iter().find(|policy| policy.name == name).cloned().unwrap_or_else(|| DatabasePolicy {

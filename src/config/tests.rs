@@ -188,7 +188,7 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "level",
             "[log]\nlevel = 'loud'",
-            "test.toml:2: log.level: got `loud`, want off, error, warn, info, debug or trace, also by part: `info,sealine::wal=debug`",
+            "test.toml:2: log.level: got `loud`, want off, error, warn, info, debug or trace, also by part: `info,sealine_store::wal=debug`",
         ),
         ("memory", "[memory]\nlimit = '1MiB'", "test.toml:2: memory.limit: got 1MiB, want at least 32MiB"),
         (

@@ -5,15 +5,15 @@ use crate::api::{
     ApiError, Backend, Cancel, ErrorKind, Found, Metadata, NamedCount, QueryAnswer, QueryRequest, Readiness,
     RuntimeInfo, Scope, TsdbStatus,
 };
-use crate::clock;
 use crate::config::Config;
-use crate::cores;
-use crate::promql::{Engine, QueryError, Request, SourceError};
-use crate::series::Labels;
-use crate::store::{Question, Reader, Stopped, Store, StoreError};
-use crate::telemetry::Telemetry;
-use crate::vfs::NoDescriptor;
 use arc_swap::ArcSwap;
+use sealine_base::clock;
+use sealine_base::cores;
+use sealine_base::vfs::NoDescriptor;
+use sealine_model::{Labels, SourceError};
+use sealine_promql::{Engine, QueryError, Request};
+use sealine_store::{Question, Reader, Stopped, Store, StoreError};
+use sealine_telemetry::Telemetry;
 use serde_json::json;
 use std::error::Error;
 use std::sync::Arc;

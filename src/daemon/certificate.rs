@@ -1,8 +1,8 @@
 //! The certificate of the running daemon: read at the start, and again at a reload and when its files change.
 
 use crate::config;
-use crate::telemetry::Telemetry;
 use crate::tls::{Certificate, Pair, TlsError, Watch, stamp};
+use sealine_telemetry::Telemetry;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;

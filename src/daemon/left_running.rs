@@ -6,7 +6,7 @@
 
 use super::parts::Stop;
 use crate::api::Api;
-use crate::vfs::SharedVfs;
+use sealine_base::vfs::SharedVfs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -19,17 +19,10 @@ pub use parts::{Parts, Stop};
 pub use reload::{ReloadError, Reloaded};
 
 use crate::api::{Api, BindError, Server, ServerLimits};
-use crate::clock::SystemClock;
 use crate::config::{Address, Config, Origin, ResolveError, Tcp};
-use crate::cores::{self, Slice};
 use crate::inlet::{Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
-use crate::machine::{self, OpenFiles};
-use crate::notices::Notices;
 use crate::schedule::Schedule;
-use crate::store::{Store, StoreError};
-use crate::telemetry::Telemetry;
 use crate::tls::TlsError;
-use crate::vfs::DiskVfs;
 use arc_swap::ArcSwap;
 use backend::Daemon;
 use certificate::Certified;
@@ -37,6 +30,13 @@ use left_running::LeftRunning;
 use logging::LogLevel;
 use observed::Observed;
 use reload::{Reloadable, Reloader, Requests};
+use sealine_base::clock::SystemClock;
+use sealine_base::cores::{self, Slice};
+use sealine_base::machine::{self, OpenFiles};
+use sealine_base::vfs::DiskVfs;
+use sealine_store::{Store, StoreError};
+use sealine_telemetry::Telemetry;
+use sealine_telemetry::notices::Notices;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -194,8 +194,8 @@ async fn start(
     let tcp = resolve_if_on("tcp.listen", config.tcp.listen.0.as_ref()).await?;
 
     let store = {
-        let (clock, config, telemetry) = (clock.clone(), config.clone(), telemetry.clone());
-        let open = move || Store::open(DiskVfs::shared(), clock, config, telemetry);
+        let (clock, options, telemetry) = (clock.clone(), config.store_options(), telemetry.clone());
+        let open = move || Store::open(DiskVfs::shared(), clock, options, telemetry);
         tokio::task::spawn_blocking(open).await.map_err(|_| DaemonError::Panicked { name: "store" })??
     };
 

@@ -1,7 +1,7 @@
 //! What the HTTP server tells of itself, as metrics.
 
 use crate::api::{Observer, Stage};
-use crate::telemetry::{Endpoint, HandshakeFailure, Outcome, RequestRejection, Telemetry};
+use sealine_telemetry::{Endpoint, HandshakeFailure, Outcome, RequestRejection, Telemetry};
 use std::time::Duration;
 
 /// Counts connections, requests and queries.

@@ -1,10 +1,11 @@
 //! What the engine and the API are set to, from the configuration in force.
 
 use crate::api;
-use crate::clock::wall_ms;
 use crate::config::Config;
-use crate::pools::Pools;
-use crate::promql::{self, Engine};
+use sealine_base::clock::wall_ms;
+use sealine_base::pools::Pools;
+use sealine_promql as promql;
+use sealine_promql::Engine;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -9,9 +9,9 @@ use super::certificate::Certified;
 use super::logging::{self, LogLevel, LoggingError};
 use super::{Stop, options};
 use crate::api::Api;
-use crate::clock::wall_ms;
 use crate::config::{ConfigError, Origin, Reload};
 use crate::tls::TlsError;
+use sealine_base::clock::wall_ms;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
@@ -151,7 +151,7 @@ impl Reloadable {
             certified.take(replacement);
         }
         log.set(filter);
-        daemon.store.limit_cardinality(&config);
+        daemon.store.limit_cardinality(config.cardinality_limits(daemon.store.pools().limit()));
         daemon.engine.store(Arc::new(options::engine(&config, daemon.store.pools())));
         api.set_options(options::api(&config));
         daemon.telemetry.config.loaded(config.hash(), wall_ms());

@@ -2,15 +2,14 @@
 //! of a piece and of its compact form, whatever its size. Nothing is stored before the whole body was there.
 
 use super::Intake;
-use crate::lineproto::{Precision, Splitter};
-use crate::pools::{Full, Lease, Pool};
-use crate::store::{BadDatabase, NotNow, Refusal, Report, Stage, Unit};
-use crate::telemetry::{Protocol, Shortage};
-use crate::wal::WalError;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use sealine_base::pools::{Full, Lease, Pool};
+use sealine_lineproto::{Precision, Splitter};
+use sealine_store::{BadDatabase, NotNow, Refusal, Report, Stage, Unit, WalError};
+use sealine_telemetry::{Protocol, Shortage};
 use std::io::{self, Write};
 use std::net::IpAddr;
 
@@ -229,7 +228,7 @@ impl LineSink {
         more
     }
 
-    fn finish(mut self) -> (crate::store::Batch, Report) {
+    fn finish(mut self) -> (sealine_store::Batch, Report) {
         self.parse(true);
         self.stage.finish()
     }

@@ -3,9 +3,9 @@
 //! The kernel keeps one count a socket. Each datagram brings what it was when the datagram came (`SO_RXQ_OVFL`), so what is
 //! dropped behind the last datagram is told by none: for that its table of sockets is read, once nothing comes any more.
 
-use crate::machine;
-use crate::telemetry::Telemetry;
 use rustix::fs::fstat;
+use sealine_base::machine;
+use sealine_telemetry::Telemetry;
 use std::net::UdpSocket;
 
 /// Counts what was dropped since the socket was made.

@@ -4,10 +4,10 @@
 //! Times are multiples of the interval, whenever exactly the thread gets to it: equal steps take no room.
 
 use super::Intake;
-use crate::clock::SharedClock;
-use crate::config::INTERNAL_DATABASE;
-use crate::series::{DATABASE_LABEL, LabelsBuilder, METRIC_NAME};
-use crate::telemetry::{OwnSample, Protocol};
+use sealine_base::clock::SharedClock;
+use sealine_model::{DATABASE_LABEL, LabelsBuilder, METRIC_NAME};
+use sealine_store::INTERNAL_DATABASE;
+use sealine_telemetry::{OwnSample, Protocol};
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;

@@ -13,10 +13,9 @@ pub use tcp::{TcpError, TcpInlet};
 pub use udp::{UdpError, UdpInlet};
 
 use crate::config::Http;
-use crate::memory::Collision;
-use crate::notices::{Kind, Notice, Notices};
-use crate::store::{Report, Store};
-use crate::telemetry::{Names, Overwritten, Protocol, Suspect, Telemetry};
+use sealine_store::{Collision, Report, Store};
+use sealine_telemetry::notices::{Kind, Notice, Notices};
+use sealine_telemetry::{Names, Overwritten, Protocol, Suspect, Telemetry};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

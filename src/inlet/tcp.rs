@@ -2,13 +2,13 @@
 //! refused is counted, and told in the log.
 
 use super::Intake;
-use crate::clock::Seldom;
 use crate::config::Tcp;
-use crate::lineproto::{Precision, Splitter};
-use crate::pools::Pool;
 use crate::sockets;
-use crate::store::{Unit, check_database};
-use crate::telemetry::Protocol;
+use sealine_base::clock::Seldom;
+use sealine_base::pools::Pool;
+use sealine_lineproto::{Precision, Splitter};
+use sealine_store::{Unit, check_database};
+use sealine_telemetry::Protocol;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

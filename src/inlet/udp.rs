@@ -5,18 +5,18 @@
 
 use super::Intake;
 use super::drops::Drops;
-use crate::clock;
 use crate::config::Udp;
-use crate::cores;
-use crate::lineproto::Precision;
-use crate::pools::{Lease, Pool};
 use crate::sockets;
-use crate::store::{Stage, Unit, check_database};
-use crate::telemetry::{Protocol, Telemetry};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use parking_lot::{Condvar, Mutex};
+use sealine_base::clock;
+use sealine_base::cores;
+use sealine_base::pools::{Lease, Pool};
+use sealine_lineproto::Precision;
+use sealine_store::{Stage, Unit, check_database};
+use sealine_telemetry::{Protocol, Telemetry};
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -324,7 +324,7 @@ fn append(intake: &Intake, database: &str, sender: IpAddr, stage: Stage) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pools::Pools;
+    use sealine_base::pools::Pools;
 
     #[test]
     fn a_burst_takes_no_more_than_the_setting_and_is_given_back() {

@@ -39,7 +39,7 @@ pub fn open_on(vfs: SharedVfs, config: &Config, clock: &Arc<ManualClock>) -> Arc
 
 /// [`open_on`], where it may fail.
 pub fn open_on_result(vfs: SharedVfs, config: &Config, clock: &Arc<ManualClock>) -> Result<Arc<Store>, StoreError> {
-    Store::open(vfs, clock.clone(), Arc::new(config.clone()), Telemetry::new())
+    Store::open(vfs, clock.clone(), config.store_options(), Telemetry::new())
 }
 
 /// Writes lines with times in milliseconds; says what became of them.

@@ -12,8 +12,8 @@ use crate::api::reply::Reply;
 use crate::api::time_limit::TimeLimit;
 use crate::api::{Api, Backend, Call};
 use crate::config::duration;
-use crate::series::METRIC_NAME;
 use hyper::StatusCode;
+use sealine_model::METRIC_NAME;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -9,11 +9,10 @@ use crate::api::error::ApiError;
 use crate::api::params::Params;
 use crate::api::reply::Reply;
 use crate::inlet::{BadLines, BodyError, Coding, Written};
-use crate::lineproto::Precision;
-use crate::store::Refusal;
-use crate::wal::WalError;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
+use sealine_lineproto::Precision;
+use sealine_store::{Refusal, WalError};
 use serde_json::{Value, json};
 
 /// Where lines go whose sender names no database.

@@ -2,7 +2,7 @@
 
 use super::sockets::until;
 use super::*;
-use crate::telemetry::Outcome;
+use sealine_telemetry::Outcome;
 use std::sync::atomic::Ordering;
 
 const HANG: &str =

@@ -6,9 +6,9 @@ use super::super::error::{ApiError, ErrorKind};
 use super::super::observe::{Observer, Stage};
 use super::super::params::Params;
 use super::super::selector;
-use crate::series::{Labels, Matcher};
-use crate::telemetry::Outcome;
 use parking_lot::Mutex;
+use sealine_model::{Labels, Matcher};
+use sealine_telemetry::Outcome;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -105,7 +105,7 @@ impl Backend for Double {
                 }
                 Err(_) => {
                     let params = Params::of_pairs(&[("match[]", text)]);
-                    let selectors = selector::selectors(&params, 1 << 20, crate::series::REGEX_STEPS_MAX)
+                    let selectors = selector::selectors(&params, 1 << 20, sealine_model::REGEX_STEPS_MAX)
                         .map_err(|error| ApiError::bad_data(error.message))?;
                     let chosen = self.select(&selectors, request.databases.as_deref());
                     let at = |series: &Series, time| series.points.iter().rfind(|point| point.time <= time).copied();

@@ -54,7 +54,7 @@ fn options() -> Options {
         labels_timeout: Duration::from_secs(5),
         look_up_results_max: 100_000,
         text_bytes_max: 256 << 10,
-        regex_steps_max: crate::series::REGEX_STEPS_MAX,
+        regex_steps_max: sealine_model::REGEX_STEPS_MAX,
         slow: Duration::ZERO,
         query_concurrency: 4,
         queue_timeout: Duration::from_secs(10),

@@ -1,0 +1,408 @@
+//! Gorilla chunks: `tsz` over a bit stream of 64-bit words.
+//!
+//! `tsz` encodes times and values as Pelkonen et al. do (Gorilla, VLDB 2015, section 4.1). Its encoder owns what it
+//! writes to and can be neither read nor cloned while it is open, which a chunk that is queried while it grows cannot
+//! live with. So an [`OpenChunk`] keeps the words and the few numbers an encoder remembers, and makes an encoder for
+//! each run of samples: one that is taught the state by two samples written to nowhere, then writes on where the last
+//! one stopped. The bytes are those that one long-lived encoder would have written (a test holds this), without the
+//! end marker, which a chunk that knows its count does not need.
+//!
+//! Reading is our own (decoder.rs), since most of what a query does is that.
+//!
+//! What `tsz` cannot encode ends the chunk: time going back, a delta of deltas that does not fit its 32 bits.
+
+mod decoder;
+
+use super::Overlay;
+use decoder::Decoder;
+use sealine_model::Samples;
+use std::cell::Cell;
+use tsz::stream::Write;
+use tsz::{Bit, DataPoint, Encode, StdEncoder};
+
+/// Samples of a chunk; bounds what a query decodes to find one sample.
+pub const SAMPLES_PER_CHUNK_MAX: usize = 512;
+
+/// A finished, immutable run of samples of one series.
+///
+/// Times do not go back but may repeat: of equal times the last one counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// How many samples there are, 1 to [`SAMPLES_PER_CHUNK_MAX`].
+    pub count: usize,
+    /// Time of the first sample, milliseconds.
+    pub first: i64,
+    /// Time of the last sample, milliseconds.
+    pub last: i64,
+    /// The bit stream, its last byte filled up with zeros.
+    pub bytes: Box<[u8]>,
+}
+
+impl Chunk {
+    /// Encodes samples that are in order and need no cut.
+    #[cfg(test)]
+    fn of(times: &[i64], values: &[f64]) -> Chunk {
+        let mut open = OpenChunk::start(times[0], values[0]);
+        assert_eq!(open.append(&times[1..], &values[1..]), times.len() - 1);
+        open.to_chunk()
+    }
+}
+
+/// Encodes samples, in order of time, as as few chunks as may be.
+pub fn chunks(times: &[i64], values: &[f64]) -> Vec<Chunk> {
+    let (mut chunks, mut times, mut values) = (Vec::new(), times, values);
+    while let (Some(time), Some(value)) = (times.first(), values.first()) {
+        let mut open = OpenChunk::start(*time, *value);
+        let taken = 1 + open.append(&times[1..], &values[1..]);
+        chunks.push(open.to_chunk());
+        (times, values) = (&times[taken..], &values[taken..]);
+    }
+    chunks
+}
+
+/// A chunk that still grows.
+#[derive(Debug)]
+pub struct OpenChunk {
+    bits: Bits,
+    count: u32,
+    first: i64,
+    // What a `tsz` encoder remembers between two samples.
+    time: i64,
+    delta: u64,
+    value_bits: u64,
+    /// Zeros around the last window that was written out; 64 before there is one.
+    leading: u8,
+    trailing: u8,
+}
+
+impl OpenChunk {
+    /// A chunk with its first sample.
+    pub fn start(time: i64, value: f64) -> Self {
+        let mut chunk = OpenChunk {
+            bits: Bits { words: Vec::with_capacity(4), word: 0, free: 64 },
+            count: 0,
+            first: time,
+            time,
+            delta: 0,
+            value_bits: value.to_bits(),
+            leading: 64,
+            trailing: 64,
+        };
+        chunk.write(&[time], &[value]);
+        chunk
+    }
+
+    /// Time of the last sample.
+    #[inline]
+    pub fn last(&self) -> i64 {
+        self.time
+    }
+
+    /// Time of the first sample.
+    #[inline]
+    pub fn first(&self) -> i64 {
+        self.first
+    }
+
+    /// How many samples it holds.
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Bytes it takes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.bits.words.capacity() * 8
+    }
+
+    /// Appends samples from the front for as long as the chunk can take them; returns how many. Where that is fewer
+    /// than there are, the chunk is to be finished and another one started. They are in order of time, which may begin
+    /// before the chunk's last.
+    pub fn append(&mut self, times: &[i64], values: &[f64]) -> usize {
+        let taken = self.takes(times);
+        if taken == 0 {
+            return 0;
+        }
+        self.write(&times[..taken], &values[..taken]);
+        taken
+    }
+
+    /// Encodes samples, at least one, that `tsz` can encode.
+    fn write(&mut self, times: &[i64], values: &[f64]) {
+        let (mut before, mut leading, mut trailing) =
+            (self.value_bits, u32::from(self.leading), u32::from(self.trailing));
+        let (lesson, taught) = self.lesson();
+        let start = if taught > 0 { lesson[0].get_time() } else { to_tsz(times[0]) };
+        let muted = Cell::new(taught > 0);
+        let mut encoder = StdEncoder::new(start, Pen::new(&mut self.bits, &muted));
+        // One call for the lesson and the samples: so it becomes a part of the loop, and the encoder's state, and the
+        // pen's, lie in registers.
+        for at in 0..taught + times.len() {
+            let point = match lesson[..taught].get(at) {
+                Some(point) => *point,
+                None => {
+                    let at = at - taught;
+                    muted.set(false);
+                    let xor = values[at].to_bits() ^ before;
+                    before = values[at].to_bits();
+                    // Which of them opens a window nobody can foresee: without a branch, since the encoder has one already.
+                    let (zeros_before, zeros_behind) = (xor.leading_zeros(), xor.trailing_zeros());
+                    let opens = (xor != 0) & ((zeros_before < leading) | (zeros_behind < trailing));
+                    leading = if opens { zeros_before } else { leading };
+                    trailing = if opens { zeros_behind } else { trailing };
+                    DataPoint::new(to_tsz(times[at]), values[at])
+                }
+            };
+            encoder.encode(point);
+        }
+        drop(encoder);
+        let (last, before_last) = match times {
+            [.., before_last, last] => (*last, *before_last),
+            [last] => (*last, self.time),
+            [] => return,
+        };
+        (self.time, self.delta) = (last, to_tsz(last) - to_tsz(before_last));
+        (self.value_bits, self.leading, self.trailing) = (before, leading as u8, trailing as u8); // 64 at most
+        self.count += times.len() as u32;
+    }
+
+    /// How many samples with these times `tsz` can encode behind those that are there.
+    fn takes(&self, times: &[i64]) -> usize {
+        debug_assert!(times.is_sorted());
+        let times = &times[..times.len().min(SAMPLES_PER_CHUNK_MAX - self.count as usize)];
+        let (mut time, mut delta) = (self.time, self.delta as i64);
+        // No delta on the way is longer than the whole way, and no delta of deltas longer than the longest delta.
+        let is_short = |way: i64| (0..=i64::from(i32::MAX)).contains(&way);
+        if let [first, .., last] = times
+            && *first >= time
+            && last.checked_sub(time).is_some_and(is_short)
+            && is_short(delta)
+        {
+            return times.len();
+        }
+        for (at, next) in times.iter().enumerate() {
+            let fits = next.checked_sub(time).is_some_and(|step| {
+                let dod = step.wrapping_sub(delta);
+                delta = step;
+                step >= 0 && dod > i64::from(i32::MIN) && dod <= i64::from(i32::MAX)
+            });
+            if !fits {
+                return at;
+            }
+            time = *next;
+        }
+        times.len()
+    }
+
+    /// Samples that put an encoder into the state that the last one was left in, and how many of them there are: a first
+    /// one, `delta` before the last, whose value differs from the last in just the bits that open the remembered window;
+    /// then the last sample itself, where it was not the first. They are to be written to nowhere.
+    fn lesson(&self) -> ([DataPoint; 2], usize) {
+        let time = to_tsz(self.time);
+        let window = match self.leading {
+            64 => 0,
+            leading => 1 << (63 - leading) | 1 << self.trailing,
+        };
+        let first = DataPoint::new(time - self.delta, f64::from_bits(self.value_bits ^ window));
+        ([first, DataPoint::new(time, f64::from_bits(self.value_bits))], self.count.min(2) as usize)
+    }
+
+    /// A finished copy of what has been written so far.
+    pub fn to_chunk(&self) -> Chunk {
+        let bytes = self.bits.to_bytes();
+        sealine_base::work::count(bytes.len());
+        Chunk { count: self.count as usize, first: self.first, last: self.time, bytes: bytes.into() }
+    }
+}
+
+/// Times are signed, those of `tsz` are not: this keeps their order and their differences.
+fn to_tsz(time: i64) -> u64 {
+    (time as u64) ^ (1 << 63)
+}
+
+fn from_tsz(time: u64) -> i64 {
+    (time ^ (1 << 63)) as i64
+}
+
+/// Bits, from the high end of each word.
+#[derive(Debug)]
+struct Bits {
+    /// Words that are full.
+    words: Vec<u64>,
+    /// The word that is not. It lies here, so that a run of samples that does not fill it touches no other memory: of
+    /// the chunks of many series none is in the cache.
+    word: u64,
+    /// Bits still free in `word`, 1 to 64.
+    free: u32,
+}
+
+impl Bits {
+    /// The last byte is filled up with zeros.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity((self.words.len() + 1) * 8);
+        self.words.iter().for_each(|word| bytes.extend_from_slice(&word.to_be_bytes()));
+        let used = 64 - self.free as usize;
+        bytes.extend_from_slice(&self.word.to_be_bytes()[..used.div_ceil(8)]);
+        bytes
+    }
+}
+
+/// What an encoder writes with: it goes on where the bits end. It has the last word in its own hand, where the
+/// compiler can keep it in a register, and gives it back in the end.
+struct Pen<'a> {
+    bits: &'a mut Bits,
+    word: u64,
+    free: u32,
+    /// While set, writes go nowhere.
+    muted: &'a Cell<bool>,
+}
+
+impl<'a> Pen<'a> {
+    fn new(bits: &'a mut Bits, muted: &'a Cell<bool>) -> Self {
+        let (word, free) = (bits.word, bits.free);
+        Pen { bits, word, free, muted }
+    }
+}
+
+impl Drop for Pen<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        (self.bits.word, self.bits.free) = (self.word, self.free);
+    }
+}
+
+impl Write for Pen<'_> {
+    #[inline]
+    fn write_bit(&mut self, bit: Bit) {
+        self.write_bits(bit.to_u64(), 1);
+    }
+
+    #[inline]
+    fn write_byte(&mut self, byte: u8) {
+        self.write_bits(u64::from(byte), 8);
+    }
+
+    /// `num` is 1 to 64 in every call that tsz makes.
+    #[inline]
+    fn write_bits(&mut self, bits: u64, num: u32) {
+        if self.muted.get() {
+            return;
+        }
+        let bits = bits & (u64::MAX >> (64 - num));
+        if num < self.free {
+            self.free -= num;
+            self.word |= bits << self.free;
+        } else {
+            let over = num - self.free;
+            self.bits.words.push(self.word | bits >> over);
+            self.free = 64 - over;
+            self.word = if over == 0 { 0 } else { bits << self.free };
+        }
+    }
+
+    /// Never called by us: the bits stay where they were written.
+    fn close(self) -> Box<[u8]> {
+        Box::default()
+    }
+}
+
+/// Why a chunk's bytes cannot be decoded.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// The bits end, or make no sense, before the last sample.
+    #[error("the chunk's bits end at sample {got} of {want}")]
+    Truncated {
+        /// Samples that could be read.
+        got: usize,
+        /// Samples that the chunk should hold.
+        want: usize,
+    },
+    /// Times go back.
+    #[error("the chunk's times go back at sample {at}")]
+    Disordered {
+        /// Number of the sample, from 0.
+        at: usize,
+    },
+}
+
+/// Samples that are decoded before they are looked at.
+const BATCH: usize = 128;
+
+/// Appends the samples of a chunk that lie in `start..=end` to `into`; of equal times the last one replaces the
+/// others. `into` must hold nothing later than the chunk's first sample.
+///
+/// Errors: where `bytes` do not hold `count` samples in order, or go back behind what `into` holds. What was decoded until then stays in `into`.
+pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), ChunkError> {
+    if count == 0 {
+        return Ok(());
+    }
+    sealine_base::work::count(count);
+    let truncated = |got| ChunkError::Truncated { got, want: count };
+    let mut decoder = Decoder::new(bytes).ok_or_else(|| truncated(0))?;
+    let room = count.min(SAMPLES_PER_CHUNK_MAX);
+    into.times.reserve(room);
+    into.values.reserve(room);
+    let mut batch = [0.0; BATCH];
+    let (mut before, mut at) = (i64::MIN, 0);
+    loop {
+        let (time, value) = decoder.sample();
+        let (time, value) = (from_tsz(time), f64::from_bits(value));
+        if time < before {
+            return Err(ChunkError::Disordered { at });
+        }
+        if time > end {
+            return Ok(());
+        }
+        if time >= start {
+            push(time, value, into).ok_or(ChunkError::Disordered { at })?;
+        }
+        (before, at) = (time, at + 1);
+
+        // Most that follow are one step apart: those of them that can lie in the range are decoded together.
+        let step = decoder.delta();
+        if step > 0 && decoder.is_steady() {
+            let ahead = (end.saturating_sub(time) / step).min(BATCH as i64) as usize;
+            let got = decoder.steady(&mut batch[..ahead.min(count - at)]);
+            let early = (start.saturating_sub(time).saturating_sub(1) / step).clamp(0, got as i64) as usize;
+            if let [value, values @ ..] = &batch[early..got] {
+                let mut time = time + step * (early as i64 + 1); // not behind `end`, as are those that follow
+                push(time, *value, into).ok_or(ChunkError::Disordered { at: at + early })?;
+                into.times.extend(values.iter().map(|_| {
+                    time += step;
+                    time
+                }));
+                into.values.extend_from_slice(values);
+            }
+            (before, at) = (before + step * got as i64, at + got);
+        }
+        if at >= count {
+            return Ok(());
+        }
+        decoder.advance().ok_or_else(|| truncated(at))?;
+    }
+}
+
+/// Adds a sample that must not be older than those in `into`: in the place of the last where their times are equal.
+fn push(time: i64, value: f64, into: &mut Samples) -> Option<()> {
+    match (into.times.last(), into.values.last_mut()) {
+        (Some(newest), Some(last)) if *newest == time => *last = value,
+        (Some(newest), _) if *newest > time => return None,
+        _ => into.push(time, value),
+    }
+    Some(())
+}
+
+/// Adds the samples of a chunk that lie in `range` (both ends included) to a series. `first` is the time of the chunk's
+/// first sample.
+pub fn merge_decoded(
+    bytes: &[u8],
+    count: usize,
+    first: i64,
+    range: (i64, i64),
+    into: &mut Overlay<'_>,
+) -> Result<(), ChunkError> {
+    into.piece(first.max(range.0), |into| decode(bytes, count, range.0, range.1, into))
+}
+
+#[cfg(test)]
+mod tests;

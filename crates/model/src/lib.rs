@@ -1,0 +1,26 @@
+//! The words that all parts share: labels, the matchers that select series by them, the rule that turns a line's
+//! measurement, tags and fields into them, samples, and the [`Source`] that a query reads them from.
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests read files"))]
+
+mod gathering;
+mod labels;
+mod matcher;
+mod naming;
+mod partition;
+mod pattern;
+pub mod postings;
+mod samples;
+mod source;
+mod template;
+mod words;
+
+pub use gathering::Gathering;
+pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use naming::{DATABASE_LABEL, INFO_LABEL, Naming};
+pub use partition::{PARTITION_MS, partition_of};
+pub use pattern::{Pattern, PatternError, REGEX_STEPS_MAX};
+pub use samples::{STALE_NAN_BITS, Samples};
+pub use source::{Selection, Source, SourceError};
+pub use words::Words;

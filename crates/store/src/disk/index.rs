@@ -1,0 +1,312 @@
+//! Reads the index of a chunk file in place: only where its tables stand is decoded when it is loaded.
+
+use super::format::SERIES_PER_BLOCK;
+use roaring::RoaringBitmap;
+use sealine_codec::varint::Cursor;
+use sealine_model::postings::{LabelIndex, name_passes, name_words, select_sets};
+use sealine_model::{Gathering, Labels, METRIC_NAME, Matcher};
+use std::ops::Range;
+
+/// The index of one chunk file. Built only over bytes whose checksum matched.
+pub struct FileIndex {
+    bytes: Vec<u8>,
+    database: Box<str>,
+    labels: Vec<LabelTable>,
+    sets: Table,
+    /// Where the hashes of the sets stand, 16 bytes each.
+    hashes_at: usize,
+    metrics: Table,
+    /// By metric: series, and where its blocks stand.
+    blocks: Vec<(u64, usize)>,
+}
+
+struct LabelTable {
+    name: Box<str>,
+    values: Table,
+    postings: Table,
+}
+
+/// Byte strings that can be reached by number.
+#[derive(Clone, Copy)]
+struct Table {
+    count: usize,
+    offsets_at: usize,
+    bytes_at: usize,
+}
+
+/// A block of entries, as the index knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockRef {
+    /// Number of the first series' label set.
+    pub first_set: u32,
+    /// CRC32C of the entries.
+    pub crc: u32,
+    /// Offset from the start of the entries.
+    pub entries_at: u64,
+    /// Offset of the block's first chunk in the file.
+    pub chunks_at: u64,
+    /// Series in the block.
+    pub series: usize,
+}
+
+const BLOCK_BYTES: usize = 24;
+
+impl FileIndex {
+    /// Takes the bytes of an index; `None` where they are not one.
+    pub fn new(bytes: Vec<u8>) -> Option<FileIndex> {
+        let mut cursor = Cursor::new(&bytes);
+        let database = cursor.read_str()?.into();
+        let mut labels = Vec::new();
+        for _ in 0..cursor.read_len()? {
+            let name = cursor.read_str()?.into();
+            let values = Table::parse(&bytes, &mut cursor)?;
+            let postings = Table::parse(&bytes, &mut cursor)?;
+            if values.count != postings.count {
+                return None;
+            }
+            labels.push(LabelTable { name, values, postings });
+        }
+        let sets = Table::parse(&bytes, &mut cursor)?;
+        let hashes_at = bytes.len() - cursor.rest().len();
+        cursor.take(sets.count.checked_mul(16)?)?;
+        let metrics = Table::parse(&bytes, &mut cursor)?;
+        let mut blocks = Vec::new();
+        for _ in 0..metrics.count {
+            let series = cursor.read()?;
+            blocks.push((series, bytes.len() - cursor.rest().len()));
+            cursor.take(usize::try_from(series.div_ceil(SERIES_PER_BLOCK as u64)).ok()?.checked_mul(BLOCK_BYTES)?)?;
+        }
+        cursor.is_empty().then_some(())?;
+        let index = FileIndex { database, labels, sets, hashes_at, metrics, blocks, bytes };
+        // Or blocks could share their entries, and reading the file would take more memory than the file.
+        let entries = (0..index.metrics.count).flat_map(|metric| {
+            let blocks = 0..index.block_count(metric);
+            blocks.map(|block| index.block(metric, block).entries_at).collect::<Vec<_>>()
+        });
+        entries.is_sorted().then_some(())?;
+        Some(index)
+    }
+
+    /// The database whose series these are.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Bytes it takes in memory.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// How many label sets there are.
+    pub fn set_count(&self) -> usize {
+        self.sets.count
+    }
+
+    /// How many metrics there are.
+    pub fn metric_count(&self) -> usize {
+        self.metrics.count
+    }
+
+    /// The name of a metric; metrics are in order of their names.
+    pub fn metric(&self, metric: usize) -> &str {
+        self.text(&self.metrics, metric)
+    }
+
+    /// How many blocks of entries a metric has.
+    pub fn block_count(&self, metric: usize) -> usize {
+        self.blocks[metric].0.div_ceil(SERIES_PER_BLOCK as u64) as usize
+    }
+
+    /// A block of a metric's entries.
+    pub fn block(&self, metric: usize, block: usize) -> BlockRef {
+        let (series, at) = self.blocks[metric];
+        let bytes = &self.bytes[at + block * BLOCK_BYTES..][..BLOCK_BYTES];
+        let u32_at = |at: usize| bytes[at..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
+        let u64_at = |at: usize| bytes[at..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
+        BlockRef {
+            first_set: u32_at(0),
+            crc: u32_at(4),
+            entries_at: u64_at(8),
+            chunks_at: u64_at(16),
+            series: (series as usize - block * SERIES_PER_BLOCK).min(SERIES_PER_BLOCK),
+        }
+    }
+
+    /// The block that follows in the file, of this metric or the next: where a block's entries and chunks end.
+    pub fn block_after(&self, metric: usize, block: usize) -> Option<BlockRef> {
+        if block + 1 < self.block_count(metric) {
+            return Some(self.block(metric, block + 1));
+        }
+        (metric + 1..self.metrics.count).find(|m| self.block_count(*m) > 0).map(|m| self.block(m, 0))
+    }
+
+    /// The hash of a label set.
+    pub fn set_hash(&self, set: u32) -> u128 {
+        let at = self.hashes_at + set as usize * 16;
+        self.bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u128::from_le_bytes(*b))
+    }
+
+    /// The labels of a set.
+    pub fn set(&self, set: u32) -> Labels {
+        Labels::from_pairs(self.pairs(set))
+    }
+
+    /// The labels of a series: those of its set, and its metric's name.
+    pub fn series(&self, metric: u32, set: u32) -> Labels {
+        let mut pairs = Vec::with_capacity(self.labels.len() + 1);
+        pairs.extend(self.pairs(set));
+        let at = pairs.partition_point(|(name, _)| *name <= METRIC_NAME);
+        pairs.insert(at, (METRIC_NAME, self.metric(metric as usize)));
+        Labels::from_pairs(pairs)
+    }
+
+    /// Names and values of a set's labels.
+    pub fn pairs(&self, set: u32) -> impl Iterator<Item = (&str, &str)> {
+        let mut cursor = Cursor::new(self.entry(&self.sets, set as usize));
+        let pairs = std::iter::from_fn(move || Some((cursor.read_len()?, cursor.read_len()?)));
+        pairs.filter_map(|(label, value)| {
+            let table = self.labels.get(label).filter(|table| value < table.values.count)?;
+            Some((&*table.name, self.text(&table.values, value)))
+        })
+    }
+
+    /// Metrics, by number, that pass the matchers on names.
+    pub fn metrics_passing(&self, matchers: &[Matcher]) -> Vec<usize> {
+        match name_words(matchers) {
+            Some(names) => {
+                let found = names.iter().filter(|name| name_passes(matchers, name));
+                let mut found: Vec<usize> = found.filter_map(|name| self.find(&self.metrics, name)).collect();
+                found.sort_unstable();
+                found.dedup();
+                found
+            }
+            None => (0..self.metrics.count).filter(|m| name_passes(matchers, self.metric(*m))).collect(),
+        }
+    }
+
+    /// The label sets that pass the matchers, but those on names.
+    pub fn sets_passing(&self, matchers: &[Matcher]) -> RoaringBitmap {
+        select_sets(self, matchers)
+    }
+
+    /// Adds the names of the labels that sets among `sets` have; `None` stands for all sets.
+    pub fn label_names(&self, sets: Option<&RoaringBitmap>, into: &mut Gathering<'_>) {
+        for table in &self.labels {
+            if into.is_over() {
+                return;
+            }
+            if !into.has(&table.name) && (0..table.values.count).any(|value| self.is_among(table, value, sets)) {
+                into.add(&table.name);
+            }
+        }
+        if sets.map_or(self.sets.count > 0, |sets| !sets.is_empty()) {
+            into.add(METRIC_NAME);
+        }
+    }
+
+    /// Adds the values that `label` has in sets among `sets`; `None` stands for all sets.
+    pub fn label_values(&self, label: &str, sets: Option<&RoaringBitmap>, into: &mut Gathering<'_>) {
+        let Some(table) = self.label(label) else { return };
+        for value in 0..table.values.count {
+            if into.is_over() {
+                return;
+            }
+            if self.is_among(table, value, sets) {
+                into.add(self.text(&table.values, value));
+            }
+        }
+    }
+
+    /// Whether a set among `sets` has this value.
+    fn is_among(&self, table: &LabelTable, value: usize, sets: Option<&RoaringBitmap>) -> bool {
+        sealine_base::work::count(1);
+        sets.is_none_or(|sets| self.postings(table, value).any(|set| sets.contains(set)))
+    }
+
+    fn label(&self, name: &str) -> Option<&LabelTable> {
+        let at = self.labels.binary_search_by(|table| (*table.name).cmp(name)).ok()?;
+        self.labels.get(at)
+    }
+
+    fn postings(&self, table: &LabelTable, value: usize) -> impl Iterator<Item = u32> + '_ {
+        let mut cursor = Cursor::new(self.entry(&table.postings, value));
+        let mut before = 0u32;
+        std::iter::from_fn(move || {
+            sealine_base::work::count(1);
+            before = before.checked_add(u32::try_from(cursor.read()?).ok()?)?;
+            Some(before)
+        })
+    }
+
+    fn entry(&self, table: &Table, at: usize) -> &[u8] {
+        sealine_base::work::count(1);
+        let range = table.range(&self.bytes, at).unwrap_or(0..0);
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    fn text(&self, table: &Table, at: usize) -> &str {
+        std::str::from_utf8(self.entry(table, at)).unwrap_or_default()
+    }
+
+    /// Where `text` stands in a table whose strings are in order.
+    fn find(&self, table: &Table, text: &str) -> Option<usize> {
+        let (mut low, mut high) = (0, table.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.entry(table, middle).cmp(text.as_bytes()) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+}
+
+impl Table {
+    /// The table at the cursor, which is moved behind it.
+    fn parse(bytes: &[u8], cursor: &mut Cursor<'_>) -> Option<Table> {
+        let count = cursor.read_len()?;
+        let offsets_at = bytes.len() - cursor.rest().len();
+        cursor.take(count.checked_mul(4)?)?;
+        let bytes_at = bytes.len() - cursor.rest().len();
+        let table = Table { count, offsets_at, bytes_at };
+        let end = if count == 0 { bytes_at } else { table.range(bytes, count - 1)?.end };
+        cursor.take(end.checked_sub(bytes_at)?)?;
+        Some(table)
+    }
+
+    fn range(&self, bytes: &[u8], at: usize) -> Option<Range<usize>> {
+        let end_of = |at: usize| {
+            let end = bytes.get(self.offsets_at + at * 4..)?.first_chunk()?;
+            Some(self.bytes_at + u32::from_le_bytes(*end) as usize)
+        };
+        let start = if at == 0 { self.bytes_at } else { end_of(at - 1)? };
+        Some(start..end_of(at)?)
+    }
+}
+
+impl LabelIndex for FileIndex {
+    fn all(&self) -> RoaringBitmap {
+        (0..self.sets.count as u32).collect()
+    }
+
+    fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
+        if let Some(table) = self.label(label)
+            && let Some(at) = self.find(&table.values, value)
+        {
+            into.extend(self.postings(table, at));
+        }
+    }
+
+    fn value_count(&self, label: &str) -> usize {
+        self.label(label).map_or(0, |table| table.values.count)
+    }
+
+    fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
+        let Some(table) = self.label(label) else { return };
+        for value in (0..table.values.count).filter(|value| pass(self.text(&table.values, *value))) {
+            into.extend(self.postings(table, value));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Answers about labels, straight from the indexes: no chunk is decoded, and label sets are built for the series that are
+//! answered with, no others.
+
+use super::{Reader, Stopped};
+use crate::disk::{ChunkFile, DiskError, FileIndex};
+use crate::memory::Index;
+use roaring::RoaringBitmap;
+use sealine_model::{Gathering, Labels, METRIC_NAME, Matcher, SourceError};
+use std::collections::BTreeSet;
+use std::hash::Hash;
+
+/// An answer, sorted, and the sentences about what is missing from it.
+pub type Answer<T> = Result<(Vec<T>, Vec<String>), SourceError>;
+
+/// A question about labels.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// A series counts where all matchers of at least one list pass; where there is no list, every series does.
+    pub selectors: &'a [Vec<Matcher>],
+    /// From here on, milliseconds since the Unix epoch. Times are those of files, and in memory of chunks, not of single
+    /// samples: a series may be answered with whose samples lie beside the range, if its file's or its chunk's do not.
+    pub start: i64,
+    /// Up to here, this millisecond included.
+    pub end: i64,
+    /// Once this many results are found, the search stops. Which ones they are is not defined.
+    pub enough: usize,
+}
+
+impl Question<'_> {
+    fn times(&self) -> (i64, i64) {
+        (self.start, self.end)
+    }
+}
+
+impl Reader {
+    /// The label sets of the series.
+    pub fn series(&self, question: &Question<'_>) -> Answer<Labels> {
+        self.search(
+            question,
+            |memory, matchers, into| {
+                memory.each_series(matchers, question.times(), |metric, labels| {
+                    into.take(labels.with(METRIC_NAME, metric));
+                    !into.is_over()
+                });
+            },
+            |file, matchers, into| {
+                let selection = file.select(matchers, question.start, question.end)?;
+                let index = file.index()?;
+                for series in &selection.series {
+                    if into.is_over() {
+                        break;
+                    }
+                    into.take(index.series(series.metric, series.set));
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// The names of the series' labels.
+    pub fn label_names(&self, question: &Question<'_>) -> Answer<String> {
+        self.gather(
+            question,
+            |memory, matchers, into| memory.label_names(matchers, question.times(), into),
+            |file, sets, into| file.label_names(sets, into),
+        )
+    }
+
+    /// The values that the series have for `label`.
+    pub fn label_values(&self, label: &str, question: &Question<'_>) -> Answer<String> {
+        if label == METRIC_NAME {
+            return self.metric_names(question);
+        }
+        self.gather(
+            question,
+            |memory, matchers, into| memory.label_values(label, matchers, question.times(), into),
+            |file, sets, into| file.label_values(label, sets, into),
+        )
+    }
+
+    /// The names of the series' metrics. Which metrics a label set has is known to the entries of a file only.
+    fn metric_names(&self, question: &Question<'_>) -> Answer<String> {
+        let by_label = |matchers: &[Matcher]| matchers.iter().any(|matcher| matcher.name() != METRIC_NAME);
+        self.search(
+            question,
+            |memory, matchers, into| memory.label_values(METRIC_NAME, matchers, question.times(), into),
+            |file, matchers, into| {
+                let index = file.index()?;
+                let metrics = if by_label(matchers) {
+                    let selection = file.select(matchers, question.start, question.end)?;
+                    let mut metrics: Vec<usize> =
+                        selection.series.iter().map(|series| series.metric as usize).collect();
+                    metrics.dedup(); // they come in order
+                    metrics
+                } else {
+                    index.metrics_passing(matchers)
+                };
+                metrics.iter().for_each(|metric| into.add(index.metric(*metric)));
+                Ok(())
+            },
+        )
+    }
+
+    /// [`Self::search`] with the label sets of a file that pass; `None` where all do.
+    fn gather(
+        &self,
+        question: &Question<'_>,
+        in_memory: impl Fn(&Index, &[Matcher], &mut Gathering<'_>),
+        in_file: impl Fn(&FileIndex, Option<&RoaringBitmap>, &mut Gathering<'_>),
+    ) -> Answer<String> {
+        self.search(question, in_memory, |file, matchers, into| {
+            let sets = match matchers {
+                [] => None,
+                _ => Some(file.sets_passing(matchers, question.start, question.end)?),
+            };
+            if !sets.as_ref().is_some_and(RoaringBitmap::is_empty) {
+                in_file(&*file.index()?, sets.as_ref(), into);
+            }
+            Ok(())
+        })
+    }
+
+    /// Goes through files and memory of every database in question, until there is enough.
+    fn search<T: Eq + Hash + Ord>(
+        &self,
+        question: &Question<'_>,
+        in_memory: impl Fn(&Index, &[Matcher], &mut Gathering<'_, T>),
+        in_file: impl Fn(&ChunkFile, &[Matcher], &mut Gathering<'_, T>) -> Result<(), DiskError>,
+    ) -> Answer<T> {
+        let Question { selectors, start, end, enough } = *question;
+        let stop = || self.is_stopped();
+        let (mut into, mut warnings) = (Gathering::new(enough, &stop), BTreeSet::new());
+        let all = [Vec::new()];
+        for matchers in if selectors.is_empty() { &all } else { selectors } {
+            for database in self.databases(matchers) {
+                warnings.extend(self.lost(&database, start, end));
+                for (partition, file) in self.files(&database, start, end) {
+                    self.go_on()?;
+                    let looked = file.info().and_then(|info| {
+                        let beside = info.times.0 > end || info.times.1 < start;
+                        match beside || into.is_over() {
+                            true => Ok(()),
+                            false => self.ask(&file, || in_file(&file, matchers, &mut into)),
+                        }
+                    });
+                    if let Err(error) = looked {
+                        warnings.insert(self.damaged(&partition, &file, error)?);
+                    }
+                }
+                self.go_on()?;
+                if !into.is_over() {
+                    let memory = self.store.databases.get_or_create(&database);
+                    in_memory(&memory.index.read(), matchers, &mut into);
+                }
+            }
+        }
+        match into.finish() {
+            Some(found) => Ok((found, warnings.into_iter().collect())),
+            None => Err(SourceError(Box::new(Stopped))),
+        }
+    }
+}

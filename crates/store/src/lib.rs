@@ -1,0 +1,380 @@
+//! The one door to log, memory tier and disk tier: append, seal, select, maintain.
+//!
+//! A write:  [`Store::stage`] parses and resolves, [`Store::append`] logs, syncs and applies, then answers.
+//! A seal:   ends a generation, writes its chunks to chunk files, then deletes its log.
+//! A query:  sees files and memory through one [`Reader`], which never shows the border between them.
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests damage files by hand and wait in real time"))]
+
+mod admission;
+mod batch;
+mod disk;
+mod health;
+pub mod inspect;
+mod internal;
+mod labels;
+mod maintain;
+mod memory;
+mod options;
+pub mod parts;
+mod replay;
+mod seal;
+mod select;
+mod shed;
+mod sizes;
+mod stage;
+mod status;
+mod wal;
+
+pub use admission::NotNow;
+pub use batch::{Batch, dump_record};
+pub use disk::DiskError;
+pub use labels::Question;
+pub use maintain::Maintained;
+pub use memory::{CardinalityLimits, Collision, INTERNAL_DATABASE};
+pub use options::{Options, Rules};
+pub use select::{Reader, Stopped};
+pub use sizes::Sizes;
+pub use stage::{Refusal, Report, Stage, Unit};
+pub use status::{DatabaseStatus, StoreStatus, TierStatus};
+pub use wal::{ReplayError, SyncPolicy, WalError, WalStats};
+
+use crate::disk::{Partitions, Volume};
+use crate::memory::{Database, Databases};
+use crate::wal::{Event, Wal};
+use admission::{Rate, Space};
+use parking_lot::Mutex;
+use sealine_base::clock::{SharedClock, TimeOfDay};
+use sealine_base::machine::OpenFiles;
+use sealine_base::pools::{Pool, Pools};
+use sealine_base::vfs::{SharedVfs, create_dir_durable};
+use sealine_lineproto::{Limits, Precision};
+use sealine_telemetry::{RequestRejection, Telemetry};
+use stage::Terms;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// Bytes of staged requests that may wait for the log, where memory is plenty; else an eighth of `memory.limit`.
+const WAL_QUEUE_BYTES: u64 = 64 << 20;
+
+/// Bytes of a database's name. It becomes the name of a folder, in which a byte may take three.
+const DATABASE_BYTES_MAX: usize = 80;
+
+/// Why the store could not be opened, or could not seal or maintain what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A folder of the data directory cannot be made.
+    #[error("cannot create folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// Another process works on the data directory.
+    #[error("cannot lock {path}: another process works on this data directory")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The system gives no threads.
+    #[error("cannot start the threads that read the log: raise the limit on processes (ulimit -u), or free memory")]
+    Threads(#[source] io::Error),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    /// A sealed segment cannot be deleted.
+    #[error("cannot delete sealed log segments in {path}")]
+    Forget {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The disk tier failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Why there is no database of a name, and none is made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadDatabase {
+    /// None can have that name.
+    #[error("a database's name has 1 to {DATABASE_BYTES_MAX} bytes, this one has {got}")]
+    Name {
+        /// Bytes of it.
+        got: usize,
+    },
+    /// There are as many as there may be.
+    #[error("a new database {name:?} would pass the {max} databases of cardinality.max_databases")]
+    TooMany {
+        /// What it would be called.
+        name: String,
+        /// The limit.
+        max: u64,
+    },
+}
+
+/// Whether a database can have this name.
+pub fn check_database(name: &str) -> Result<(), BadDatabase> {
+    let fits = (1..=DATABASE_BYTES_MAX).contains(&name.len());
+    fits.then_some(()).ok_or(BadDatabase::Name { got: name.len() })
+}
+
+/// Everything that is kept. Shared by all parts of the daemon; dropping the last handle syncs and closes the log.
+pub struct Store {
+    volume: Volume,
+    clock: SharedClock,
+    time: TimeOfDay,
+    options: Arc<Options>,
+    telemetry: Telemetry,
+    pools: Arc<Pools>,
+    space: Space,
+    rate: Rate,
+    databases: Arc<Databases>,
+    partitions: Partitions,
+    quarantine: PathBuf,
+    wal: Wal<Batch>,
+    /// What every query holds while it runs: a seal lets go of chunks in memory only when the queries that began
+    /// before their file was there have ended.
+    pin: Mutex<Arc<Pin>>,
+    /// Whether files could not be opened when that was looked at last.
+    short_of_descriptors: AtomicBool,
+    /// Held while sealing: one at a time.
+    sealing: Mutex<Sealing>,
+    /// Held while merging, archiving or expiring: one at a time.
+    maintaining: Mutex<()>,
+    /// Itself, for batches that have to look what is stored.
+    this: Weak<Store>,
+    /// Keeps other processes out for as long as the store is open.
+    _lock: std::fs::File,
+}
+
+/// See [`Store::pin`].
+struct Pin;
+
+/// What sealing has to remember.
+struct Sealing {
+    /// The last generation that is wholly in chunk files.
+    sealed: u64,
+    /// When the last seal ended, on the monotonic clock.
+    last: Duration,
+    /// The same on the wall clock, for people; `None` before the first.
+    last_at: Option<i64>,
+}
+
+impl Store {
+    /// Opens the data directory: finds the chunk files, replays the log, starts a new generation.
+    pub fn open(
+        vfs: SharedVfs,
+        clock: SharedClock,
+        options: Options,
+        telemetry: Telemetry,
+    ) -> Result<Arc<Store>, StoreError> {
+        let options = Arc::new(options);
+        let pools = Arc::new(Pools::new(options.memory_bytes));
+        let volume = Volume::new(vfs, pools.clone(), OpenFiles::of_process().chunk_files);
+        let vfs = volume.vfs.clone();
+        let root = options.data_dir.clone();
+        let (wal_dir, db_dir, quarantine) = (root.join("wal"), root.join("db"), root.join("quarantine"));
+        for dir in [&wal_dir, &db_dir] {
+            create_dir_durable(&*vfs, &root, dir).map_err(|source| StoreError::Folder { path: dir.clone(), source })?;
+        }
+        let lock = lock(root.join("lock"))?;
+        let partitions = Partitions::open(volume.clone(), &db_dir, &quarantine)?;
+        let databases = {
+            let (options, limits) = (options.clone(), options.cardinality);
+            Arc::new(Databases::new(move |name| options.rules(name).naming.clone(), limits, pools.clone()))
+        };
+        for database in partitions.databases() {
+            databases.get_or_create(&database); // counts as one from the start
+        }
+        let started = clock.monotonic();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (replayed, filled) = replay::fill(&databases, cores, |records| {
+            wal::replay(&*vfs, &wal_dir, &quarantine, |generation, payload| records.take(generation, payload))
+        })
+        .map_err(StoreError::Threads)?;
+        let replayed = replayed?;
+        for damage in &replayed.damages {
+            telemetry.disk.quarantined.inc();
+            tracing::error!(
+                path = %damage.path.display(), offset = damage.offset, bytes = damage.bytes,
+                quarantine = %quarantine.display(),
+                "a stretch of the log cannot be read and was passed over; a copy of the segment is in quarantine"
+            );
+        }
+        telemetry.wal.missing_segments.inc_by(replayed.missing_segments);
+        if replayed.torn_records > 0 {
+            tracing::warn!(
+                records = replayed.torn_records, bytes = replayed.torn_bytes, quarantine = %quarantine.display(),
+                "the log ends in a hole that a power cut left in what was not synced: records behind it are cut off; \
+                 a copy of the segment is in quarantine"
+            );
+        }
+        if filled.orphans > 0 {
+            tracing::error!(
+                orphans = filled.orphans,
+                "lines of the log belong to rows whose definition was lost to damage"
+            );
+        }
+        let cardinality = databases.cardinality();
+        tracing::info!(series = cardinality.series(), max = cardinality.limits().series_max, "series counted");
+        tracing::info!(
+            records = replayed.records,
+            bytes = replayed.bytes,
+            samples = filled.samples,
+            torn_bytes = replayed.torn_bytes,
+            seconds = (clock.monotonic() - started).as_secs_f64(),
+            "log replayed"
+        );
+        // Generations count on from whatever is there: a chunk file's name tells its order.
+        let on_disk = partitions.all().iter().flat_map(|p| p.files()).map(|file| file.name().last).max().unwrap_or(0);
+        let generation = replayed.last_generation.unwrap_or(0).max(on_disk).saturating_add(1);
+        // What was replayed may be in chunk files already, or be only a part of a generation: the next file must not
+        // be taken to contain theirs. Samples that are in both count once.
+        let sealed = generation - 1;
+        let log = wal::Options {
+            dir: wal_dir,
+            sync: options.sync,
+            segment_bytes: options.segment_bytes,
+            queue_bytes_max: WAL_QUEUE_BYTES.min(pools.limit() / 8) as usize,
+            bytes_max: options.log_bytes_max,
+            telemetry: telemetry.clone(),
+        };
+        let wal = Wal::start(vfs.clone(), clock.clone(), log, generation, replayed.next_lsn, apply)?;
+        let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
+        let store = Arc::new_cyclic(|this| Store {
+            this: this.clone(),
+            volume,
+            time: TimeOfDay::new(clock.clone()),
+            space: Space::new(options.free_bytes_min),
+            rate: Rate::new(options.samples_per_second_max, clock.monotonic()),
+            clock,
+            options,
+            telemetry,
+            pools,
+            databases,
+            partitions,
+            quarantine,
+            wal,
+            pin: Mutex::new(Arc::new(Pin)),
+            short_of_descriptors: AtomicBool::new(false),
+            sealing: Mutex::new(sealing),
+            maintaining: Mutex::new(()),
+            _lock: lock,
+        });
+        store.look_at_disk();
+        Ok(store)
+    }
+
+    /// Starts a batch of lines for a database, which is made if it is not there. Those that [`Options::named`] has can
+    /// always be written to.
+    pub fn stage(&self, database: &str, precision: Precision) -> Result<Stage, BadDatabase> {
+        Ok(self.stage_in(self.database(database)?, precision, true))
+    }
+
+    /// Starts a batch of lines for a database; `limited` says whether the limits on cardinality hold.
+    fn stage_in(&self, database: Arc<Database>, precision: Precision, limited: bool) -> Stage {
+        let (now, latest) = (self.clock.now_ms(), self.time.latest());
+        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let options = &self.options;
+        let terms = Terms {
+            limits: options.lines,
+            precision,
+            now,
+            latest: if options.future_max.is_zero() { i64::MAX } else { latest.saturating_add(ms(options.future_max)) },
+            earliest: self.disk_horizon(&database.name),
+            errors_listed_max: options.errors_listed_max,
+            limited,
+            unit: Unit::Named,
+            lookback: ms(options.lookback),
+        };
+        Stage::new(self.this.clone(), database, terms, self.pools.lease(Pool::Buffers))
+    }
+
+    /// The database that a client wants to write to; made where there is none, as far as there may be more.
+    fn database(&self, name: &str) -> Result<Arc<Database>, BadDatabase> {
+        check_database(name)?;
+        if self.options.named.contains_key(name) {
+            return Ok(self.databases.get_or_create(name));
+        }
+        self.databases.get_or_admit(name).ok_or_else(|| {
+            self.telemetry.http.rejected(RequestRejection::TooManyDatabases).inc();
+            BadDatabase::TooMany { name: name.to_string(), max: self.databases.cardinality().limits().databases_max }
+        })
+    }
+
+    /// The account of memory: what the store and its users hold.
+    pub fn pools(&self) -> &Arc<Pools> {
+        &self.pools
+    }
+
+    /// The sizes that lines must keep to: for whoever cuts bodies into lines.
+    pub fn limits(&self) -> Limits {
+        self.options.lines
+    }
+
+    /// Logs a batch and applies it. When this returns `Ok`, the batch is as durable as `wal.sync` says, and the next
+    /// query sees it.
+    pub async fn append(&self, batch: Batch) -> Result<(), WalError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.count_towards_rate(batch.samples());
+        self.wal.append(batch).await.unwrap_or(Err(WalError::Closed))
+    }
+
+    /// [`Self::append`] for threads that may block.
+    pub fn append_blocking(&self, batch: Batch) -> Result<(), WalError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.count_towards_rate(batch.samples());
+        self.wal.append(batch).blocking_recv().unwrap_or(Err(WalError::Closed))
+    }
+
+    /// Holds new series and databases against these limits from now on.
+    pub fn limit_cardinality(&self, limits: CardinalityLimits) {
+        self.databases.cardinality().set_limits(limits);
+    }
+
+    /// What a query reads from; `databases` narrows it to these.
+    pub fn reader(self: &Arc<Self>, databases: Option<&[String]>) -> Reader {
+        Reader::new(self.clone(), databases.map(<[String]>::to_vec))
+    }
+}
+
+/// Runs on the apply thread.
+fn apply(event: Event<Batch>) {
+    match event {
+        Event::Apply { generation, entries } => {
+            for (mut batch, receipt) in entries {
+                batch.apply(generation);
+                receipt.done();
+            }
+        }
+        Event::Rotated { generation, done } => {
+            let _ = done.send(Ok(generation)); // whoever asked may have gone
+        }
+    }
+}
+
+/// Takes the lock of the data directory, which the system gives back when the process ends, however it ends.
+#[expect(clippy::disallowed_methods, reason = "a lock between processes is not part of the simulated disk")]
+fn lock(path: PathBuf) -> Result<std::fs::File, StoreError> {
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|source| StoreError::Folder { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(error) => Err(StoreError::Locked { path, source: error.into() }),
+    }
+}

@@ -1,0 +1,200 @@
+//! Names that become one: two fields of a row, two measurements or two tags whose names differ only in what naming takes
+//! out. Their samples share a series, where of two for one millisecond one is lost. This is seen when a row or a field is
+//! made, so a line that is known pays nothing for it.
+
+use super::{Index, NewRow, own_key};
+use sealine_telemetry::Names;
+
+/// Measurements beside the first that are remembered of one metric.
+const MEASUREMENTS_MAX: usize = 16;
+
+/// A series that a second name feeds from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collision {
+    /// Names of what.
+    pub of: Names,
+    /// The measurement of the line that showed it; empty where a series came by its labels.
+    pub measurement: Box<str>,
+    /// The name that was there.
+    pub first: Box<str>,
+    /// The one that came.
+    pub second: Box<str>,
+    /// What both became: a metric's name, or a label's.
+    pub became: Box<str>,
+}
+
+/// Tags whose labels are called otherwise: label and tag, in order of the labels.
+pub type Renamed = Box<[(Box<str>, Box<str>)]>;
+
+/// How the tags of rows were spelled, as far as that is not what their labels are called. The few ways that there are have
+/// a number each: 0 is for rows of which that is not known, as after a replay.
+#[derive(Default)]
+pub(super) struct Spellings(Vec<Renamed>);
+
+impl Spellings {
+    /// The number of a way; 0 where there are too many to tell them apart.
+    fn number(&mut self, renamed: &[(Box<str>, Box<str>)]) -> u8 {
+        let at = self.0.iter().position(|known| **known == *renamed).unwrap_or_else(|| {
+            if self.0.len() < usize::from(u8::MAX) {
+                self.0.push(renamed.into());
+            }
+            self.0.len() - 1
+        });
+        if *self.0[at] == *renamed { at as u8 + 1 } else { 0 }
+    }
+
+    /// What is spelled differently in two ways: what came first, what second, and the label.
+    fn difference(&self, first: u8, second: u8) -> Option<(Box<str>, Box<str>, Box<str>)> {
+        let way = |number: u8| &*self.0[usize::from(number) - 1];
+        let tag = |way: &[(Box<str>, Box<str>)], label: &str| {
+            way.iter().find(|(known, _)| **known == *label).map_or_else(|| label.into(), |(_, tag)| tag.clone())
+        };
+        let (first, second) = (way(first), way(second));
+        let labels = first.iter().chain(second).map(|(label, _)| label);
+        labels.map(|label| (tag(first, label), tag(second, label), label.clone())).find(|(one, two, _)| one != two)
+    }
+}
+
+impl Index {
+    /// Notes how the tags of a row were spelled. Says what differs where it had been another way before.
+    pub(super) fn note_tags(&mut self, id: u32, new: &NewRow<'_>) {
+        let Some(renamed) = new.renamed else { return };
+        let came = self.spellings.number(renamed);
+        let slot = self.rows[id as usize].as_mut().expect("BUG: a row number outlived its row");
+        let known = slot.tags;
+        if known == came || came == 0 {
+            return;
+        }
+        if known == 0 {
+            slot.tags = came;
+        } else if let Some((first, second, became)) = self.spellings.difference(known, came) {
+            let measurement = new.measurement.into();
+            self.collisions.push(Collision { of: Names::Tag, measurement, first, second, became });
+        }
+    }
+
+    /// Looks at the spellings that a row has from `had` on: whether one became the name of another, or feeds a series that
+    /// another measurement's row feeds. What a replay defines (`of_line` is false) was told before.
+    pub(super) fn note_fields(&mut self, id: u32, new: &NewRow<'_>, had: usize, of_line: bool) {
+        let (_, schema) = self.row(id);
+        let mut found = Vec::new();
+        let mut shared = Vec::new();
+        let text = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned().into_boxed_str();
+        for (raw, field) in schema.spelled_from(had) {
+            let known = &schema.fields[usize::from(field)];
+            let (metric, became) = (&known.metric, || (*known.metric).into());
+            if *known.raw != *raw {
+                let (first, second) = (text(&known.raw), text(raw));
+                found.push(Collision {
+                    of: Names::Field,
+                    measurement: new.measurement.into(),
+                    first,
+                    second,
+                    became: became(),
+                });
+                continue;
+            }
+            let Some((first, _)) = self.metrics.get(metric).and_then(|feeds| feeds.first()) else { continue };
+            let first = &self.schemas[*first as usize].measurement;
+            let others = self.shared.get(metric).map(Vec::as_slice).unwrap_or_default();
+            if **first != *new.measurement && !others.iter().any(|other| **other == *new.measurement) {
+                shared.push(metric.clone());
+            }
+            for other in std::iter::once(first).chain(others).filter(|other| ***other != *new.measurement) {
+                let feeds_it = |id| self.row(id).1.has_metric(metric);
+                if self.find(own_key(other, new.labels)).is_some_and(feeds_it) {
+                    let (first, second) = (other.clone(), new.measurement.into());
+                    let of = Names::Measurement;
+                    found.push(Collision { of, measurement: new.measurement.into(), first, second, became: became() });
+                }
+            }
+        }
+        if of_line {
+            self.collisions.extend(found);
+        }
+        for metric in shared {
+            let others = self.shared.entry(metric).or_default();
+            if others.len() < MEASUREMENTS_MAX {
+                others.push(new.measurement.into());
+            }
+        }
+    }
+
+    /// The collisions that [`Self::define`] has met since this was last asked.
+    pub fn take_collisions(&mut self) -> Vec<Collision> {
+        std::mem::take(&mut self.collisions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Field, hash_key};
+    use sealine_model::{Labels, Naming};
+
+    /// Makes what a line needs that a client wrote; gives the collisions as texts.
+    fn write(index: &mut Index, measurement: &str, tags: &[(&str, &str)], fields: &[&str]) -> Vec<String> {
+        let naming = Naming { db_label: false, ..Naming::default() };
+        let labels = naming.labels("d", tags.iter().copied(), None).unwrap();
+        let renamed = naming.renamed(tags.iter().map(|(tag, _)| *tag), false);
+        let field =
+            |name: &&str| Field { raw: name.as_bytes().into(), metric: naming.metric(measurement, name).into() };
+        let fields: Vec<Field> = fields.iter().map(field).collect();
+        let new = NewRow::new(measurement, &labels, &fields).with_tags(&renamed);
+        index.define(Some(hash_key(format!("{measurement}{tags:?}").as_bytes())), &new).unwrap();
+        let said =
+            |c: Collision| format!("{} {}: {} + {} = {}", c.of.as_str(), c.measurement, c.first, c.second, c.became);
+        index.take_collisions().into_iter().map(said).collect()
+    }
+
+    #[test]
+    fn two_fields_of_a_row_that_become_one_are_told_once_a_row() {
+        let mut index = Index::default();
+        let want = ["field m: a-b + a.b = m_a_b"];
+        assert_eq!(write(&mut index, "m", &[("h", "a")], &["a-b", "a.b", "c"]), want, "in one line");
+        assert!(write(&mut index, "m", &[("h", "a")], &["c", "a.b", "a-b", "d"]).is_empty(), "no second time");
+        assert!(write(&mut index, "m", &[("h", "b")], &["a-b"]).is_empty());
+        assert_eq!(write(&mut index, "m", &[("h", "b")], &["a.b"]), want, "in two lines");
+        assert_eq!(write(&mut index, "m", &[("h", "c")], &["a-b", "a.b", "c"]), want, "of a schema that is known");
+    }
+
+    #[test]
+    fn two_measurements_that_feed_one_series_are_told_and_those_that_feed_two_are_not() {
+        let mut index = Index::default();
+        assert!(write(&mut index, "cpu_load", &[("h", "a")], &["value"]).is_empty());
+        assert!(write(&mut index, "cpu", &[("h", "b")], &["load"]).is_empty(), "other labels, another series");
+        assert!(write(&mut index, "cpu", &[("h", "a")], &["user"]).is_empty(), "another metric");
+        let want = ["measurement cpu: cpu_load + cpu = cpu_load"];
+        assert_eq!(write(&mut index, "cpu", &[("h", "a")], &["user", "load"]), want);
+        let want = ["measurement cpu_load: cpu + cpu_load = cpu_load"];
+        assert_eq!(write(&mut index, "cpu_load", &[("h", "b")], &["value"]), want, "the other way round");
+        let want =
+            ["measurement cpu-load: cpu_load + cpu-load = cpu_load", "measurement cpu-load: cpu + cpu-load = cpu_load"];
+        assert_eq!(write(&mut index, "cpu-load", &[("h", "a")], &["value"]), want, "and of three, both");
+    }
+
+    #[test]
+    fn two_tags_that_become_one_label_of_one_row_are_told() {
+        let mut index = Index::default();
+        assert!(write(&mut index, "m", &[("a.b", "x"), ("c", "y")], &["v"]).is_empty());
+        assert!(
+            write(&mut index, "m", &[("c", "y"), ("a.b", "x")], &["v"]).is_empty(),
+            "another order, the same names"
+        );
+        assert!(write(&mut index, "m", &[("a-b", "z")], &["v"]).is_empty(), "another value, another row");
+        let want = ["tag m: a.b + a-b = a_b"];
+        assert_eq!(write(&mut index, "m", &[("c", "y"), ("a-b", "x")], &["v"]), want);
+        let want = ["tag m: a.b + a_b = a_b"];
+        assert_eq!(write(&mut index, "m", &[("c", "y"), ("a_b", "x")], &["v"]), want, "one that needed no change");
+    }
+
+    #[test]
+    fn what_a_replay_made_is_not_blamed_for_spellings_that_the_log_does_not_have() {
+        let mut index = Index::default();
+        let labels = Labels::from_pairs([("a_b", "x")]);
+        let fields = [Field { raw: b"v"[..].into(), metric: "m_v".into() }];
+        index.define(None, &NewRow::new("m", &labels, &fields)).unwrap();
+        assert!(write(&mut index, "m", &[("a-b", "x")], &["v"]).is_empty());
+        assert_eq!(write(&mut index, "m", &[("a_b", "x")], &["v"]), ["tag m: a-b + a_b = a_b"]);
+    }
+}

@@ -1,0 +1,312 @@
+//! Queries over both tiers: which series a selector finds, and where their samples are.
+//!
+//! Files first, memory last: of equal times the later part counts. A reader pins what it sees, so that a seal in
+//! between neither hides a sample nor lets one be missed.
+
+use super::{Pin, Store};
+use crate::disk::{ChunkFile, DiskError, FileSelection, FileSeries, Partition};
+use crate::memory::Row;
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use sealine_base::pools::{Lease, Pool};
+use sealine_codec::Overlay;
+use sealine_model::{
+    DATABASE_LABEL, Labels, METRIC_NAME, Matcher, Samples, Selection, Source, SourceError, partition_of,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A view of the store for one query.
+pub struct Reader {
+    pub(super) store: Arc<Store>,
+    /// `None` stands for all.
+    only: Option<Vec<String>>,
+    /// Asked now and then: whether nobody waits for the answer any more.
+    stop: Box<dyn Fn() -> bool + Send + Sync>,
+    _pin: Arc<Pin>,
+}
+
+/// A reader stopped, since it was told that nobody waits for the answer any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the search was stopped")]
+pub struct Stopped;
+
+/// The series that a selector found, in every tier.
+struct Found<'r> {
+    reader: &'r Reader,
+    files: Vec<FilePart>,
+    series: Vec<Series>,
+    /// Where each series' samples are, in the order in which they count: `series[i].parts` says which.
+    parts: Vec<(u32, Part)>,
+    missing: Mutex<BTreeSet<String>>,
+    _counted: Lease,
+}
+
+struct FilePart {
+    file: Arc<ChunkFile>,
+    selection: FileSelection,
+}
+
+struct Series {
+    metric: Arc<str>,
+    /// Range in `parts`, once they are sorted by series.
+    from: u32,
+    to: u32,
+}
+
+enum Part {
+    File { file: u32, series: FileSeries },
+    Memory { row: Arc<Row>, field: u16 },
+}
+
+impl Reader {
+    pub(super) fn new(store: Arc<Store>, only: Option<Vec<String>>) -> Self {
+        let pin = store.pin.lock().clone();
+        Reader { store, only, stop: Box::new(|| false), _pin: pin }
+    }
+
+    /// Gives up with [`Stopped`] once `stop` says so. It is asked between files, and now and then within them.
+    pub fn until(self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Reader { stop: Box::new(stop), ..self }
+    }
+
+    /// Whether nobody waits any more.
+    pub(super) fn is_stopped(&self) -> bool {
+        (self.stop)()
+    }
+
+    /// Asks a file something. Where that brought its index into memory and memory is short, others let go of theirs: the
+    /// indexes of a long range may come to more than there is.
+    pub(super) fn ask<R>(&self, file: &ChunkFile, ask: impl FnOnce() -> R) -> R {
+        let was_loaded = file.is_loaded();
+        let answer = ask();
+        if !was_loaded && file.is_loaded() {
+            self.store.shed();
+        }
+        answer
+    }
+
+    /// Counts what a selection holds. Fails where memory is short.
+    fn count(&self, counted: &mut Lease, bytes: usize) -> Result<(), SourceError> {
+        counted.set(bytes);
+        self.store.pools.admit_selection(bytes as u64).map_err(|full| SourceError(Box::new(full)))
+    }
+
+    /// Fails where nobody waits any more.
+    pub(super) fn go_on(&self) -> Result<(), SourceError> {
+        if self.is_stopped() { Err(SourceError(Box::new(Stopped))) } else { Ok(()) }
+    }
+
+    /// The databases that can have series which pass the matchers.
+    pub(super) fn databases(&self, matchers: &[Matcher]) -> BTreeSet<Arc<str>> {
+        let store = &self.store;
+        let mut names: BTreeSet<Arc<str>> = store.databases.all().iter().map(|d| d.name.clone()).collect();
+        names.extend(store.partitions.databases());
+        names.retain(|name| {
+            self.only.as_ref().is_none_or(|only| only.iter().any(|one| **one == **name))
+                && (!store.options.rules(name).naming.db_label
+                    || matchers.iter().filter(|m| m.name() == DATABASE_LABEL).all(|m| m.matches(name)))
+        });
+        names
+    }
+
+    /// The files of a database that may hold samples within `start..=end`, in the order in which they count.
+    pub(super) fn files(&self, database: &str, start: i64, end: i64) -> Vec<(Arc<Partition>, Arc<ChunkFile>)> {
+        let partitions = self.store.partitions.between(database, partition_of(start), partition_of(end));
+        let files = |p: Arc<Partition>| p.files().into_iter().map(move |file| (p.clone(), file)).collect::<Vec<_>>();
+        partitions.into_iter().flat_map(files).collect()
+    }
+
+    /// What was set aside of a database's partitions within `start..=end`, a sentence each.
+    pub(super) fn lost(&self, database: &str, start: i64, end: i64) -> Vec<String> {
+        let partitions = self.store.partitions.between(database, partition_of(start), partition_of(end));
+        partitions.iter().flat_map(|partition| partition.lost()).collect()
+    }
+
+    /// What a file that cannot be read means for the answer: a sentence for its warnings where the file is damaged (it
+    /// is set aside, so that it is met only once), an error where the machine failed.
+    pub(super) fn damaged(
+        &self,
+        partition: &Partition,
+        file: &Arc<ChunkFile>,
+        error: DiskError,
+    ) -> Result<String, SourceError> {
+        if !error.is_damage() {
+            return Err(SourceError(Box::new(error)));
+        }
+        let sentence = format!("data is missing from this answer: {error}");
+        match self.store.partitions.quarantine(partition, file, &self.store.quarantine, &sentence) {
+            Ok(None) => {}
+            Ok(Some(to)) => {
+                self.store.telemetry.disk.quarantined.inc();
+                tracing::error!(%error, path = %to.display(), "a damaged chunk file was set aside");
+            }
+            Err(cause) => {
+                self.store.telemetry.disk.quarantined.inc();
+                tracing::error!(%error, %cause, "a damaged chunk file cannot be set aside; it is not read any more");
+            }
+        }
+        Ok(sentence)
+    }
+}
+
+/// Collects parts under the series they belong to: one metric and one label set are one series, wherever they are.
+#[derive(Default)]
+struct Joiner {
+    metrics: HashMap<Arc<str>, u32>,
+    names: Vec<Arc<str>>,
+    known: HashMap<(u32, u128), u32>,
+    series: Vec<Series>,
+    parts: Vec<(u32, Part)>,
+}
+
+impl Joiner {
+    fn metric(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.metrics.get(name) {
+            return *number;
+        }
+        let name: Arc<str> = name.into();
+        self.names.push(name.clone());
+        let number = self.names.len() as u32 - 1;
+        self.metrics.insert(name, number);
+        number
+    }
+
+    fn add(&mut self, metric: u32, set: u128, part: Part) {
+        let number = *self.known.entry((metric, set)).or_insert_with(|| {
+            self.series.push(Series { metric: self.names[metric as usize].clone(), from: 0, to: 0 });
+            self.series.len() as u32 - 1
+        });
+        self.parts.push((number, part));
+    }
+
+    /// Bytes that it takes in memory, but for the names of the metrics.
+    fn heap_bytes(&self) -> usize {
+        let known = self.known.capacity() * size_of::<((u32, u128), u32)>();
+        let series = self.series.capacity() * size_of::<Series>();
+        known + series + self.parts.capacity() * size_of::<(u32, Part)>()
+    }
+
+    /// Series with their parts together, in the order in which those were added.
+    fn finish(mut self) -> (Vec<Series>, Vec<(u32, Part)>) {
+        self.parts.sort_by_key(|(series, _)| *series);
+        for (at, (series, _)) in self.parts.iter().enumerate() {
+            let series = &mut self.series[*series as usize];
+            if series.to == 0 {
+                series.from = at as u32;
+            }
+            series.to = at as u32 + 1;
+        }
+        (self.series, self.parts)
+    }
+}
+
+impl Source for Reader {
+    fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Box<dyn Selection + '_>, SourceError> {
+        let mut joiner = Joiner::default();
+        let (mut files, mut missing) = (Vec::new(), BTreeSet::new());
+        let mut counted = self.store.pools.lease(Pool::Queries);
+        let mut selected_bytes = 0;
+        for database in self.databases(matchers) {
+            missing.extend(self.lost(&database, start, end));
+            sealine_base::work::count(1);
+            for (partition, file) in self.files(&database, start, end) {
+                sealine_base::work::count(1);
+                self.go_on()?;
+                let select = || {
+                    let selection = file.select(matchers, start, end)?;
+                    if selection.series.is_empty() {
+                        return Ok(None); // nor is its index needed
+                    }
+                    let (index, mut last) = (file.index()?, (u32::MAX, 0));
+                    for series in &selection.series {
+                        if last.0 != series.metric {
+                            last = (series.metric, joiner.metric(index.metric(series.metric as usize)));
+                        }
+                        let part = Part::File { file: files.len() as u32, series: *series };
+                        joiner.add(last.1, index.set_hash(series.set), part);
+                    }
+                    Ok(Some(selection))
+                };
+                match self.ask(&file, select) {
+                    Ok(None) => {}
+                    Ok(Some(selection)) => {
+                        selected_bytes += selection.heap_bytes();
+                        files.push(FilePart { file, selection });
+                        self.count(&mut counted, selected_bytes + joiner.heap_bytes())?;
+                    }
+                    Err(error) => {
+                        missing.insert(self.damaged(&partition, &file, error)?);
+                    }
+                }
+            }
+            self.go_on()?;
+            let memory = self.store.databases.get_or_create(&database);
+            for selected in memory.index.read().select(matchers) {
+                let metric = joiner.metric(&selected.metric);
+                joiner.add(metric, selected.row.set, Part::Memory { row: selected.row, field: selected.field });
+            }
+            self.count(&mut counted, selected_bytes + joiner.heap_bytes())?;
+        }
+        let (series, parts) = joiner.finish();
+        Ok(Box::new(Found { reader: self, files, series, parts, missing: Mutex::new(missing), _counted: counted }))
+    }
+}
+
+impl Found<'_> {
+    fn parts(&self, index: usize) -> &[(u32, Part)] {
+        let Series { from, to, .. } = self.series[index];
+        &self.parts[from as usize..to as usize]
+    }
+}
+
+impl Selection for Found<'_> {
+    fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    fn labels(&self, index: usize) -> Labels {
+        let name = |labels: &Labels| labels.with(METRIC_NAME, &self.series[index].metric);
+        let found = self.parts(index).iter().find_map(|(_, part)| match part {
+            Part::Memory { row, .. } => Some(name(&row.labels)),
+            Part::File { file, series } => {
+                let file = &self.files[*file as usize].file;
+                self.reader.ask(file, || file.series_labels(series)).ok()
+            }
+        });
+        found.unwrap_or_else(|| name(&Labels::empty()))
+    }
+
+    fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError> {
+        let mut overlay = Overlay::new(into);
+        for (_, part) in self.parts(index) {
+            match part {
+                Part::Memory { row, field } => {
+                    row.read(*field, start, end, &mut overlay).map_err(|error| SourceError(Box::new(error)))?;
+                }
+                Part::File { file, series } => {
+                    let FilePart { file, selection } = &self.files[*file as usize];
+                    let chunks = selection.chunks_of(series);
+                    let from = chunks.iter().position(|c| c.last >= start && c.first <= end).unwrap_or(chunks.len());
+                    let to = chunks.iter().rposition(|c| c.last >= start && c.first <= end).map_or(from, |at| at + 1);
+                    match file.read(&chunks[from..to], start, end, &mut overlay) {
+                        Ok(()) => {}
+                        Err(error) if error.is_damage() => {
+                            // Only the series that the damage is in has to do without it.
+                            tracing::error!(%error, "a chunk cannot be read");
+                            self.missing.lock().insert(format!("data is missing from this answer: {error}"));
+                        }
+                        Err(error) => return Err(SourceError(Box::new(error))),
+                    }
+                }
+            }
+        }
+        overlay.finish();
+        self.reader.store.telemetry.query.samples_read.inc_by(into.len() as u64);
+        Ok(())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.missing.lock().iter().cloned().collect()
+    }
+}

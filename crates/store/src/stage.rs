@@ -1,0 +1,535 @@
+//! From line protocol to a batch: every line is parsed, checked against the limits, and resolved to its row.
+//!
+//! The road of a line that was seen before is short: hash its key, find the row, match the fields by position. The
+//! index is locked for reading once a block. Only what is new is looked at closely, and locked for.
+
+mod remarks;
+mod states;
+
+pub use remarks::Unit;
+pub(super) use states::Unsettled;
+
+use super::Store;
+use super::batch::{Batch, BatchRow};
+use crate::memory::{Collision, Database, Exceeded, Field, Index, KeyHash, NewRow, Row, hash_key};
+use hashbrown::HashSet;
+use parking_lot::RwLockWriteGuard;
+use remarks::{Odd, likely_unit};
+use sealine_base::pools::Lease;
+use sealine_base::units::spoken;
+use sealine_codec::lines::FIELDS_MAX;
+use sealine_lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
+use sealine_model::{Labels, METRIC_NAME};
+use sealine_telemetry::Suspect;
+use sealine_telemetry::notices::{Kind, Notice};
+use states::KeptString;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// Integers beyond this cannot all be told apart as floats.
+const EXACT_INTEGER_MAX: u64 = 1 << 53;
+
+/// What holds for the lines of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Sizes that a line must keep to.
+    pub limits: Limits,
+    /// The unit of its times.
+    pub precision: Precision,
+    /// What a line without a time gets: the server's, at arrival, in milliseconds.
+    pub now: i64,
+    /// Times after this are refused.
+    pub latest: i64,
+    /// Times before this are refused: their partition has expired.
+    pub earliest: i64,
+    /// How many refusals are described; the others are only counted.
+    pub errors_listed_max: usize,
+    /// Whether the limits on cardinality hold.
+    pub limited: bool,
+    /// Where the unit of the times comes from.
+    pub unit: Unit,
+    /// How far queries look back for a sample, in milliseconds.
+    pub lookback: i64,
+}
+
+/// What became of the lines of a request.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Lines taken.
+    pub lines: u64,
+    /// Samples in them.
+    pub samples: u64,
+    /// Lines refused.
+    pub refused: u64,
+    /// How many of them for which reason.
+    pub reasons: BTreeMap<&'static str, u64>,
+    /// The first refusals.
+    pub first: Vec<Refusal>,
+    /// String fields that were not stored.
+    pub strings_dropped: u64,
+    /// Integers that were stored rounded.
+    pub integers_rounded: u64,
+    /// What the log is told of lines.
+    pub notices: Vec<Notice>,
+    /// Lines that look wrong, by `Suspect`.
+    pub suspects: [u64; Suspect::ALL.len()],
+    /// Names that became one.
+    pub collisions: Vec<Collision>,
+    /// Values that a later one of their line took the place of.
+    pub fields_overwritten: u64,
+    /// The first line that differs from one before in nanoseconds alone, for the log.
+    pub same_millisecond: Option<String>,
+    /// Samples that such lines took the place of: right once the batch is applied.
+    pub overwritten: Arc<AtomicU64>,
+}
+
+impl Report {
+    fn suspect(&mut self, why: Suspect) {
+        self.suspects[why as usize] += 1;
+    }
+}
+
+/// Why a line was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Number of the line in the request, from 1.
+    pub line: u64,
+    /// Byte in the line, from 1.
+    pub column: usize,
+    /// The counter's label.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+/// A batch that is being filled.
+pub struct Stage {
+    store: Weak<Store>,
+    database: Arc<Database>,
+    terms: Terms,
+    batch: Batch,
+    report: Report,
+    values: Vec<(u16, f64)>,
+    /// What is odd about the line that is being taken; seldom anything.
+    odd: Vec<Odd>,
+    /// The strings of that line that are kept.
+    kept: Vec<KeptString>,
+}
+
+/// Why a line is refused: what the grammar says, or what the store adds.
+enum Refused {
+    Line(LineError),
+    Store { reason: &'static str, message: String },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Line(error) => error.fmt(f),
+            Refused::Store { message, .. } => f.write_str(message),
+        }
+    }
+}
+
+impl From<LineError> for Refused {
+    fn from(error: LineError) -> Self {
+        Refused::Line(error)
+    }
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Refused::Line(LineError { fault, column: 1 })
+    }
+}
+
+impl Stage {
+    /// An empty batch for `database`.
+    pub(super) fn new(store: Weak<Store>, database: Arc<Database>, terms: Terms, lease: Lease) -> Self {
+        let batch = Batch::new(database.clone(), lease);
+        let (report, values) = (Report::default(), Vec::new());
+        Stage { store, database, terms, batch, report, values, odd: Vec::new(), kept: Vec::new() }
+    }
+
+    /// The same, where the unit of the times was not named by who sends them.
+    pub fn with_unit(mut self, unit: Unit) -> Self {
+        self.terms.unit = unit;
+        self
+    }
+
+    /// Has room kept for a batch of so many bytes.
+    pub fn expect(&mut self, bytes: usize) {
+        self.batch.expect(bytes);
+    }
+
+    /// Takes whole lines; `number` is that of the first. Says whether the batch holds more than was expected of it.
+    pub fn add(&mut self, block: &[u8], number: u64) -> bool {
+        let database = self.database.clone();
+        let limits = self.terms.limits;
+        let mut lines = Lines::new(block, &limits).numbered_from(number);
+        let mut index = database.index.read();
+        while let Some(line) = lines.next_line() {
+            let taken = match line {
+                Ok(line) => match self.take_known(&index, &line) {
+                    Some(taken) => taken,
+                    None => {
+                        drop(index);
+                        let taken = self.take_new(&line);
+                        index = database.index.read();
+                        taken
+                    }
+                },
+                Err(error) => Err(error.into()),
+            };
+            if let Err(refused) = taken {
+                self.refuse(lines.raw(), lines.number(), refused);
+            }
+            if !self.odd.is_empty() {
+                self.remark(lines.raw());
+            }
+            if !self.kept.is_empty() {
+                drop(index);
+                self.end_states(lines.raw());
+                index = database.index.read();
+            }
+        }
+        self.batch.account()
+    }
+
+    /// Takes a sample of a series that is named by its labels, as sources that do not speak line protocol have them.
+    /// Any value may stand, NaN and staleness markers too. Counts as a line; `number` is what a refusal calls it.
+    pub fn add_sample(&mut self, labels: &Labels, time: i64, value: f64, number: u64) {
+        match self.put_sample(labels, time, value) {
+            Ok(()) => self.report.lines += 1,
+            Err(refused) => self.refuse(labels.to_string().as_bytes(), number, refused),
+        }
+    }
+
+    fn put_sample(&mut self, labels: &Labels, time: i64, value: f64) -> Result<(), Refused> {
+        let Terms { earliest, latest, .. } = self.terms;
+        if !(earliest..=latest).contains(&time) {
+            return Err(self.untimely(time, None));
+        }
+        let metric = labels.metric_name();
+        let row_labels = labels.without(|name| name == METRIC_NAME);
+        let fields = [Field { raw: metric.as_bytes().into(), metric: metric.into() }];
+        let new = NewRow::new("", &row_labels, &fields);
+        let database = self.database.clone();
+        let resolved = |index: &Index, id: u32| {
+            let (row, schema) = index.row(id);
+            let (field, _) = schema.find(metric.as_bytes(), 0)?;
+            Some((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, field))
+        };
+        let known = |index: &Index| resolved(index, index.find_row(&new)?);
+        let make = || {
+            self.admit(&database.index.read(), &[new])?;
+            let mut index = database.index.write();
+            self.admit(&index, &[new])?;
+            index.define(None, &new).and_then(|id| resolved(&index, id)).ok_or_else(too_many_row_fields)
+        };
+        let found = known(&database.index.read());
+        let (row, field) = found.map_or_else(make, Ok)?;
+        self.batch.push(row, time, &[(field, value)]);
+        Ok(())
+    }
+
+    /// What was taken and what was not.
+    pub fn finish(mut self) -> (Batch, Report) {
+        self.report.samples = self.batch.samples() as u64;
+        self.report.overwritten = self.batch.overwritten.clone();
+        self.batch.expect(0);
+        (self.batch, self.report)
+    }
+
+    /// Takes a line whose row and fields are known; `None` where one is not.
+    #[inline]
+    fn take_known(&mut self, index: &Index, line: &Line<'_, '_>) -> Option<Result<(), Refused>> {
+        let id = index.find(hash_key(line.key.raw()))?;
+        self.take(index, line, id, &[])
+    }
+
+    /// Takes a line of row `id`; `None` where a field is not known. `kept` are the rows of its strings, where they are
+    /// not to be looked up.
+    #[inline]
+    fn take(
+        &mut self,
+        index: &Index,
+        line: &Line<'_, '_>,
+        id: u32,
+        kept: &[(KeyHash, u32)],
+    ) -> Option<Result<(), Refused>> {
+        let (row, schema) = index.row(id);
+        self.values.clear();
+        let (mut hint, mut strings, mut rounded, mut overwritten, mut in_order) = (0, 0, 0, 0, true);
+        for field in line.fields {
+            let value = match field.value {
+                Value::Float(value) => value,
+                Value::Integer(value) => {
+                    rounded += u64::from(value.unsigned_abs() > EXACT_INTEGER_MAX);
+                    value as f64
+                }
+                Value::Unsigned(value) => {
+                    rounded += u64::from(value > EXACT_INTEGER_MAX);
+                    value as f64
+                }
+                Value::Boolean(value) => f64::from(u8::from(value)),
+                Value::String(_) => {
+                    strings += 1;
+                    continue;
+                }
+            };
+            let (number, at) = schema.find(field.name.raw(), hint)?;
+            hint = at + 1;
+            in_order &= self.values.last().is_none_or(|(last, _)| *last < number);
+            self.values.push((number, value));
+        }
+        if !in_order {
+            overwritten = keep_last(&mut self.values);
+        }
+        let time = match self.time_of(line) {
+            Ok(time) => time,
+            Err(refused) => return Some(Err(refused)),
+        };
+        if strings > 0
+            && let Err(refused) = self.keep_strings(index, line, time, kept)?
+        {
+            return Some(Err(refused));
+        }
+        if time < self.terms.early()
+            && let Some(raw) = line.time
+        {
+            self.odd.push(Odd::Early(raw));
+        }
+        if !self.values.is_empty() {
+            if self.terms.precision < Precision::Milliseconds && self.is_same_millisecond(row, line, time) {
+                self.odd.push(Odd::SameMillisecond);
+                self.batch.mark_same_millisecond();
+            }
+            let row = BatchRow { row: row.clone(), fields: schema.fields.len() as u16 };
+            self.batch.push(row, time, &self.values);
+        } else if self.kept.is_empty() {
+            self.odd.push(Odd::StringsAlone);
+        }
+        if overwritten > 0 {
+            self.odd.push(Odd::FieldTwice);
+            self.report.fields_overwritten += overwritten;
+        }
+        self.report.lines += 1;
+        self.report.integers_rounded += rounded;
+        Some(Ok(()))
+    }
+
+    /// Whether the last line of the row has the same millisecond and other nanoseconds. A line that comes again has not.
+    #[inline]
+    fn is_same_millisecond(&self, row: &Row, line: &Line<'_, '_>, time: i64) -> bool {
+        let Some(raw) = line.time else { return false };
+        let ns = raw.wrapping_mul(if self.terms.precision == Precision::Microseconds { 1000 } else { 1 });
+        let last = row.last_ns.load(Ordering::Relaxed);
+        row.last_ns.store(ns, Ordering::Relaxed);
+        last != ns && (0..1_000_000).contains(&last.wrapping_sub(time.wrapping_mul(1_000_000)))
+    }
+
+    /// Makes what a line needs that is not there yet, then takes it.
+    #[cold]
+    fn take_new(&mut self, line: &Line<'_, '_>) -> Result<(), Refused> {
+        self.time_of(line)?; // a line that is refused leaves no row behind
+        let (naming, limits) = (&self.database.naming, &self.terms.limits);
+        let key = line.key.parse(limits)?;
+        let tags = || key.tags.iter().map(|(name, value)| (&**name, &**value));
+        let labels_with = |info: Option<&str>| {
+            naming.labels(&self.database.name, tags(), info).map_err(|label| Refused::Store {
+                reason: "duplicate_label",
+                message: format!("two tags both become the label `{label}`: leave one out or rename it"),
+            })
+        };
+        let labels = labels_with(None)?;
+        let renamed = naming.renamed(key.tags.iter().map(|(tag, _)| &**tag), false);
+        let new = NewRow::new(&key.measurement, &labels, &[]).with_tags(&renamed);
+        let database = self.database.clone();
+        // A flood of new keys ends here: before their fields are looked at, and without the lock that readers wait for.
+        self.admit(&database.index.read(), &[new])?;
+        let (mut fields, mut named) = (Vec::new(), HashSet::new());
+        let mut kept = Vec::new();
+        for field in line.fields {
+            let name = field.name.parse(limits)?;
+            let raw: Arc<[u8]> = field.name.raw().into();
+            if let Value::String(text) = field.value {
+                if let Some(metric) = naming.info_metric(&key.measurement, &name) {
+                    let labels = labels_with(Some(&text.parse(limits)?))?;
+                    let key = info_key(line, &raw, text.raw());
+                    // Rows without a measurement, as those of `add_sample`, spell their fields as metrics.
+                    kept.push((key, labels, Field { raw: metric.as_bytes().into(), metric: metric.into() }));
+                }
+            } else if named.insert(field.name.raw()) {
+                fields.push(Field { raw, metric: naming.metric(&key.measurement, &name).into() });
+            }
+        }
+        let mut needed = vec![new.with_fields(&fields)];
+        needed.extend(kept.iter().map(|(_, labels, field)| NewRow::new("", labels, std::slice::from_ref(field))));
+        self.admit(&database.index.read(), &needed)?; // a flood of new fields ends here
+        let mut index = database.index.write();
+        self.admit(&index, &needed)?; // others may have been quicker
+        let id = index.define(Some(hash_key(line.key.raw())), &needed[0]).ok_or_else(too_many_row_fields)?;
+        let mut rows = Vec::new();
+        for ((key, ..), new) in kept.iter().zip(&needed[1..]) {
+            rows.push((*key, index.define(Some(*key), new).ok_or_else(too_many_row_fields)?));
+        }
+        self.report.collisions.extend(index.take_collisions());
+        // Without a gap, so that no seal can come by and forget the row again.
+        let index = RwLockWriteGuard::downgrade(index);
+        self.take(&index, line, id, &rows).expect("BUG: a line is not known that was just defined")
+    }
+
+    /// Whether the limits on cardinality let a line make what it needs of these rows.
+    fn admit(&self, index: &Index, rows: &[NewRow<'_>]) -> Result<(), Refused> {
+        if !self.terms.limited {
+            return Ok(());
+        }
+        index.admit(rows).map_err(|exceeded| {
+            // Of a flood, only what the answer lists and the first, for the log, are put into words.
+            let told = self.report.notices.iter().any(|notice| notice.reason == exceeded.reason());
+            let listed = self.report.first.len() < self.terms.errors_listed_max || !told;
+            let message = match rows.first().and_then(|row| index.widest(row.labels)) {
+                _ if !listed => String::new(),
+                Some((tag, values)) if !matches!(exceeded, Exceeded::TagValues { .. }) => {
+                    format!("{exceeded}; of its tags, `{tag}` has the most values, {values}")
+                }
+                _ => exceeded.to_string(),
+            };
+            Refused::Store { reason: exceeded.reason(), message }
+        })
+    }
+
+    /// Stores the string fields that a rule keeps, as `1` in a row of their own; counts the others. `None` where such a
+    /// row is not known yet.
+    fn keep_strings(
+        &mut self,
+        index: &Index,
+        line: &Line<'_, '_>,
+        time: i64,
+        kept: &[(KeyHash, u32)],
+    ) -> Option<Result<(), Refused>> {
+        let naming = &self.database.naming;
+        if naming.info_fields.is_empty() {
+            let strings = line.fields.iter().filter(|field| matches!(field.value, Value::String(_))).count();
+            self.report.strings_dropped += strings as u64;
+            return Some(Ok(()));
+        }
+        let key = match line.key.parse(&self.terms.limits) {
+            Ok(key) => key,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let mut rows = Vec::new();
+        let mut dropped = 0;
+        for field in line.fields {
+            let Value::String(text) = field.value else { continue };
+            let name = match field.name.parse(&self.terms.limits) {
+                Ok(name) => name,
+                Err(error) => return Some(Err(error.into())),
+            };
+            let Some(metric) = naming.info_metric(&key.measurement, &name) else {
+                dropped += 1;
+                continue;
+            };
+            let key = info_key(line, field.name.raw(), text.raw());
+            let made = kept.iter().find(|(known, _)| *known == key).map(|(_, id)| *id);
+            let id = made.or_else(|| index.find(key))?;
+            let (row, schema) = index.row(id);
+            let (number, _) = schema.find(metric.as_bytes(), 0)?;
+            let metric = schema.fields[usize::from(number)].metric.clone();
+            rows.push((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, number, metric));
+        }
+        self.report.strings_dropped += dropped;
+        for (row, number, metric) in rows {
+            self.kept.push(KeptString { row: row.row.clone(), metric, time });
+            self.batch.push(row, time, &[(number, 1.0)]);
+        }
+        Some(Ok(()))
+    }
+
+    /// The line's time, where the database takes it.
+    #[inline]
+    fn time_of(&mut self, line: &Line<'_, '_>) -> Result<i64, Refused> {
+        let time = line.time_ms(self.terms.precision)?.unwrap_or(self.terms.now);
+        if (self.terms.earliest..=self.terms.latest).contains(&time) {
+            return Ok(time);
+        }
+        self.odd.extend(line.time.filter(|_| time < self.terms.early()).map(Odd::Early));
+        Err(self.untimely(time, line.time))
+    }
+
+    #[cold]
+    fn untimely(&self, time: i64, raw: Option<i64>) -> Refused {
+        let Terms { now, latest, precision, .. } = self.terms;
+        let between = |one: i64, other: i64| spoken(Duration::from_millis(one.abs_diff(other)));
+        if time > latest {
+            let (ahead, limit) = (between(time, now), between(latest, now));
+            return Refused::Store {
+                reason: "future",
+                message: format!(
+                    "time {time} ms is {ahead} ahead of the server's clock, more than the {limit} of \
+                     ingest.max_future; it was read with precision={precision}"
+                ),
+            };
+        }
+        let mut message = format!(
+            "time {time} ms is {} before the server's clock, and in this database retention.disk keeps what is no \
+             older than {}; it was read with precision={precision}",
+            between(time, now),
+            between(self.terms.earliest, now)
+        );
+        if time < self.terms.early()
+            && let Some((unit, _)) = raw.and_then(|raw| likely_unit(raw, time, precision))
+        {
+            message.push_str(&format!("; where {unit} was meant, {}", self.terms.way_to(unit)));
+        }
+        Refused::Store { reason: "expired", message }
+    }
+
+    /// Refuses a line, which is `raw`.
+    #[cold]
+    fn refuse(&mut self, raw: &[u8], line: u64, refused: Refused) {
+        let refusal = match refused {
+            Refused::Line(error) => {
+                Refusal { line, column: error.column, reason: error.reason(), message: error.to_string() }
+            }
+            Refused::Store { reason, message } => Refusal { line, column: 1, reason, message },
+        };
+        self.report.refused += 1;
+        *self.report.reasons.entry(refusal.reason).or_default() += 1;
+        self.note(Kind::Refusal, refusal.reason, raw, || refusal.message.clone());
+        if self.report.first.len() < self.terms.errors_listed_max {
+            self.report.first.push(refusal);
+        }
+    }
+}
+
+fn too_many_row_fields() -> Refused {
+    Refused::Store {
+        reason: "too_many_row_fields",
+        message: format!("the row would come to more than {FIELDS_MAX} different fields"),
+    }
+}
+
+/// Puts values in the order of their fields; of two for one field, the later one stands. Returns how many do not.
+#[cold]
+fn keep_last(values: &mut Vec<(u16, f64)>) -> u64 {
+    let came = values.len();
+    values.sort_by_key(|(number, _)| *number);
+    values.dedup_by(|later, kept| {
+        let again = later.0 == kept.0;
+        if again {
+            *kept = *later;
+        }
+        again
+    });
+    (came - values.len()) as u64
+}
+
+/// What finds the row of a string that is kept: no client can write a key with a zero byte.
+fn info_key(line: &Line<'_, '_>, field: &[u8], text: &[u8]) -> KeyHash {
+    hash_key(&[line.key.raw(), field, text].join(&0))
+}

@@ -1,9 +1,0 @@
-//! Partitions: UTC days.
-
-/// Milliseconds in a partition.
-pub const PARTITION_MS: i64 = 86_400_000;
-
-/// The partition that holds a time: days since the epoch.
-pub fn partition_of(time: i64) -> i64 {
-    time.div_euclid(PARTITION_MS)
-}
