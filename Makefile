@@ -66,26 +66,26 @@ bench-start: check-tools ## Measure how long a start takes, by what it finds: lo
 	benches/peer/run.sh start
 
 simulate: check-tools ## Tell SEEDS (20000) random histories of crashes, power cuts and failing disks
-	SEEDS="$(SEEDS)" cargo test --locked --release --test simulation -- --nocapture
+	SEEDS="$(SEEDS)" cargo test --locked --release --test store simulation:: -- --nocapture
 
 simulate-planted: check-tools ## Show that the simulation finds bugs that were planted on purpose
-	cargo test --locked --features planted-bugs --test simulation planted -- --nocapture
+	cargo test --locked --features planted-bugs --test store simulation::planted -- --nocapture
 
 kill: check-tools ## Kill the daemon ROUNDS (200) times under load, once with LOG_MIB (256) of log; hold it for 30 s
-	SEALINE_KILL_ROUNDS="$(ROUNDS)" SEALINE_KILL_LOG_MIB="$(LOG_MIB)" cargo test --locked --test kills -- --nocapture --test-threads=1
-	SEALINE_STOP_SECONDS=30 cargo test --locked --test crash held_for_a_while -- --nocapture
+	SEALINE_KILL_ROUNDS="$(ROUNDS)" SEALINE_KILL_LOG_MIB="$(LOG_MIB)" cargo test --locked --test daemon kills:: -- --nocapture --test-threads=1
+	SEALINE_STOP_SECONDS=30 cargo test --locked --test daemon crash::held_for_a_while -- --nocapture
 
 overload: check-tools ## Send three times what can be taken, and a mixed load against 256 MiB, for SECONDS (300) each
-	SEALINE_OVERLOAD_SECONDS="$(SECONDS)" cargo test --locked --release --test overload -- --nocapture --test-threads 1
+	SEALINE_OVERLOAD_SECONDS="$(SECONDS)" cargo test --locked --release --test pressure overload:: -- --nocapture --test-threads 1
 
 flood: check-tools ## Send ten million new series to a daemon that has its one million, and start it again
-	SEALINE_FLOOD_MAX=1000000 SEALINE_FLOOD_SERIES=10000000 cargo test --locked --release --test flood -- --nocapture
+	SEALINE_FLOOD_MAX=1000000 SEALINE_FLOOD_SERIES=10000000 cargo test --locked --release --test pressure flood:: -- --nocapture
 
 latency: check-tools ## Measure writes beside slow and idle connections, and beside heavy queries, with a release build
-	cargo test --locked --release --test latency -- --ignored --nocapture
+	cargo test --locked --release --test pressure latency:: -- --ignored --nocapture
 
 corrupt: check-tools ## Flip every bit of headers, footers and indexes, cut files at every length, and ask the store
-	SEALINE_CORRUPT_ALL=1 cargo test --locked --release --test corruption -- --nocapture
+	SEALINE_CORRUPT_ALL=1 cargo test --locked --release --test store corruption:: -- --nocapture
 
 fuzz: check-tools ## Fuzz every target of fuzz/ for SECONDS_EACH seconds (20), from SEED (another one each time)
 	.ci/fuzz "$(SECONDS_EACH)" $(SEED)

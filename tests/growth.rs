@@ -3,6 +3,8 @@
 //! Each row of the table does something of size n and of size 4n, each with a store of its own. What it costs is not
 //! timed: the loops of the program count their steps (`sealine::work`). A new row is a name, a size and two functions:
 //! one that prepares the store, and one whose steps are counted. A loop that no row sees needs a `work::count` of its own.
+//!
+//! It is not among tests/store: steps are counted for the whole process, and there are others at work.
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! What must hold for hostile bytes: a check for each target, which panics where a rule is broken. The fuzzer gives them
-//! what it makes up, `cargo test` (tests/corpora.rs) what is in corpus/.
+//! what it makes up, `cargo test` (tests/store/corpora.rs) what is in corpus/.
 
 pub mod block;
 pub mod chunk_file;
@@ -10,9 +10,10 @@ pub mod log;
 pub mod parameters;
 pub mod promql;
 
-#[allow(dead_code, reason = "the simulation needs more of it")]
-#[path = "../../tests/simulation/disk.rs"]
+// The test binary that replays the corpora has these files already; the fuzzers do not.
+#[allow(dead_code, clippy::duplicate_mod, reason = "the simulation needs more of it")]
+#[path = "../../tests/store/simulation/disk.rs"]
 mod disk;
-#[allow(dead_code, reason = "the stories need more of it")]
+#[allow(dead_code, clippy::duplicate_mod, reason = "the stories need more of it")]
 #[path = "../../tests/support/library.rs"]
 mod library;

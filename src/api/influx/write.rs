@@ -1,7 +1,7 @@
 //! The doors through which lines come: `/write`, `/api/v2/write` and `/api/v3/write_lp`.
 //!
-//! What an answer makes its sender do is in docs/reliability.md, and is held by tests/telegraf_replica.rs: what is not the
-//! sender's own fault is answered so that every sender keeps what it sent.
+//! What an answer makes its sender do is in docs/reliability.md, and is held by tests/daemon/telegraf_replica.rs: what is
+//! not the sender's own fault is answered so that every sender keeps what it sent.
 
 use super::dialect::Dialect;
 use crate::api::Call;

@@ -1,0 +1,4 @@
+//! What the repository says about itself is true.
+
+mod architecture;
+mod pages;
