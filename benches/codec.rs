@@ -8,8 +8,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use sealine::codec::gorilla::{Chunk, OpenChunk, SAMPLES_PER_CHUNK_MAX, decode};
-use sealine::series::Samples;
+use sealine_codec::gorilla::{Chunk, OpenChunk, SAMPLES_PER_CHUNK_MAX, decode};
+use sealine_model::Samples;
 use std::hint::black_box;
 
 /// Too many for the processor to learn them by heart, which it does with a few thousand that are encoded again and again.

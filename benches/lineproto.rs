@@ -9,7 +9,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use sealine::lineproto::{Limits, Lines, Splitter};
+use sealine_lineproto::{Limits, Lines, Splitter};
 use std::fmt::Write;
 use std::hint::black_box;
 

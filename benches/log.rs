@@ -5,10 +5,11 @@
 //! synced     one entry at a time, answered when it is on disk: mostly what the disk costs
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use sealine::clock::SystemClock;
-use sealine::telemetry::Telemetry;
-use sealine::vfs::DiskVfs;
-use sealine::wal::{Dictionary, Entry, Event, Options, SyncPolicy, Wal};
+use sealine_base::clock::SystemClock;
+use sealine_base::vfs::DiskVfs;
+use sealine_store::SyncPolicy;
+use sealine_store::parts::wal::{Dictionary, Entry, Event, Options, Wal};
+use sealine_telemetry::Telemetry;
 use std::path::Path;
 
 const GROUP: usize = 64;

@@ -2,8 +2,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use sealine::memory::{Field, Index, NewRow};
-use sealine::series::{Labels, METRIC_NAME, MatchOp, Matcher};
+use sealine_model::{Labels, METRIC_NAME, MatchOp, Matcher};
+use sealine_store::parts::memory::{Field, Index, NewRow};
 use std::hint::black_box;
 
 const HOSTS: usize = 100_000;

@@ -7,13 +7,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock and the kernel's figures")]
 
-use sealine::clock::ManualClock;
 use sealine::config::Config;
-use sealine::lineproto::Precision;
-use sealine::promql::{Engine, Limits, Options, Request, TimeRange};
-use sealine::store::Store;
-use sealine::telemetry::Telemetry;
-use sealine::vfs::DiskVfs;
+use sealine_base::clock::ManualClock;
+use sealine_base::vfs::DiskVfs;
+use sealine_lineproto::Precision;
+use sealine_promql::{Engine, Limits, Options, Request, TimeRange};
+use sealine_store::Store;
+use sealine_telemetry::Telemetry;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;

@@ -14,18 +14,3 @@ pub mod inlet;
 pub mod schedule;
 mod sockets;
 pub mod tls;
-
-pub use sealine_base::{clock, planted, pools, units, vfs, work};
-pub use sealine_codec as codec;
-pub use sealine_lineproto as lineproto;
-pub use sealine_model as series;
-pub use sealine_store as store;
-pub use sealine_store::inspect;
-pub use sealine_store::parts::{disk, memory, wal};
-pub use sealine_telemetry as telemetry;
-pub use sealine_telemetry::notices;
-/// For tests.
-pub mod promql {
-    pub use sealine_model::{Samples, Selection, Source, SourceError};
-    pub use sealine_promql::*;
-}

@@ -1,7 +1,7 @@
 //! No path costs more than n log n of what it is given, whatever the order in which that comes.
 //!
 //! Each row of the table does something of size n and of size 4n, each with a store of its own. What it costs is not
-//! timed: the loops of the program count their steps (`sealine::work`). A new row is a name, a size and two functions:
+//! timed: the loops of the program count their steps (`sealine_base::work`). A new row is a name, a size and two functions:
 //! one that prepares the store, and one whose steps are counted. A loop that no row sees needs a `work::count` of its own.
 //!
 //! It is not among tests/store: steps are counted for the whole process, and there are others at work.
@@ -11,11 +11,10 @@ mod support;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use sealine::clock::ManualClock;
-use sealine::lineproto::Precision;
-use sealine::promql::Source;
-use sealine::series::{MatchOp, Matcher};
-use sealine::store::{Question, Store};
+use sealine_base::clock::ManualClock;
+use sealine_lineproto::Precision;
+use sealine_model::{MatchOp, Matcher, Source};
+use sealine_store::{Question, Store};
 use std::fmt::Write;
 use std::sync::Arc;
 use support::library::{config, open, read, write};
@@ -325,9 +324,9 @@ fn work_grows_no_faster_than_n_log_n() {
         let work = |n: usize| {
             let story = Story::new(n);
             prepare(&story);
-            let before = sealine::work::done();
+            let before = sealine_base::work::done();
             run(&story);
-            sealine::work::done() - before
+            sealine_base::work::done() - before
         };
         let (one, four) = (work(*n), work(4 * n));
         let n = *n as f64;

@@ -1,9 +1,9 @@
 //! What must hold for any bytes as a block: they are samples in order or they are refused, a range of them is what it is
 //! of the whole, memory follows the count, and any samples come back from blocks as they went in.
 
-use sealine::codec::Overlay;
-use sealine::codec::block::{Reference, SAMPLES_PER_BLOCK_MAX, decode, encode, encode_over, merge_decoded, reference};
-use sealine::series::Samples;
+use sealine_codec::Overlay;
+use sealine_codec::block::{Reference, SAMPLES_PER_BLOCK_MAX, decode, encode, encode_over, merge_decoded, reference};
+use sealine_model::Samples;
 
 /// Of a block that is made up: its first time.
 const FIRST: i64 = 1_699_920_000_000;

@@ -3,11 +3,13 @@
 //! the bytes are also read with all checksums made to match.
 
 use super::disk::SimDisk;
-use sealine::codec::Overlay;
-use sealine::codec::varint;
-use sealine::disk::{self, ChunkFile, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, merge, verify_file};
-use sealine::series::{Gathering, MatchOp, Matcher, Samples};
-use sealine::vfs::{SharedVfs, Vfs};
+use sealine_base::vfs::{SharedVfs, Vfs};
+use sealine_codec::Overlay;
+use sealine_codec::varint;
+use sealine_model::{Gathering, MatchOp, Matcher, Samples};
+use sealine_store::parts::disk::{
+    self, ChunkFile, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, merge, verify_file,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! What must hold for any bytes as a chunk: they are samples in order or they are refused, a range of them is what it
 //! is of the whole, and any samples come back from a chunk as they went in.
 
-use sealine::codec::Overlay;
-use sealine::codec::gorilla::{ChunkError, OpenChunk, SAMPLES_PER_CHUNK_MAX, decode, merge_decoded};
-use sealine::series::Samples;
+use sealine_codec::Overlay;
+use sealine_codec::gorilla::{ChunkError, OpenChunk, SAMPLES_PER_CHUNK_MAX, decode, merge_decoded};
+use sealine_model::Samples;
 
 /// Panics where a rule is broken. The first two bytes say how many samples there should be.
 pub fn check(bytes: &[u8]) {

@@ -1,7 +1,7 @@
 //! What must hold for any body of line protocol: nothing panics, every line is accounted for, and the body means the
 //! same whole and in two pieces. Shared by the fuzz target and by the test that replays the corpus.
 
-use sealine::lineproto::{Limits, LineError, Lines, Point, Splitter, parse_points};
+use sealine_lineproto::{Limits, LineError, Lines, Point, Splitter, parse_points};
 
 /// Small, so that short inputs meet the bounds.
 fn limits() -> Limits {

@@ -3,10 +3,10 @@
 
 use super::disk::SimDisk;
 use super::library;
-use sealine::clock::ManualClock;
-use sealine::store::{Store, StoreError, dump_record};
-use sealine::vfs::Vfs;
-use sealine::wal::{self, RecordHeader, ReplayError, SegmentName};
+use sealine_base::clock::ManualClock;
+use sealine_base::vfs::Vfs;
+use sealine_store::parts::wal::{self, RecordHeader, SegmentName, dump_record};
+use sealine_store::{ReplayError, Store, StoreError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

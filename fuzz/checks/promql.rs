@@ -1,11 +1,9 @@
 //! What must hold for any text as a query: it is refused in a sentence or answered, and the way it is formatted means
 //! the same and is formatted the same.
 
-use sealine::clock;
-use sealine::promql::{
-    Engine, Limits, Options, QueryError, Request, Samples, Selection, Source, SourceError, TimeRange, parse_selector,
-};
-use sealine::series::{Labels, Matcher};
+use sealine_base::clock;
+use sealine_model::{Labels, Matcher, Samples, Selection, Source, SourceError};
+use sealine_promql::{Engine, Limits, Options, QueryError, Request, TimeRange, parse_selector};
 use std::time::Duration;
 
 /// Milliseconds between two samples.
@@ -62,7 +60,7 @@ fn options(text_bytes_max: usize) -> Options {
     Options { threads: 1, limits, ..Options::default() }
 }
 
-fn query(engine: &Engine, text: &str, range: TimeRange) -> Result<sealine::promql::Answer, QueryError> {
+fn query(engine: &Engine, text: &str, range: TimeRange) -> Result<sealine_promql::Answer, QueryError> {
     let begun = clock::instant();
     let deadline = Some(begun + Duration::from_secs(1));
     let answer = engine.query(&Few, &Request { deadline, ..Request::new(text, range) });
@@ -71,7 +69,7 @@ fn query(engine: &Engine, text: &str, range: TimeRange) -> Result<sealine::promq
     answer
 }
 
-fn told(answer: &Result<sealine::promql::Answer, QueryError>) -> String {
+fn told(answer: &Result<sealine_promql::Answer, QueryError>) -> String {
     match answer {
         Ok(answer) => format!("{:?}", answer.value),
         Err(error) => {

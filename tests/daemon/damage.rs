@@ -75,7 +75,7 @@ fn a_file_with_a_damaged_index_is_set_aside_and_the_rest_is_answered() {
     client.admin("/admin/seal");
     daemon.stop();
     let [file] = &chunk_files(data.path(), "2023-11-14")[..] else { panic!("one seal makes one file a day") };
-    flip(file, |bytes| bytes.len() - sealine::disk::TRAILER_BYTES - 1); // the index ends where the trailer starts
+    flip(file, |bytes| bytes.len() - sealine_store::parts::disk::TRAILER_BYTES - 1); // the index ends where the trailer starts
 
     let daemon = Daemon::start(data.path(), &NO_MERGES);
     let mut client = daemon.client();

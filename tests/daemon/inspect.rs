@@ -3,12 +3,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests damage files by hand")]
 
-use sealine::clock::SystemClock;
 use sealine::config::{Config, Flags};
-use sealine::lineproto::Precision;
-use sealine::store::Store;
-use sealine::telemetry::Telemetry;
-use sealine::vfs::DiskVfs;
+use sealine_base::clock::SystemClock;
+use sealine_base::vfs::DiskVfs;
+use sealine_lineproto::Precision;
+use sealine_store::Store;
+use sealine_telemetry::Telemetry;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -4,7 +4,7 @@
 
 use regex::Regex;
 use sealine::config::{Config, duration, size};
-use sealine::telemetry::Telemetry;
+use sealine_telemetry::Telemetry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

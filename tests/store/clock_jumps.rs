@@ -9,7 +9,7 @@ use crate::support::seed;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use sealine::clock::{Clock, ManualClock};
+use sealine_base::clock::{Clock, ManualClock};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -4,17 +4,17 @@
 //! An example is a fenced block whose first line is `hex` and a name. A line of it is bytes as pairs of hex digits,
 //! then, behind a semicolon, what they mean.
 
-use sealine::clock::ManualClock;
-use sealine::codec::block::{self, Block, Reference};
-use sealine::codec::gorilla::{Chunk, OpenChunk};
-use sealine::codec::lines::LineWriter;
 use sealine::config::{Config, Flags};
-use sealine::disk::{ChunkFile, ChunkFileWriter, FileName, Volume, verify_file};
-use sealine::lineproto::Precision;
-use sealine::series::Labels;
-use sealine::store::Store;
-use sealine::telemetry::Telemetry;
-use sealine::vfs::{DiskVfs, SharedVfs};
+use sealine_base::clock::ManualClock;
+use sealine_base::vfs::{DiskVfs, SharedVfs};
+use sealine_codec::block::{self, Block, Reference};
+use sealine_codec::gorilla::{Chunk, OpenChunk};
+use sealine_codec::lines::LineWriter;
+use sealine_lineproto::Precision;
+use sealine_model::Labels;
+use sealine_store::Store;
+use sealine_store::parts::disk::{ChunkFile, ChunkFileWriter, FileName, Volume, verify_file};
+use sealine_telemetry::Telemetry;
 use std::fs;
 use std::path::Path;
 

@@ -6,10 +6,9 @@
 
 use crate::support::disk::{Act, FaultyDisk};
 use crate::support::library::{Content, config, open, open_on, read, try_write, write};
-use sealine::clock::ManualClock;
-use sealine::promql::{Samples, Source, SourceError};
-use sealine::series::{MatchOp, Matcher};
-use sealine::wal::WalError;
+use sealine_base::clock::ManualClock;
+use sealine_model::{MatchOp, Matcher, Samples, Source, SourceError};
+use sealine_store::WalError;
 use std::path::Path;
 
 const START_MS: i64 = 1_700_000_000_000;
@@ -135,8 +134,8 @@ fn a_read_that_fails_costs_the_questions_that_need_it_and_nothing_else() {
         assert_eq!(selection.warnings(), Vec::<String>::new(), "a disk that fails is no damage");
         Ok(samples.values)
     };
-    let middle = sealine::series::partition_of(START_MS + DAY_MS);
-    let folder = sealine::disk::day_name(middle);
+    let middle = sealine_model::partition_of(START_MS + DAY_MS);
+    let folder = sealine_store::parts::disk::day_name(middle);
     disk.refuse(move |act, path| act == Act::Read && path.to_string_lossy().contains(&folder));
     for round in 0..2 {
         assert_eq!(ask(0).expect("the disk gives this day"), [0.0], "round {round}");

@@ -6,8 +6,8 @@
 
 use crate::support::disk::{Act, FaultyDisk};
 use crate::support::library::{Content, config, open, open_on, read, write};
-use sealine::clock::ManualClock;
-use sealine::vfs::{DiskVfs, Vfs};
+use sealine_base::clock::ManualClock;
+use sealine_base::vfs::{DiskVfs, Vfs};
 use std::fmt::Write;
 
 const START_MS: i64 = 1_700_000_000_000;

@@ -8,12 +8,12 @@
 #![expect(clippy::disallowed_methods, reason = "a test looks at the folder itself")]
 
 use crate::support::library::{config, open, read, write};
-use sealine::clock::ManualClock;
 use sealine::config::Config;
-use sealine::disk::{ChunkFile, FileName, Volume};
-use sealine::pools::Pool;
-use sealine::store::{Question, Store};
-use sealine::vfs::DiskVfs;
+use sealine_base::clock::ManualClock;
+use sealine_base::pools::Pool;
+use sealine_base::vfs::DiskVfs;
+use sealine_store::parts::disk::{ChunkFile, FileName, Volume};
+use sealine_store::{Question, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@
 //! an older one; where old files stay in memory; or where a late sample has to wait for anything.
 
 use crate::support::library::{Content, DATABASE, config, open, read, write};
-use sealine::clock::{Clock, ManualClock};
-use sealine::store::Store;
+use sealine_base::clock::{Clock, ManualClock};
+use sealine_store::Store;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;

@@ -5,11 +5,11 @@
 //! what a query or a batch held is not given back.
 
 use crate::support::library::{config, open, read, write};
-use sealine::clock::ManualClock;
-use sealine::pools::{Pool, Step};
-use sealine::promql::{Cancel, Engine, QueryError, Request, Samples, Source, TimeRange};
-use sealine::series::{MatchOp, Matcher};
-use sealine::store::Store;
+use sealine_base::clock::ManualClock;
+use sealine_base::pools::{Pool, Step};
+use sealine_model::{MatchOp, Matcher, Samples, Source};
+use sealine_promql::{Cancel, Engine, QueryError, Request, TimeRange};
+use sealine_store::Store;
 use std::sync::Arc;
 
 const START_MS: i64 = 1_700_000_000_000;

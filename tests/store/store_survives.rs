@@ -4,14 +4,13 @@
 
 use crate::support::disk::{Act, FaultyDisk};
 use crate::support::library;
-use sealine::clock::SystemClock;
 use sealine::config::{Config, Flags};
-use sealine::lineproto::Precision;
-use sealine::promql::Source;
-use sealine::series::{Matcher, Samples};
-use sealine::store::Store;
-use sealine::telemetry::Telemetry;
-use sealine::vfs::{DiskVfs, SharedVfs};
+use sealine_base::clock::SystemClock;
+use sealine_base::vfs::{DiskVfs, SharedVfs};
+use sealine_lineproto::Precision;
+use sealine_model::{Matcher, Samples, Source};
+use sealine_store::Store;
+use sealine_telemetry::Telemetry;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -147,7 +146,7 @@ fn strings_of_two_measurements_are_series_of_two_metrics() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = library::config(dir.path());
     config.naming.string_fields = vec!["*.os".into()];
-    let clock = sealine::clock::ManualClock::at(1_700_000_000_000);
+    let clock = sealine_base::clock::ManualClock::at(1_700_000_000_000);
     let store = library::open(&config, &clock);
     for measurement in ["cpu", "mem"] {
         for os in ["x", "y"] {

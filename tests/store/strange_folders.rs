@@ -6,12 +6,12 @@
 #![expect(clippy::disallowed_methods, reason = "the story makes strange folders")]
 
 use crate::support::library::{config, open, read, write};
-use sealine::clock::ManualClock;
 use sealine::config::Config;
-use sealine::store::Store;
-use sealine::telemetry::Telemetry;
-use sealine::vfs::DiskVfs;
-use sealine::wal;
+use sealine_base::clock::ManualClock;
+use sealine_base::vfs::DiskVfs;
+use sealine_store::Store;
+use sealine_store::parts::wal;
+use sealine_telemetry::Telemetry;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The machine's disk with a rule for what it refuses: full, failing, stubborn.
 
-use sealine::vfs::{DiskVfs, Entry, SharedVfs, Vfs, VfsFile};
+use sealine_base::vfs::{DiskVfs, Entry, SharedVfs, Vfs, VfsFile};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,14 +1,12 @@
 //! The store as a library: opened on a folder, with a clock that a story moves.
 
-use sealine::clock::ManualClock;
 use sealine::config::Config;
-use sealine::lineproto::Precision;
-use sealine::promql::{Samples, Source};
-use sealine::series::{MatchOp, Matcher};
-use sealine::store::{Report, Store, StoreError};
-use sealine::telemetry::Telemetry;
-use sealine::vfs::{DiskVfs, SharedVfs};
-use sealine::wal::WalError;
+use sealine_base::clock::ManualClock;
+use sealine_base::vfs::{DiskVfs, SharedVfs};
+use sealine_lineproto::Precision;
+use sealine_model::{MatchOp, Matcher, Samples, Source};
+use sealine_store::{Report, Store, StoreError, WalError};
+use sealine_telemetry::Telemetry;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

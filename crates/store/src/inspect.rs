@@ -1,8 +1,8 @@
 //! Looks at a data directory from outside: `sealine verify` and `sealine dump`. Reads only, also beside a running
 //! daemon.
 
+use crate::batch::dump_record;
 use crate::disk::{self, FileName};
-use crate::dump_record;
 use crate::wal::{self, SegmentName};
 use sealine_base::vfs::SharedVfs;
 use std::io::{self, Write};

@@ -27,7 +27,7 @@ mod status;
 mod wal;
 
 pub use admission::NotNow;
-pub use batch::{Batch, dump_record};
+pub use batch::Batch;
 pub use disk::DiskError;
 pub use labels::Question;
 pub use maintain::Maintained;

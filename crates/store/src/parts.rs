@@ -4,8 +4,8 @@
 /// Chunk files.
 pub mod disk {
     pub use crate::disk::{
-        ChunkFile, ChunkFileWriter, DiskError, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, day_name,
-        dump, merge, verify_file,
+        ChunkFile, ChunkFileWriter, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, day_name, dump, merge,
+        verify_file,
     };
 }
 
@@ -14,10 +14,8 @@ pub mod memory {
     pub use crate::memory::{Field, Index, NewRow};
 }
 
-/// The log.
+/// The log, and what its records hold.
 pub mod wal {
-    pub use crate::wal::{
-        Dictionary, Entry, Event, Options, RecordHeader, ReplayError, SegmentName, SyncPolicy, Wal, WalError, dump,
-        replay,
-    };
+    pub use crate::batch::dump_record;
+    pub use crate::wal::{Dictionary, Entry, Event, Options, RecordHeader, SegmentName, Wal, dump, replay};
 }

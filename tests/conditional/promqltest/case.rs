@@ -2,8 +2,8 @@
 
 use super::script::Point;
 use regex::Regex;
-use sealine::promql::{Answer, Engine, QueryError, Request, Source, TimeRange, Value};
-use sealine::series::Labels;
+use sealine_model::{Labels, Source};
+use sealine_promql::{Answer, Engine, QueryError, Request, TimeRange, Value};
 
 /// Values agree within this, relative to their size.
 const TOLERANCE: f64 = 1e-6;
@@ -141,7 +141,7 @@ impl Case {
                 self.check_series(&got, |_| at)
             }
             Value::Matrix(got) => {
-                let points = |series: &sealine::promql::Series| -> Vec<(i64, f64)> {
+                let points = |series: &sealine_promql::Series| -> Vec<(i64, f64)> {
                     series.points.iter().map(|point| (point.time, point.value)).collect()
                 };
                 let got: Vec<_> = got.iter().map(|series| (&series.labels, points(series))).collect();

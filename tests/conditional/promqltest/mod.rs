@@ -14,8 +14,8 @@ mod stored;
 
 use crate::support::trials::{Missing, Ran, Test};
 use script::Command;
-use sealine::promql::{Engine, Source};
-use sealine::series::Labels;
+use sealine_model::{Labels, Source};
+use sealine_promql::Engine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

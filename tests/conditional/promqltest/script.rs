@@ -1,7 +1,7 @@
 //! Reads the script language: blocks of lines that load series, evaluate a query or clear everything.
 
 use super::case::{Case, Check, Times};
-use sealine::series::{Labels, LabelsBuilder, METRIC_NAME};
+use sealine_model::{Labels, LabelsBuilder, METRIC_NAME};
 use std::collections::BTreeMap;
 
 /// The staleness marker.

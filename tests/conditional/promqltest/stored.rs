@@ -2,11 +2,10 @@
 
 use super::Backend;
 use crate::support::library::{config, open};
-use sealine::clock::ManualClock;
-use sealine::lineproto::Precision;
-use sealine::promql::Source;
-use sealine::series::Labels;
-use sealine::store::{Reader, Store};
+use sealine_base::clock::ManualClock;
+use sealine_lineproto::Precision;
+use sealine_model::{Labels, Source};
+use sealine_store::{Reader, Store};
 use std::sync::Arc;
 use tempfile::TempDir;
 

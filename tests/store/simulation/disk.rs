@@ -6,7 +6,7 @@
 
 use rand::rngs::StdRng;
 use rand::{RngExt, seq::IndexedRandom};
-use sealine::vfs::{Entry, SharedVfs, Vfs, VfsFile};
+use sealine_base::vfs::{Entry, SharedVfs, Vfs, VfsFile};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -28,7 +28,7 @@ const PLANTED_SEEDS: u64 = 3000;
 #[cfg(feature = "planted-bugs")]
 #[test]
 fn planted_bugs_are_found() {
-    use sealine::planted::{BUGS, plant};
+    use sealine_base::planted::{BUGS, plant};
     let first = rand::rng().next_u64() >> 1;
     let data = tempfile::tempdir().expect("a temporary folder");
     for bug in BUGS {
