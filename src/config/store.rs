@@ -1,6 +1,6 @@
 //! What the configuration says to the store.
 
-use super::{Config, DatabasePolicy, Names, WalSync};
+use super::{Config, Names, Retention, WalSync};
 use sealine_base::machine;
 use sealine_lineproto::Limits;
 use sealine_model::Naming;
@@ -13,11 +13,14 @@ const MEMORY_BYTES_PER_SERIES: u64 = 2 << 10;
 impl Config {
     /// What the store is set to. Asks the machine for its memory, of which `memory.limit` may be a share.
     pub fn store_options(&self) -> Options {
-        let Config { ingest, .. } = self;
+        let ingest = &self.ingest;
         let memory_bytes = self.memory.limit.of(machine::memory_bytes());
         // What listeners write to is there for them, however many databases there may be.
         let listeners = [&self.udp.database, &self.tcp.database].into_iter();
-        let named = listeners.chain(self.database.iter().map(|policy| &policy.name));
+        let named = listeners.chain(self.database.iter().map(|policy| &policy.name)).map(|name| {
+            let policy = self.database(name);
+            (name.clone(), rules(&policy.naming, &policy.retention))
+        });
         Options {
             data_dir: self.data_dir.clone(),
             memory_bytes,
@@ -45,12 +48,8 @@ impl Config {
             fan_in: self.merge.fan_in,
             disk_bytes_max: self.disk.max_bytes,
             free_bytes_min: self.disk.min_free_bytes,
-            named: named.map(|name| (name.clone(), rules(&self.database(name)))).collect(),
-            rules: rules(&DatabasePolicy {
-                name: String::new(),
-                retention: self.retention.clone(),
-                naming: self.naming.clone(),
-            }),
+            named: named.collect(),
+            rules: rules(&self.naming, &self.retention),
         }
     }
 
@@ -71,17 +70,17 @@ impl Config {
     }
 }
 
-fn rules(policy: &DatabasePolicy) -> Rules {
-    let naming = policy.naming.clone();
+/// What a database's sections say.
+fn rules(naming: &super::Naming, retention: &Retention) -> Rules {
     Rules {
         naming: Naming {
-            template: naming.template,
-            elide_field: naming.elide_field,
+            template: naming.template.clone(),
+            elide_field: naming.elide_field.clone(),
             utf8: naming.names == Names::Utf8,
             db_label: naming.db_label,
-            info_fields: naming.string_fields,
+            info_fields: naming.string_fields.clone(),
         },
-        in_memory: policy.retention.memory,
-        on_disk: policy.retention.disk,
+        in_memory: retention.memory,
+        on_disk: retention.disk,
     }
 }

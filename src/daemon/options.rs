@@ -4,8 +4,7 @@ use crate::api;
 use crate::config::Config;
 use sealine_base::clock::wall_ms;
 use sealine_base::pools::Pools;
-use sealine_promql as promql;
-use sealine_promql::Engine;
+use sealine_promql::{Engine, Limits, Options};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,10 @@ const QUERY_MEMORY_LEAST: u64 = 1 << 20;
 pub(super) fn engine(config: &Config, pools: &Arc<Pools>) -> Engine {
     let query = &config.query;
     let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    Engine::new(promql::Options {
+    Engine::new(Options {
         lookback_ms: ms(query.lookback),
         threads: or_cores(query.threads, 1),
-        limits: promql::Limits {
+        limits: Limits {
             text_bytes_max: usize::try_from(query.max_text_bytes).unwrap_or(usize::MAX),
             regex_steps_max: query.max_regex_steps,
             samples_max: query.max_samples,
@@ -29,9 +28,9 @@ pub(super) fn engine(config: &Config, pools: &Arc<Pools>) -> Engine {
                 bytes => bytes,
             },
             subquery_steps_max: query.max_subquery_points as u64,
-            ..promql::Limits::default()
+            ..Limits::default()
         },
-        ..promql::Options::default()
+        ..Options::default()
     })
     .with_pools(pools.clone())
 }

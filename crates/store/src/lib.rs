@@ -3,6 +3,9 @@
 //! A write:  [`Store::stage`] parses and resolves, [`Store::append`] logs, syncs and applies, then answers.
 //! A seal:   ends a generation, writes its chunks to chunk files, then deletes its log.
 //! A query:  sees files and memory through one [`Reader`], which never shows the border between them.
+//!
+//! Below it are three modules that do not know one another: `wal`, the log; `memory`, rows and their index; `disk`, chunk
+//! files.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests damage files by hand and wait in real time"))]
 
