@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use sealine_base::pools::{Full, Lease, Pool};
 use sealine_lineproto::{Precision, Splitter};
-use sealine_store::{BadDatabase, NotNow, Refusal, Report, Stage, Unit, WalError};
+use sealine_store::{BadDatabase, EXPIRED, NotNow, Refusal, Report, Stage, Unit, WalError};
 use sealine_telemetry::{Protocol, Shortage};
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -58,8 +58,18 @@ pub struct Written {
     pub lines: u64,
     /// Lines refused.
     pub refused: u64,
+    /// Those of them whose time is beyond retention.
+    pub expired: u64,
     /// The first refusals.
     pub first: Vec<Refusal>,
+}
+
+impl From<Report> for Written {
+    fn from(report: Report) -> Self {
+        let expired = report.reasons.get(EXPIRED).copied().unwrap_or(0);
+        let Report { lines, refused, first, .. } = report;
+        Written { lines, refused, expired, first }
+    }
 }
 
 /// Why nothing of a body was stored.
@@ -172,15 +182,13 @@ impl Intake {
         let (batch, mut report) = lines.finish();
         if report.refused > 0 && bad_lines == BadLines::CostAll {
             self.count_none(client, &mut report);
-            let Report { lines, refused, first, .. } = report;
-            return Ok(Written { lines, refused, first });
+            return Ok(report.into());
         }
         let stored = self.store.append(batch).await;
         self.count(Protocol::Http, database, &mut report, stored.is_ok());
         self.tell(Protocol::Http, client, std::mem::take(&mut report.notices));
         stored?;
-        let Report { lines, refused, first, .. } = report;
-        Ok(Written { lines, refused, first })
+        Ok(report.into())
     }
 
     /// About how much memory a body of `length` bytes will take, where its length is known.

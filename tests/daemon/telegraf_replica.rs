@@ -166,15 +166,16 @@ struct Daemons {
     slowed: Daemon,
     crowded: Daemon,
     full: Daemon,
-    _folders: [tempfile::TempDir; 5],
+    young: Daemon,
+    _folders: [tempfile::TempDir; 6],
 }
 
 impl Daemons {
     #[expect(clippy::disallowed_methods, reason = "a test sets up its file")]
     fn start() -> Daemons {
         let folders = std::array::from_fn(|_| tempfile::tempdir().expect("a folder for the test"));
-        let [plain, guarded, slowed, crowded, full]: [&Path; 5] = std::array::from_fn(|n| {
-            let folders: &[tempfile::TempDir; 5] = &folders;
+        let [plain, guarded, slowed, crowded, full, young]: [&Path; 6] = std::array::from_fn(|n| {
+            let folders: &[tempfile::TempDir; 6] = &folders;
             folders[n].path()
         });
         let small = [
@@ -194,6 +195,7 @@ impl Daemons {
             slowed: Daemon::start(slowed, &[("ingest.max_samples_per_second", "1")]),
             crowded: Daemon::start(crowded, &[("http.max_connections", "1")]),
             full: start(full),
+            young: Daemon::start(young, &[("retention.disk", "30d")]),
             _folders: folders,
         }
     }
@@ -220,10 +222,13 @@ fn post(daemon: &Daemon, path: &str, headers: &[(&str, &str)], body: &[u8]) -> A
 }
 
 /// Every answer that the routes for lines have, as docs/reliability.md names it, with how to get it.
-const ANSWERS: [(&str, Blame, Ask); 18] = [
+const ANSWERS: [(&str, Blame, Ask); 19] = [
     ("all lines are stored", Blame::Nobody, |them, path| post(&them.plain, path, &[], LINE.as_bytes())),
     ("bad lines: the others are stored", Blame::Lines, |them, path| {
         post(&them.plain, path, &[], format!("{LINE}m value=\n").as_bytes())
+    }),
+    ("times that retention no longer keeps: the others are stored", Blame::Lines, |them, path| {
+        post(&them.young, path, &[], format!("{LINE}m,host=a value=1\n").as_bytes())
     }),
     ("the body is larger than a limit", Blame::Lines, |them, path| {
         post(&them.plain, path, &[], LINE.repeat(4000).as_bytes())

@@ -415,6 +415,42 @@ fn each_version_is_told_of_bad_lines_in_its_own_shape() {
     assert_eq!(setup.value("good_v"), Some(1.0));
 }
 
+/// Telegraf looks for InfluxDB's words to throw away what it would send for ever.
+#[test]
+fn points_beyond_retention_are_told_in_the_words_of_influxdb() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start(data.path(), &[("retention.disk", "30d")]);
+    let mut client = daemon.client();
+    let mut told = |path: &str, body: &str| {
+        let answer = client.post(path, &[], body.as_bytes());
+        assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
+        answer.json()
+    };
+    let (v1, v2) = ("/write?db=story&precision=ms", "/api/v2/write?bucket=story&precision=ms");
+    let v3 = "/api/v3/write_lp?db=story&precision=millisecond";
+    let old = format!("old v=1 {TIME_MS}\n");
+    let words = "partial write: points beyond retention policy";
+    for (path, member) in [(v1, "error"), (v2, "message")] {
+        let json = told(path, &format!("{old}good v=1\n{old}"));
+        assert_eq!(json[member], format!("{words} dropped=2"), "{json}");
+        assert_eq!((&json["written"], &json["lines"][1]["line"]), (&1.into(), &3.into()), "{json}");
+        assert_eq!(json["lines"][1]["reason"], "expired", "{json}");
+
+        let json = told(path, &format!("bad v=\ngood v=1\n{old}"));
+        let text = json[member].as_str().expect("a sentence");
+        assert!(text.starts_with(&format!("{words}; line 1, column 7: field `v` has nothing ")), "{text}");
+        assert!(text.contains("; line 3, column 1: time ") && text.ends_with("; written=1 dropped=2"), "{text}");
+
+        // Beyond the lines that an answer names.
+        let json = told(path, &format!("{}{old}", "bad v=\n".repeat(50)));
+        assert!(json[member].as_str().is_some_and(|text| text.starts_with(words)), "{json}");
+    }
+    let text = told(v3, &old)["error"].to_string();
+    assert!(text.contains("partial write of line protocol occurred: line 1, column 1: time "), "{text}");
+    let found = client.ask("/api/v1/query", &[("query", "count_over_time(good_v[1h])")]);
+    assert_eq!(found["data"]["result"].as_array().map(Vec::len), Some(1), "good lines are kept: {found}");
+}
+
 #[test]
 fn lines_come_as_to_influxdb_3() {
     let mut setup = start();

@@ -38,7 +38,7 @@ pub use memory::{CardinalityLimits, Collision, INTERNAL_DATABASE};
 pub use options::{Options, Rules};
 pub use select::{Reader, Stopped};
 pub use sizes::Sizes;
-pub use stage::{Refusal, Report, Stage, Unit};
+pub use stage::{EXPIRED, Refusal, Report, Stage, Unit};
 pub use status::{DatabaseStatus, StoreStatus, TierStatus};
 pub use wal::{ReplayError, SyncPolicy, WalError, WalStats};
 

@@ -32,6 +32,9 @@ use std::time::Duration;
 /// Integers beyond this cannot all be told apart as floats.
 const EXACT_INTEGER_MAX: u64 = 1 << 53;
 
+/// The reason of a line whose time is beyond what `retention.disk` keeps.
+pub const EXPIRED: &str = "expired";
+
 /// What holds for the lines of one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
@@ -486,7 +489,7 @@ impl Stage {
         {
             message.push_str(&format!("; where {unit} was meant, {}", self.terms.way_to(unit)));
         }
-        Refused::Store { reason: "expired", message }
+        Refused::Store { reason: EXPIRED, message }
     }
 
     /// Refuses a line, which is `raw`.

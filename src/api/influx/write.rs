@@ -18,6 +18,10 @@ use serde_json::{Value, json};
 /// Where lines go whose sender names no database.
 const DEFAULT_DATABASE: &str = "default";
 
+/// InfluxDB 1's words for lines whose time is beyond retention. Its clients look for them, to throw away what would be
+/// refused for ever.
+const BEYOND_RETENTION: &str = " points beyond retention policy";
+
 /// Where the lines of a write go, and how to read them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteTarget {
@@ -138,21 +142,29 @@ async fn write(call: Call, dialect: Dialect, target: fn(&Params) -> Result<Write
 
 /// Some lines were refused. The others are stored unless `bad_lines` cost all, so this is an acknowledgement too.
 fn partial_write(dialect: Dialect, written: &Written, bad_lines: BadLines) -> Reply {
-    let Written { lines, refused, first } = written;
+    let Written { lines, refused, expired, first } = written;
     let mut what = String::from(match (dialect, bad_lines) {
         (_, BadLines::CostAll) => "nothing was written, since accept_partial is false:",
         (Dialect::V3, BadLines::CostThemselves) => "partial write of line protocol occurred:",
         (_, BadLines::CostThemselves) => "partial write:",
     });
-    for refusal in first {
-        what.push_str(&format!(" line {}, column {}: {};", refusal.line, refusal.column, refusal.message));
-    }
-    let more = refused - first.len() as u64;
-    if more > 0 {
-        what.push_str(&format!(" and {more} more lines;"));
-    }
     let stored = if bad_lines == BadLines::CostAll { 0 } else { *lines };
-    what.push_str(&format!(" written={stored} dropped={}", refused + lines - stored));
+    let beyond = if dialect == Dialect::V3 { 0 } else { *expired };
+    if beyond > 0 {
+        what.push_str(BEYOND_RETENTION);
+    }
+    if beyond < *refused {
+        what.push_str(if beyond > 0 { ";" } else { "" });
+        for refusal in first {
+            what.push_str(&format!(" line {}, column {}: {};", refusal.line, refusal.column, refusal.message));
+        }
+        let more = refused - first.len() as u64;
+        if more > 0 {
+            what.push_str(&format!(" and {more} more lines;"));
+        }
+        what.push_str(&format!(" written={stored}"));
+    }
+    what.push_str(&format!(" dropped={}", refused + lines - stored));
     let more = match dialect {
         Dialect::V3 => json!({ "data": first.iter().map(refusal_of_v3).collect::<Vec<_>>() }),
         Dialect::V1 | Dialect::V2 => json!({
