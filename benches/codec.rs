@@ -9,7 +9,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sealine_codec::gorilla::{Chunk, OpenChunk, SAMPLES_PER_CHUNK_MAX, decode};
-use sealine_model::Samples;
+use sealine_model::{Samples, TimeUnit};
 use std::hint::black_box;
 
 /// Too many for the processor to learn them by heart, which it does with a few thousand that are encoded again and again.
@@ -43,7 +43,7 @@ fn counter() -> Vec<f64> {
 fn encode(times: &[i64], values: &[f64]) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     for (times, values) in times.chunks(SAMPLES_PER_CHUNK_MAX).zip(values.chunks(SAMPLES_PER_CHUNK_MAX)) {
-        let mut open = OpenChunk::start(times[0], values[0]);
+        let mut open = OpenChunk::start(TimeUnit::Milliseconds, times[0], values[0]);
         for (times, values) in times[1..].chunks(RUN).zip(values[1..].chunks(RUN)) {
             assert_eq!(open.append(times, values), times.len(), "regular times need no cut");
         }
@@ -78,7 +78,8 @@ fn codec(c: &mut Criterion) {
             b.iter(|| {
                 samples.clear();
                 for chunk in black_box(chunks) {
-                    decode(&chunk.bytes, chunk.count, i64::MIN, i64::MAX, &mut samples).expect("written above");
+                    decode(&chunk.bytes, chunk.extent(), (i64::MIN, i64::MAX), chunk.unit, &mut samples)
+                        .expect("written above");
                 }
                 assert_eq!(samples.len(), SAMPLES);
             });

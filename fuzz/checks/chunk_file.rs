@@ -6,7 +6,7 @@ use super::disk::SimDisk;
 use sealine_base::vfs::{SharedVfs, Vfs};
 use sealine_codec::Overlay;
 use sealine_codec::varint;
-use sealine_model::{Gathering, MatchOp, Matcher, Samples};
+use sealine_model::{Gathering, MatchOp, Matcher, Samples, TimeUnit};
 use sealine_store::parts::disk::{
     self, ChunkFile, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, merge, verify_file,
 };
@@ -96,9 +96,9 @@ fn read_each_way(bytes: &[u8]) {
 fn read(file: &ChunkFile, found: &FileSelection) -> Vec<Option<Vec<(i64, u64)>>> {
     let read = |series| {
         let mut samples = Samples::default();
-        let mut overlay = Overlay::new(&mut samples);
+        let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
         file.read(found.chunks_of(series), i64::MIN, i64::MAX, &mut overlay).ok()?;
-        overlay.finish();
+        overlay.finish().expect("nothing is finer");
         assert!(samples.times.is_sorted_by(|a, b| a < b), "times increase");
         Some(samples.times.iter().copied().zip(samples.values.iter().map(|value| value.to_bits())).collect())
     };

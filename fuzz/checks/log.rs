@@ -44,13 +44,14 @@ fn replays_alike(segment: &[u8]) -> usize {
     let (disk, dir) = on_disk(Path::new("/s"), segment);
     let replay = || {
         let mut payloads: Vec<Vec<u8>> = Vec::new();
-        let replayed = wal::replay(&disk, &dir, Path::new("/s/quarantine"), |_, payload| payloads.push(payload.into()));
+        let replayed =
+            wal::replay(&disk, &dir, Path::new("/s/quarantine"), |record| payloads.push(record.payload.into()));
         replayed.map(|replayed| (payloads, replayed))
     };
     let path = dir.join(NAME.to_string());
-    let dumped = wal::dump(&disk, &path, |_, _, payload| {
+    let dumped = wal::dump(&disk, &path, |_, _, record| {
         let mut shown = Vec::new();
-        dump_record(payload, &mut shown).expect("a vector takes all");
+        dump_record(record, &mut shown).expect("a vector takes all");
     });
     dumped.expect("the disk can be read");
     let (payloads, replayed) = match replay() {

@@ -18,7 +18,6 @@ use sealine_telemetry::notices::{Kind, Notice, Notices};
 use sealine_telemetry::{Names, Overwritten, Protocol, Suspect, Telemetry};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Takes lines for the store, and counts what becomes of them.
 #[derive(Clone)]
@@ -92,7 +91,7 @@ impl Intake {
             first: became.to_string(),
             message: format!(
                 "{what} in database `{database}` have one name here, `{became}`: of two values for one series and \
-                 millisecond one is lost. Rename one, or change [naming] (names = \"utf8\", template, elide_field)"
+                 time one is lost. Rename one, or change [naming] (names = \"utf8\", template, elide_field)"
             ),
         };
         let pair = format!("{database}\0{measurement}\0{first}\0{second}\0{became}");
@@ -131,25 +130,8 @@ impl Intake {
             inlet.strings_dropped.inc_by(report.strings_dropped);
             inlet.integers_rounded.inc_by(report.integers_rounded);
             inlet.overwritten(Overwritten::Field).inc_by(report.fields_overwritten);
-            let overwritten = report.overwritten.load(Ordering::Relaxed);
-            inlet.overwritten(Overwritten::Millisecond).inc_by(overwritten);
-            if let Some(first) = report.same_millisecond.take().filter(|_| overwritten > 0) {
-                report.notices.push(same_millisecond(overwritten, first));
-            }
         } else if report.lines > 0 {
             inlet.rejected("unavailable", report.lines);
         }
-    }
-}
-
-fn same_millisecond(count: u64, first: String) -> Notice {
-    Notice {
-        kind: Kind::Warning,
-        reason: Overwritten::Millisecond.as_str(),
-        count,
-        first,
-        message: "points of a series differ in nanoseconds alone, of which milliseconds are kept: the last of each \
-                  millisecond stands. Give each writer a tag of its own, or send sums"
-            .to_string(),
     }
 }

@@ -70,18 +70,21 @@ fn dump_shows_samples_of_chunk_files_and_of_the_log() {
     let chunks = sealine("dump", &only(&dir.path().join("db/telegraf/2020-09-13")));
     let shown = text(&chunks.stdout);
     for line in [
-        "format version: 1 (chunks)",
+        "format version: 3",
         "day: 2020-09-13 (18518 days since 1970)",
-        "times: 1600000000000 to 1600000000000 ms (2020-09-13T12:26:40Z to 2020-09-13T12:26:40Z)",
+        "times: 1600000000000000000 to 1600000000000000000 ns (2020-09-13T12:26:40Z to 2020-09-13T12:26:40Z)",
         "samples: 1 in 1 chunks of 1 series",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "no line {line:?} in {shown}");
     }
     assert!(!shown.contains("FileInfo"), "{shown}");
-    assert!(shown.contains("cpu_user{db=\"telegraf\", host=\"a\"}") && shown.contains("1600000000000 1.5"), "{shown}");
+    assert!(
+        shown.contains("cpu_user{db=\"telegraf\", host=\"a\"}") && shown.contains("1600000000000000000 1.5"),
+        "{shown}"
+    );
     let log = sealine("dump", &only(&dir.path().join("wal")));
     let shown = text(&log.stdout);
-    assert!(shown.contains("row 0 is \"cpu\"") && shown.contains("row 0 at 1600000010000 ms: 0=7"), "{shown}");
+    assert!(shown.contains("row 0 is \"cpu\"") && shown.contains("row 0 at 1600000010000000000 ns: 0=7"), "{shown}");
     for (path, want) in [("lock", "is neither a chunk file"), ("none.wal", "is neither a chunk file")] {
         let refused = sealine("dump", &dir.path().join(path));
         assert_eq!(refused.status.code(), Some(1));

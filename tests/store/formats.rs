@@ -8,10 +8,10 @@ use sealine::config::{Config, Flags};
 use sealine_base::clock::ManualClock;
 use sealine_base::vfs::{DiskVfs, SharedVfs};
 use sealine_codec::block::{self, Block, Reference};
-use sealine_codec::gorilla::{Chunk, OpenChunk};
+use sealine_codec::gorilla::{self, Chunk};
 use sealine_codec::lines::LineWriter;
 use sealine_lineproto::Precision;
-use sealine_model::Labels;
+use sealine_model::{Labels, NS_PER_MS, TimeUnit};
 use sealine_store::Store;
 use sealine_store::parts::disk::{ChunkFile, ChunkFileWriter, FileName, Volume, verify_file};
 use sealine_telemetry::Telemetry;
@@ -45,35 +45,37 @@ fn assert_example(page: &str, name: &str, written: &[u8]) {
 }
 
 fn chunk(times: &[i64], values: &[f64]) -> Chunk {
-    let mut open = OpenChunk::start(times[0], values[0]);
-    assert_eq!(open.append(&times[1..], &values[1..]), times.len() - 1);
-    open.to_chunk()
+    let mut chunks = gorilla::chunks(times, values);
+    assert_eq!(chunks.len(), 1);
+    chunks.remove(0)
 }
 
 #[test]
 fn lines_are_as_docs_format_lines_md_shows_them() {
     let mut writer = LineWriter::default();
-    writer.push(1000, &[(0, 58.0), (1, -1.0), (2, 0.5), (3, f64::MAX)]);
-    writer.push(1010, &[(3, 0.0)]);
+    writer.push(1000 * NS_PER_MS, &[(0, 58.0), (1, -1.0), (2, 0.5), (3, f64::MAX)]);
+    writer.push(1010 * NS_PER_MS, &[(3, 0.0)]);
     assert_example(include_str!("../../docs/format/lines.md"), "lines", writer.bytes());
 }
 
 #[test]
 fn a_chunk_is_as_docs_format_chunk_md_shows_it() {
     let page = include_str!("../../docs/format/chunk.md");
-    assert_example(page, "chunk", &chunk(&[1000, 1010, 1020], &[1.0, 1.0, 2.0]).bytes);
+    assert_example(page, "chunk", &chunk(&[1000, 1010, 1020].map(|ms| ms * NS_PER_MS), &[1.0, 1.0, 2.0]).bytes);
+    assert_example(page, "chunk of nanoseconds", &chunk(&[1_000_001, 1_000_999], &[1.0, 1.0]).bytes);
 }
 
 #[test]
 fn a_block_is_as_docs_format_block_md_shows_it() {
     let page = include_str!("../../docs/format/block.md");
     let block = |times: &[i64], values: &[f64]| -> Block { block::encode(times, values).unwrap().remove(0) };
-    assert_example(page, "block", &block(&[1000, 11_000, 21_000, 31_000], &[20.5, 21.0, 20.5, 21.5]).bytes);
-    assert_example(page, "irregular block", &block(&[1000, 1010, 1030], &[1.0; 3]).bytes);
-    let (times, others) = ([1000, 11_000, 21_000, 31_000], [20.5, 21.0, 20.5, 21.5]);
+    let (times, others) = ([1, 11, 21, 31].map(|s| s * 1000 * NS_PER_MS), [20.5, 21.0, 20.5, 21.5]);
+    assert_example(page, "block", &block(&times, &others).bytes);
+    assert_example(page, "irregular block", &block(&[1000, 1010, 1030].map(|ms| ms * NS_PER_MS), &[1.0; 3]).bytes);
     let length = block(&times, &others).bytes.len();
     let reference = Reference { back: length as u64 + 4, length };
-    let over = block::encode_over(&times, &others.map(|value| 100.0 - value), &others, reference).unwrap();
+    let over =
+        block::encode_over(TimeUnit::Seconds, &times, &others.map(|value| 100.0 - value), &others, reference).unwrap();
     assert_example(page, "block over another", &over.bytes);
 }
 
@@ -106,11 +108,11 @@ fn write_example(vfs: &SharedVfs, dir: &Path) -> ChunkFile {
     let mut writer =
         ChunkFileWriter::create(Volume::unbounded(vfs.clone()), dir, name, MIDNIGHT / 86_400_000, false, false)
             .unwrap();
-    let times = |first: i64| [first, first + 10_000].map(|at| MIDNIGHT + at);
+    let times = |first: i64| [first, first + 10_000].map(|at| (MIDNIGHT + at) * NS_PER_MS);
     let idle_a = [chunk(&times(0), &[98.0, 98.0]), chunk(&times(20_000), &[98.0, 97.0])];
     writer.series("cpu_idle", 0, idle_a.iter()).unwrap();
     writer.series("cpu_idle", 1, [chunk(&times(0), &[97.0, 97.0])].iter()).unwrap();
-    writer.series("cpu_user", 0, [chunk(&[MIDNIGHT], &[1.5])].iter()).unwrap();
+    writer.series("cpu_user", 0, [chunk(&[MIDNIGHT * NS_PER_MS], &[1.5])].iter()).unwrap();
     writer.finish("d", &sets.iter().collect::<Vec<_>>()).unwrap()
 }
 

@@ -134,7 +134,7 @@ fn a_read_that_fails_costs_the_questions_that_need_it_and_nothing_else() {
         assert_eq!(selection.warnings(), Vec::<String>::new(), "a disk that fails is no damage");
         Ok(samples.values)
     };
-    let middle = sealine_model::partition_of(START_MS + DAY_MS);
+    let middle = sealine_model::partition_of(sealine_model::ns_from_ms(START_MS + DAY_MS));
     let folder = sealine_store::parts::disk::day_name(middle);
     disk.refuse(move |act, path| act == Act::Read && path.to_string_lossy().contains(&folder));
     for round in 0..2 {

@@ -22,4 +22,5 @@ mod strange_folders;
 
 // Bytes as they are.
 mod corpora;
+mod earlier_formats;
 mod formats;

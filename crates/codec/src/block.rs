@@ -14,12 +14,12 @@ mod line;
 mod unit;
 mod values;
 
-use super::Overlay;
+use super::{Extent, Overlay};
 use column::{Column, Pages};
 use head::{Head, Run, Times, Written};
 use line::{Counts, Line, number_of, value_of};
 use pco::data_types::Number;
-use sealine_model::Samples;
+use sealine_model::{Samples, TimeUnit};
 use std::ops::Range;
 use values::{Stored, Values};
 
@@ -36,11 +36,13 @@ const BLOCK_BYTES: usize = 16 << 10;
 /// A finished, immutable run of samples of one series, times strictly increasing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
+    /// What its times are counted in.
+    pub unit: TimeUnit,
     /// How many samples there are, 1 to [`SAMPLES_PER_BLOCK_MAX`].
     pub count: usize,
-    /// Time of the first sample, milliseconds.
+    /// Time of the first sample, nanoseconds.
     pub first: i64,
-    /// Time of the last sample, milliseconds.
+    /// Time of the last sample, nanoseconds.
     pub last: i64,
     /// Head and columns.
     pub bytes: Box<[u8]>,
@@ -53,6 +55,13 @@ pub struct Reference {
     pub back: u64,
     /// Its bytes.
     pub length: usize,
+}
+
+impl Block {
+    /// What is known of it besides its bytes.
+    pub fn extent(&self) -> Extent {
+        Extent { unit: self.unit, count: self.count, first: self.first, last: self.last }
+    }
 }
 
 /// Why a block's bytes cannot be decoded.
@@ -87,8 +96,8 @@ pub enum BlockError {
     Times,
 }
 
-/// Encodes samples of one series, times strictly increasing, as blocks behind one another. `None` where they cannot be:
-/// where two times are 2^32 milliseconds apart, or more.
+/// Encodes samples of one series, times strictly increasing, as blocks behind one another. `None` where times do not
+/// increase, or are centuries apart.
 pub fn encode(times: &[i64], values: &[f64]) -> Option<Vec<Block>> {
     let mut blocks = Vec::new();
     let parts = times.len().div_ceil(SAMPLES_PER_BLOCK_MAX).max(1);
@@ -102,19 +111,23 @@ pub fn encode(times: &[i64], values: &[f64]) -> Option<Vec<Block>> {
 
 /// One description for all, then as many blocks as their bytes ask for.
 fn encode_part(times: &[i64], values: &[f64], blocks: &mut Vec<Block>) -> Option<()> {
-    let deltas = head::time_deltas(times)?;
+    let unit = TimeUnit::of_all(times.iter().copied());
+    let times: Vec<i64> = times.iter().map(|time| unit.floor(*time)).collect();
+    let deltas = head::time_deltas(&times)?;
     let time_column;
     let steps = match head::step_of(&deltas) {
         Some(step) => Written::Steps(step),
         None => {
-            time_column = Column::compress(&deltas)?;
-            Written::Column(&time_column)
+            let narrow: Option<Vec<u32>> = deltas.iter().map(|delta| u32::try_from(*delta).ok()).collect();
+            time_column =
+                narrow.as_ref().map_or_else(|| Column::compress(&deltas), |narrow| Column::compress(narrow))?;
+            Written::Column { column: &time_column, is_wide: narrow.is_none() }
         }
     };
     let values = values::encode(values)?;
     let page_bytes = |page: usize| {
         let of = |column: Option<&Column>| column.map_or(0, |column| column.page(page).len() + 2);
-        let times = if let Written::Column(column) = steps { Some(column) } else { None };
+        let times = if let Written::Column { column, .. } = steps { Some(column) } else { None };
         of(times) + of(values.column.as_ref())
     };
     let pages = times.len().div_ceil(SAMPLES_PER_PAGE);
@@ -126,9 +139,9 @@ fn encode_part(times: &[i64], values: &[f64], blocks: &mut Vec<Block>) -> Option
             to += 1;
         }
         let times = &times[from * SAMPLES_PER_PAGE..times.len().min(to * SAMPLES_PER_PAGE)];
-        let (first, last) = (*times.first()?, *times.last()?);
-        let bytes = head::write(times, steps, &values, from..to).into();
-        blocks.push(Block { count: times.len(), first, last, bytes });
+        let (first, last) = (unit.ns(*times.first()?), unit.ns(*times.last()?));
+        let bytes = head::write(unit, times, steps, &values, from..to).into();
+        blocks.push(Block { unit, count: times.len(), first, last, bytes });
         from = to;
     }
     Some(())
@@ -136,14 +149,22 @@ fn encode_part(times: &[i64], values: &[f64], blocks: &mut Vec<Block>) -> Option
 
 /// Encodes samples as a block over another, whose samples have the same times and the values `others`. `None` where there
 /// is no line from these to `values`. Whether the block is any shorter than one over none is for the caller to see.
-pub fn encode_over(times: &[i64], values: &[f64], others: &[f64], reference: Reference) -> Option<Block> {
+///
+/// `unit` is that of the other block.
+pub fn encode_over(
+    unit: TimeUnit,
+    times: &[i64],
+    values: &[f64],
+    others: &[f64],
+    reference: Reference,
+) -> Option<Block> {
     let (first, last) = (*times.first()?, *times.last()?);
     if times.len() > SAMPLES_PER_BLOCK_MAX || values.len() != times.len() || others.len() != times.len() {
         return None;
     }
     let values = values::encode_over(values, others)?;
-    let bytes = head::write(times, Written::Of(reference), &values, 0..times.len().div_ceil(SAMPLES_PER_PAGE));
-    Some(Block { count: times.len(), first, last, bytes: bytes.into() })
+    let bytes = head::write(unit, times, Written::Of(reference), &values, 0..times.len().div_ceil(SAMPLES_PER_PAGE));
+    Some(Block { unit, count: times.len(), first, last, bytes: bytes.into() })
 }
 
 /// Where the block is that this one is over; `None` where it is over none.
@@ -152,29 +173,37 @@ pub fn reference(bytes: &[u8]) -> Option<Reference> {
 }
 
 /// Appends the samples of a block that lie in `range` (both ends included) to `into`, which must hold nothing later than
-/// the first of them. Only the pages that overlap the range are decoded.
+/// the first of them. Only the pages that overlap the range are decoded. Times come in `out`, which must be no coarser than
+/// the block's unit.
 ///
-/// `other` is the block that this one is over, where it is over one. `count` and `span`, the times of the first and the
-/// last sample, are what the block's index entry says, and they are the other's too.
+/// `other` is the block that this one is over, where it is over one: the extent is the other's too.
 /// Errors: where `bytes` do not hold that. What was decoded until then stays in `into`.
 pub fn decode(
     bytes: &[u8],
     other: Option<&[u8]>,
-    count: usize,
-    span: (i64, i64),
+    extent: Extent,
     range: (i64, i64),
+    out: TimeUnit,
     into: &mut Samples,
 ) -> Result<(), BlockError> {
-    let parse = |bytes| Head::parse(bytes, count, span).ok_or(BlockError::Head);
+    let Extent { unit, count, last, .. } = extent;
+    let parse = |bytes| Head::parse(bytes, extent).ok_or(BlockError::Head);
     let (head, other) = (parse(bytes)?, other.map(parse).transpose()?);
     if matches!(head.times, Times::Others) != other.is_some() {
         return Err(BlockError::Reference);
     }
     sealine_base::work::count(count);
     let held = into.len();
+    let factor = unit.in_units_of(out).unwrap_or(1);
+    let (range, last) = ((unit.ceil(range.0), unit.floor(range.1)), unit.floor(last));
     let wanted = match other.as_ref().map_or(&head.times, |other| &other.times) {
-        Times::Runs { step, runs } => push_runs(*step, runs, range, &mut into.times),
-        Times::Column { firsts, column } => push_times(firsts, column, span.1, range, &mut into.times)?,
+        Times::Runs { step, runs } => push_runs(*step, runs, range, factor, &mut into.times),
+        Times::Column { firsts, is_wide: false, column } => {
+            push_times::<u32>(firsts, column, last, range, factor, &mut into.times)?
+        }
+        Times::Column { firsts, is_wide: true, column } => {
+            push_times::<u64>(firsts, column, last, range, factor, &mut into.times)?
+        }
         Times::Others => return Err(BlockError::Reference),
     };
     let mut others = Vec::new();
@@ -197,16 +226,17 @@ pub fn decode(
 pub fn merge_decoded(
     bytes: &[u8],
     other: Option<&[u8]>,
-    count: usize,
-    span: (i64, i64),
+    extent: Extent,
     range: (i64, i64),
     into: &mut Overlay<'_>,
 ) -> Result<(), BlockError> {
-    into.piece(span.0.max(range.0), |into| decode(bytes, other, count, span, range, into))
+    let Some(factor) = into.factor(extent.unit) else { return Ok(()) };
+    let first = extent.unit.ceil(extent.first.max(range.0)).wrapping_mul(factor);
+    into.piece(first, |out, into| decode(bytes, other, extent, range, out, into))
 }
 
-/// Pushes the times of runs that lie within `range`. Returns which samples they are of.
-fn push_runs(step: i64, runs: &[Run], range: (i64, i64), into: &mut Vec<i64>) -> Range<usize> {
+/// Pushes the times of runs that lie within `range`, as multiples of `factor`. Returns which samples they are of.
+fn push_runs(step: i64, runs: &[Run], range: (i64, i64), factor: i64, into: &mut Vec<i64>) -> Range<usize> {
     let first = runs.partition_point(|run| run.first <= range.0).saturating_sub(1);
     let mut wanted = 0..0;
     for run in runs[first..].iter().take_while(|run| run.first <= range.1) {
@@ -218,7 +248,8 @@ fn push_runs(step: i64, runs: &[Run], range: (i64, i64), into: &mut Vec<i64>) ->
         let (from, to) = (before(i128::from(range.0)), before(i128::from(range.1) + 1));
         if from < to {
             // The last time of the run was computed when the head was read, so all of them fit.
-            let mut time = run.first + step * from as i64;
+            let mut time = (run.first + step * from as i64) * factor;
+            let step = step.wrapping_mul(factor);
             into.push(time);
             into.extend((from + 1..to).map(|_| {
                 time += step;
@@ -230,12 +261,13 @@ fn push_runs(step: i64, runs: &[Run], range: (i64, i64), into: &mut Vec<i64>) ->
     wanted
 }
 
-/// Pushes the times within `range` of the pages that overlap it. Returns which samples they are of.
-fn push_times(
+/// Pushes the times within `range` of the pages that overlap it, as multiples of `factor`. Returns which samples they are of.
+fn push_times<T: Number + Default + Into<u64>>(
     firsts: &[i64],
     column: &Pages<'_>,
     last: i64,
     range: (i64, i64),
+    factor: i64,
     into: &mut Vec<i64>,
 ) -> Result<Range<usize>, BlockError> {
     let from_page = firsts.partition_point(|first| *first <= range.0).saturating_sub(1);
@@ -246,14 +278,14 @@ fn push_times(
     let first_sample = from_page * SAMPLES_PER_PAGE;
     let samples = first_sample..column.count.min(to_page * SAMPLES_PER_PAGE);
     let mut times: Vec<i64> = Vec::with_capacity(samples.len());
-    column.read(samples.clone(), &mut |deltas: &[u32]| {
+    column.read(samples.clone(), &mut |deltas: &[T]| {
         let at = first_sample + times.len();
         let starts_a_page = at.is_multiple_of(SAMPLES_PER_PAGE);
         // A page's first time is in the head, its delta is not looked at.
         let start = firsts[at / SAMPLES_PER_PAGE];
         let mut time = if starts_a_page { start } else { times.last().copied().unwrap_or(start) };
         times.extend(deltas.iter().enumerate().map(|(number, delta)| {
-            let delta = if starts_a_page && number == 0 { 0 } else { i64::from(*delta) };
+            let delta = if starts_a_page && number == 0 { 0 } else { (*delta).into() as i64 };
             time = time.saturating_add(delta);
             time
         }));
@@ -267,7 +299,7 @@ fn push_times(
     }
     let from = times.partition_point(|time| *time < range.0);
     let to = times.partition_point(|time| *time <= range.1);
-    into.extend_from_slice(&times[from..to]);
+    into.extend(times[from..to].iter().map(|time| time.wrapping_mul(factor)));
     Ok(first_sample + from..first_sample + to)
 }
 

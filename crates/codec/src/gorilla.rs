@@ -10,12 +10,15 @@
 //! Reading is our own (decoder.rs), since most of what a query does is that.
 //!
 //! What `tsz` cannot encode ends the chunk: time going back, a delta of deltas that does not fit its 32 bits.
+//!
+//! Times are counted in the coarsest unit that keeps them. In nanoseconds, 32 bits would end a chunk after two seconds; so
+//! there `tsz` has microseconds, and what is left of each time stands behind the bits.
 
 mod decoder;
 
-use super::Overlay;
+use super::{Extent, Overlay};
 use decoder::Decoder;
-use sealine_model::Samples;
+use sealine_model::{Samples, TimeUnit};
 use std::cell::Cell;
 use tsz::stream::Write;
 use tsz::{Bit, DataPoint, Encode, StdEncoder};
@@ -28,43 +31,60 @@ pub const SAMPLES_PER_CHUNK_MAX: usize = 512;
 /// Times do not go back but may repeat: of equal times the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
+    /// What its times are counted in.
+    pub unit: TimeUnit,
     /// How many samples there are, 1 to [`SAMPLES_PER_CHUNK_MAX`].
     pub count: usize,
-    /// Time of the first sample, milliseconds.
+    /// Time of the first sample, nanoseconds.
     pub first: i64,
-    /// Time of the last sample, milliseconds.
+    /// Time of the last sample, nanoseconds.
     pub last: i64,
-    /// The bit stream, its last byte filled up with zeros.
+    /// The bit stream, its last byte filled up with zeros; of nanoseconds, what is left of each time behind it.
     pub bytes: Box<[u8]>,
 }
 
 impl Chunk {
+    /// What is known of it besides its bytes.
+    pub fn extent(&self) -> Extent {
+        Extent { unit: self.unit, count: self.count, first: self.first, last: self.last }
+    }
+
     /// Encodes samples that are in order and need no cut.
     #[cfg(test)]
     fn of(times: &[i64], values: &[f64]) -> Chunk {
-        let mut open = OpenChunk::start(times[0], values[0]);
-        assert_eq!(open.append(&times[1..], &values[1..]), times.len() - 1);
-        open.to_chunk()
+        let chunks = chunks(times, values);
+        assert_eq!(chunks.len(), 1);
+        chunks[0].clone()
     }
 }
 
-/// Encodes samples, in order of time, as as few chunks as may be.
+/// Encodes samples, in order of time, in the fewest chunks.
 pub fn chunks(times: &[i64], values: &[f64]) -> Vec<Chunk> {
     let (mut chunks, mut times, mut values) = (Vec::new(), times, values);
-    while let (Some(time), Some(value)) = (times.first(), values.first()) {
-        let mut open = OpenChunk::start(*time, *value);
-        let taken = 1 + open.append(&times[1..], &values[1..]);
+    let mut counts = Vec::new();
+    while let (Some(_), Some(value)) = (times.first(), values.first()) {
+        let some = &times[..times.len().min(SAMPLES_PER_CHUNK_MAX)];
+        let unit = TimeUnit::of_all(some.iter().copied());
+        counts.clear();
+        counts.extend(some.iter().map(|time| unit.floor(*time)));
+        let mut open = OpenChunk::start(unit, counts[0], *value);
+        let taken = 1 + open.append(&counts[1..], &values[1..]);
         chunks.push(open.to_chunk());
         (times, values) = (&times[taken..], &values[taken..]);
     }
     chunks
 }
 
-/// A chunk that still grows.
+/// A chunk that still grows. Its times are given to it in its own unit.
 #[derive(Debug)]
 pub struct OpenChunk {
     bits: Bits,
+    /// Of nanoseconds: what is left of each time beyond the microseconds that `tsz` has.
+    #[expect(clippy::box_collection, reason = "few chunks have it, and all pay for its room")]
+    rest: Option<Box<Vec<u16>>>,
     count: u32,
+    unit: TimeUnit,
+    /// As `tsz` has it, as is `time`.
     first: i64,
     // What a `tsz` encoder remembers between two samples.
     time: i64,
@@ -77,31 +97,49 @@ pub struct OpenChunk {
 
 impl OpenChunk {
     /// A chunk with its first sample.
-    pub fn start(time: i64, value: f64) -> Self {
+    pub fn start(unit: TimeUnit, time: i64, value: f64) -> Self {
+        let is_finest = unit == TimeUnit::Nanoseconds;
+        let first = if is_finest { time.div_euclid(NS_PER_US) } else { time };
         let mut chunk = OpenChunk {
             bits: Bits { words: Vec::with_capacity(4), word: 0, free: 64 },
+            rest: is_finest.then(|| Box::new(vec![rest_of(time)])),
             count: 0,
-            first: time,
-            time,
+            unit,
+            first,
+            time: first,
             delta: 0,
             value_bits: value.to_bits(),
             leading: 64,
             trailing: 64,
         };
-        chunk.write(&[time], &[value]);
+        chunk.write(&[first], &[value]);
         chunk
     }
 
-    /// Time of the last sample.
+    /// What its times are counted in.
     #[inline]
-    pub fn last(&self) -> i64 {
-        self.time
+    pub fn unit(&self) -> TimeUnit {
+        self.unit
     }
 
-    /// Time of the first sample.
+    /// Time of the last sample, nanoseconds.
+    #[inline]
+    pub fn last(&self) -> i64 {
+        self.ns(self.time, |rest| rest.last())
+    }
+
+    /// Time of the first sample, nanoseconds.
     #[inline]
     pub fn first(&self) -> i64 {
-        self.first
+        self.ns(self.first, |rest| rest.first())
+    }
+
+    #[inline]
+    fn ns(&self, time: i64, of_rest: impl FnOnce(&[u16]) -> Option<&u16>) -> i64 {
+        match &self.rest {
+            None => self.unit.ns(time),
+            Some(rest) => time.wrapping_mul(NS_PER_US).wrapping_add(of_rest(rest).map_or(0, |rest| i64::from(*rest))),
+        }
     }
 
     /// How many samples it holds.
@@ -112,18 +150,37 @@ impl OpenChunk {
 
     /// Bytes it takes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.bits.words.capacity() * 8
+        let rest = self.rest.as_ref().map_or(0, |rest| size_of::<Vec<u16>>() + rest.capacity() * 2);
+        self.bits.words.capacity() * 8 + rest
     }
 
     /// Appends samples from the front for as long as the chunk can take them; returns how many. Where that is fewer
     /// than there are, the chunk is to be finished and another one started. They are in order of time, which may begin
     /// before the chunk's last.
     pub fn append(&mut self, times: &[i64], values: &[f64]) -> usize {
-        let taken = self.takes(times);
-        if taken == 0 {
-            return 0;
+        if self.rest.is_some() {
+            return self.append_nanoseconds(times, values);
         }
-        self.write(&times[..taken], &values[..taken]);
+        let taken = self.takes(times);
+        if taken > 0 {
+            self.write(&times[..taken], &values[..taken]);
+        }
+        taken
+    }
+
+    #[cold]
+    fn append_nanoseconds(&mut self, times: &[i64], values: &[f64]) -> usize {
+        let in_order = times.first().map_or(0, |first| if *first >= self.last() { times.len() } else { 0 });
+        let room = SAMPLES_PER_CHUNK_MAX - self.count as usize;
+        let microseconds: Vec<i64> =
+            times[..in_order.min(room)].iter().map(|time| time.div_euclid(NS_PER_US)).collect();
+        let taken = self.takes(&microseconds);
+        if taken > 0 {
+            self.write(&microseconds[..taken], &values[..taken]);
+        }
+        if let Some(rest) = &mut self.rest {
+            rest.extend(times[..taken].iter().map(|time| rest_of(*time)));
+        }
         taken
     }
 
@@ -209,10 +266,21 @@ impl OpenChunk {
 
     /// A finished copy of what has been written so far.
     pub fn to_chunk(&self) -> Chunk {
-        let bytes = self.bits.to_bytes();
+        let mut bytes = self.bits.to_bytes();
+        for rest in self.rest.iter().flat_map(|rest| rest.iter()) {
+            bytes.extend_from_slice(&rest.to_le_bytes());
+        }
         sealine_base::work::count(bytes.len());
-        Chunk { count: self.count as usize, first: self.first, last: self.time, bytes: bytes.into() }
+        let (unit, count) = (self.unit, self.count as usize);
+        Chunk { unit, count, first: self.first(), last: self.last(), bytes: bytes.into() }
     }
+}
+
+const NS_PER_US: i64 = 1_000;
+
+/// What a time has beyond its microseconds.
+fn rest_of(ns: i64) -> u16 {
+    ns.rem_euclid(NS_PER_US) as u16
 }
 
 /// Times are signed, those of `tsz` are not: this keeps their order and their differences.
@@ -328,15 +396,27 @@ pub enum ChunkError {
 /// Samples that are decoded before they are looked at.
 const BATCH: usize = 128;
 
-/// Appends the samples of a chunk that lie in `start..=end` to `into`; of equal times the last one replaces the
-/// others. `into` must hold nothing later than the chunk's first sample.
+/// Appends the samples of a chunk that lie in `range` (both ends included, nanoseconds) to `into`; of equal times the last
+/// one replaces the others. `into` must hold nothing later than the chunk's first sample. Times come in `out`, which must
+/// be no coarser than the chunk's unit.
 ///
 /// Errors: where `bytes` do not hold `count` samples in order, or go back behind what `into` holds. What was decoded until then stays in `into`.
-pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), ChunkError> {
+pub fn decode(
+    bytes: &[u8],
+    Extent { unit, count, .. }: Extent,
+    range: (i64, i64),
+    out: TimeUnit,
+    into: &mut Samples,
+) -> Result<(), ChunkError> {
     if count == 0 {
         return Ok(());
     }
     sealine_base::work::count(count);
+    if unit == TimeUnit::Nanoseconds {
+        return decode_nanoseconds(bytes, count, range, into);
+    }
+    let factor = unit.in_units_of(out).unwrap_or(1);
+    let (start, end) = (unit.ceil(range.0), unit.floor(range.1));
     let truncated = |got| ChunkError::Truncated { got, want: count };
     let mut decoder = Decoder::new(bytes).ok_or_else(|| truncated(0))?;
     let room = count.min(SAMPLES_PER_CHUNK_MAX);
@@ -353,8 +433,9 @@ pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Sampl
         if time > end {
             return Ok(());
         }
+        // Between `start` and `end` no product overflows.
         if time >= start {
-            push(time, value, into).ok_or(ChunkError::Disordered { at })?;
+            push(time * factor, value, into).ok_or(ChunkError::Disordered { at })?;
         }
         (before, at) = (time, at + 1);
 
@@ -365,8 +446,9 @@ pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Sampl
             let got = decoder.steady(&mut batch[..ahead.min(count - at)]);
             let early = (start.saturating_sub(time).saturating_sub(1) / step).clamp(0, got as i64) as usize;
             if let [value, values @ ..] = &batch[early..got] {
-                let mut time = time + step * (early as i64 + 1); // not behind `end`, as are those that follow
+                let mut time = (time + step * (early as i64 + 1)) * factor; // not behind `end`, as are those that follow
                 push(time, *value, into).ok_or(ChunkError::Disordered { at: at + early })?;
+                let step = step * factor;
                 into.times.extend(values.iter().map(|_| {
                     time += step;
                     time
@@ -382,6 +464,36 @@ pub fn decode(bytes: &[u8], count: usize, start: i64, end: i64, into: &mut Sampl
     }
 }
 
+/// [`decode`] where what is left of each time stands behind the bits.
+#[cold]
+fn decode_nanoseconds(
+    bytes: &[u8],
+    count: usize,
+    (start, end): (i64, i64),
+    into: &mut Samples,
+) -> Result<(), ChunkError> {
+    let truncated = |got| ChunkError::Truncated { got, want: count };
+    let rest_bytes = count.checked_mul(2).filter(|rest| *rest <= bytes.len()).ok_or_else(|| truncated(0))?;
+    let (bits, rest) = bytes.split_at(bytes.len() - rest_bytes);
+    let mut decoder = Decoder::new(bits).ok_or_else(|| truncated(0))?;
+    let mut before = i64::MIN;
+    for (at, rest) in rest.as_chunks::<2>().0.iter().enumerate() {
+        if at > 0 {
+            decoder.advance().ok_or_else(|| truncated(at))?;
+        }
+        let (microseconds, value) = decoder.sample();
+        let time = from_tsz(microseconds).wrapping_mul(NS_PER_US).wrapping_add(i64::from(u16::from_le_bytes(*rest)));
+        if time < before {
+            return Err(ChunkError::Disordered { at });
+        }
+        if (start..=end).contains(&time) {
+            push(time, f64::from_bits(value), into).ok_or(ChunkError::Disordered { at })?;
+        }
+        before = time;
+    }
+    Ok(())
+}
+
 /// Adds a sample that must not be older than those in `into`: in the place of the last where their times are equal.
 fn push(time: i64, value: f64, into: &mut Samples) -> Option<()> {
     match (into.times.last(), into.values.last_mut()) {
@@ -392,16 +504,16 @@ fn push(time: i64, value: f64, into: &mut Samples) -> Option<()> {
     Some(())
 }
 
-/// Adds the samples of a chunk that lie in `range` (both ends included) to a series. `first` is the time of the chunk's
-/// first sample.
+/// Adds the samples of a chunk that lie in `range` (both ends included, nanoseconds) to a series.
 pub fn merge_decoded(
     bytes: &[u8],
-    count: usize,
-    first: i64,
+    extent: Extent,
     range: (i64, i64),
     into: &mut Overlay<'_>,
 ) -> Result<(), ChunkError> {
-    into.piece(first.max(range.0), |into| decode(bytes, count, range.0, range.1, into))
+    let Some(factor) = into.factor(extent.unit) else { return Ok(()) };
+    let first = extent.unit.ceil(extent.first.max(range.0)).wrapping_mul(factor);
+    into.piece(first, |out, into| decode(bytes, extent, range, out, into))
 }
 
 #[cfg(test)]

@@ -7,7 +7,22 @@ pub mod lines;
 mod overlay;
 pub mod varint;
 
-pub use overlay::Overlay;
+pub use overlay::{Finer, Overlay};
+
+use sealine_model::TimeUnit;
+
+/// What is known of a chunk or a block besides its bytes: whoever keeps one keeps this beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// What its times are counted in.
+    pub unit: TimeUnit,
+    /// How many samples there are.
+    pub count: usize,
+    /// Time of the first sample, nanoseconds.
+    pub first: i64,
+    /// Time of the last sample, nanoseconds.
+    pub last: i64,
+}
 
 /// How a run of samples is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 //!
 //! | field | form |
 //! |---|---|
-//! | time | zigzag varint, milliseconds, minus the time of the line before (the first: minus 0) |
-//! | shape | varint `count * 2 + sparse` |
+//! | time | zigzag varint, minus the time of the line before (the first: minus 0), in the line's unit |
+//! | shape | varint `count * 8 + unit * 2 + sparse` |
 //! | values | `count` values; where `sparse` is 1 each stands behind its field's index as a varint, else they are fields 0, 1, 2 … |
 //!
 //! A value is a varint whose two low bits say how the rest is meant:
@@ -13,6 +13,7 @@
 //! Which row a line belongs to is not in here: rows are named once a record, by whoever keeps the body.
 
 use super::varint::{self, Cursor, unzigzag, zigzag};
+use sealine_model::TimeUnit;
 
 const WHOLE: u64 = 0;
 const THOUSANDTHS: u64 = 1;
@@ -37,11 +38,15 @@ pub struct LineWriter {
 }
 
 impl LineWriter {
-    /// Appends one line. `values` are (index of the field in its row, value), at least one; no two share an index.
+    /// Appends one line of a time in nanoseconds. `values` are (index of the field in its row, value), at least one; no two share an index.
     pub fn push(&mut self, time: i64, values: &[(u16, f64)]) {
         let sparse = values.iter().enumerate().any(|(at, (field, _))| at != usize::from(*field));
-        varint::push_signed(&mut self.bytes, time.wrapping_sub(self.last_time));
-        varint::push(&mut self.bytes, (values.len() as u64) << 1 | u64::from(sparse));
+        let (unit, step) = match time.checked_sub(self.last_time) {
+            Some(step) => (TimeUnit::of(step), step),
+            None => (TimeUnit::Nanoseconds, time.wrapping_sub(self.last_time)),
+        };
+        varint::push_signed(&mut self.bytes, unit.floor(step));
+        varint::push(&mut self.bytes, (values.len() as u64) << 3 | unit.code() << 1 | u64::from(sparse));
         for (field, value) in values {
             if sparse {
                 varint::push(&mut self.bytes, u64::from(*field));
@@ -110,23 +115,24 @@ fn read_value(cursor: &mut Cursor<'_>) -> Option<f64> {
 /// Reads the values of a line, from their shape on, and nothing behind them: `see` gets each with its field's index.
 /// `None` where the bytes are not in the form.
 #[inline]
-pub fn read_values(bytes: &[u8], see: impl FnMut(u16, f64)) -> Option<()> {
-    walk(&mut Cursor::new(bytes), see)
+pub fn read_values(version: Version, bytes: &[u8], see: impl FnMut(u16, f64)) -> Option<()> {
+    walk(version, &mut Cursor::new(bytes), see).map(|_| ())
 }
 
 /// Looks at the shape of a line: how many values it has, where those are its row's first fields.
 #[inline]
-pub fn count_of_first(bytes: &[u8]) -> Option<u16> {
-    read_shape(&mut Cursor::new(bytes)).and_then(|(count, sparse)| (!sparse).then_some(count))
+pub fn count_of_first(version: Version, bytes: &[u8]) -> Option<u16> {
+    let Shape { count, is_sparse, .. } = read_shape(version, &mut Cursor::new(bytes))?;
+    (!is_sparse).then_some(count)
 }
 
-/// Reads a line from its shape on.
+/// Reads a line from its shape on. Returns its unit.
 #[inline]
-fn walk(cursor: &mut Cursor<'_>, mut see: impl FnMut(u16, f64)) -> Option<()> {
-    let (count, sparse) = read_shape(cursor)?;
+fn walk(version: Version, cursor: &mut Cursor<'_>, mut see: impl FnMut(u16, f64)) -> Option<TimeUnit> {
+    let Shape { count, unit, is_sparse } = read_shape(version, cursor)?;
     let mut at = 0;
     while at < count {
-        if sparse {
+        if is_sparse {
             let field = u16::try_from(cursor.read()?).ok()?;
             see(field, read_value(cursor)?);
             at += 1;
@@ -145,29 +151,52 @@ fn walk(cursor: &mut Cursor<'_>, mut see: impl FnMut(u16, f64)) -> Option<()> {
             at += 1;
         }
     }
-    Some(())
+    Some(unit)
+}
+
+/// What a line says before its values.
+struct Shape {
+    count: u16,
+    unit: TimeUnit,
+    is_sparse: bool,
 }
 
 #[inline]
-fn read_shape(cursor: &mut Cursor<'_>) -> Option<(u16, bool)> {
+fn read_shape(version: Version, cursor: &mut Cursor<'_>) -> Option<Shape> {
     let shape = cursor.read()?;
-    let count = u16::try_from(shape >> 1).ok()?;
-    Some((count, shape & 1 == 1))
+    let (count, unit) = match version {
+        Version::Units => (shape >> 3, TimeUnit::from_code(shape >> 1)),
+        Version::Milliseconds => (shape >> 1, TimeUnit::Milliseconds),
+    };
+    Some(Shape { count: u16::try_from(count).ok()?, unit, is_sparse: shape & 1 == 1 })
 }
 
 /// Passes over a line from its shape on. What it goes over in one step is not looked at: [`walk`] may refuse it.
 #[inline]
-fn pass(cursor: &mut Cursor<'_>) -> Option<()> {
+fn pass(version: Version, cursor: &mut Cursor<'_>) -> Option<TimeUnit> {
     let mut values = *cursor;
-    match read_shape(&mut values)? {
-        (count, false) if values.skip_without(count.into(), RAW_BIT) => *cursor = values,
-        _ => walk(cursor, |_, _| {})?,
+    match read_shape(version, &mut values)? {
+        Shape { count, unit, is_sparse: false } if values.skip_without(count.into(), RAW_BIT) => {
+            *cursor = values;
+            Some(unit)
+        }
+        _ => walk(version, cursor, |_, _| {}),
     }
-    Some(())
+}
+
+/// In which form lines are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Version {
+    /// That of version 1 of the log: times are milliseconds, and a shape is `count * 2 + sparse`.
+    Milliseconds,
+    /// The one that is written.
+    #[default]
+    Units,
 }
 
 /// Reads the lines of a body.
 pub struct LineReader<'a> {
+    version: Version,
     body: &'a [u8],
     cursor: Cursor<'a>,
     last_time: i64,
@@ -175,8 +204,8 @@ pub struct LineReader<'a> {
 
 impl<'a> LineReader<'a> {
     /// Reads `body` from its first line.
-    pub fn new(body: &'a [u8]) -> Self {
-        LineReader { body, cursor: Cursor::new(body), last_time: 0 }
+    pub fn new(version: Version, body: &'a [u8]) -> Self {
+        LineReader { version, body, cursor: Cursor::new(body), last_time: 0 }
     }
 
     /// Whether every line has been read.
@@ -184,12 +213,13 @@ impl<'a> LineReader<'a> {
         self.cursor.is_empty()
     }
 
-    /// Reads the next line: its values replace what `values` held, its time is returned.
+    /// Reads the next line: its values replace what `values` held, its time is returned, in nanoseconds.
     /// `None` at the end of the body, and where the bytes are not in the form (then [`Self::is_empty`] is false).
     #[inline]
     pub fn next(&mut self, values: &mut Vec<(u16, f64)>) -> Option<i64> {
         values.clear();
-        let (time, _) = self.line(|cursor| walk(cursor, |field, value| values.push((field, value))))?;
+        let version = self.version;
+        let (time, _) = self.line(|cursor| walk(version, cursor, |field, value| values.push((field, value))))?;
         Some(time)
     }
 
@@ -197,15 +227,17 @@ impl<'a> LineReader<'a> {
     /// `None` at the end of the body, and where it is seen that the bytes are not in the form, which it need not be.
     #[inline]
     pub fn skip(&mut self) -> Option<(i64, usize)> {
-        self.line(pass)
+        let version = self.version;
+        self.line(|cursor| pass(version, cursor))
     }
 
     #[inline]
-    fn line(&mut self, values: impl FnOnce(&mut Cursor<'a>) -> Option<()>) -> Option<(i64, usize)> {
+    fn line(&mut self, values: impl FnOnce(&mut Cursor<'a>) -> Option<TimeUnit>) -> Option<(i64, usize)> {
         let mut cursor = self.cursor;
-        let time = self.last_time.wrapping_add(cursor.read_signed()?);
+        let step = cursor.read_signed()?;
         let at = self.body.len() - cursor.rest().len();
-        values(&mut cursor)?;
+        let unit = values(&mut cursor)?;
+        let time = self.last_time.wrapping_add(unit.ns(step));
         (self.cursor, self.last_time) = (cursor, time);
         Some((time, at))
     }
@@ -215,20 +247,23 @@ impl<'a> LineReader<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sealine_model::NS_PER_MS;
 
     type Lines = Vec<(i64, Vec<(u16, u64)>)>;
 
     /// Reads all lines, beside a reader that passes over them: it must go the same way.
     fn read_all(body: &[u8]) -> Option<Lines> {
-        let (mut reader, mut values, mut lines) = (LineReader::new(body), Vec::new(), Vec::new());
-        let mut skipping = LineReader::new(body);
+        let (mut reader, mut values, mut lines) = (LineReader::new(Version::Units, body), Vec::new(), Vec::new());
+        let mut skipping = LineReader::new(Version::Units, body);
         loop {
             let time = reader.next(&mut values);
             let skipped = skipping.skip();
             let Some(time) = time else { break };
             assert_eq!((skipped.map(|(time, _)| time), skipping.cursor.rest()), (Some(time), reader.cursor.rest()));
             let mut again = Vec::new();
-            let read = skipped.and_then(|(_, at)| read_values(&body[at..], |field, value| again.push((field, value))));
+            let read = skipped.and_then(|(_, at)| {
+                read_values(Version::Units, &body[at..], |field, value| again.push((field, value)))
+            });
             assert_eq!(read, Some(()));
             assert!(
                 again.iter().zip(&values).all(|(one, other)| one.0 == other.0 && one.1.to_bits() == other.1.to_bits())
@@ -242,16 +277,27 @@ mod tests {
     #[test]
     fn a_line_has_the_bytes_of_the_format_page() {
         let mut writer = LineWriter::default();
-        writer.push(1000, &[(0, 58.0), (1, -1.0), (2, 0.5), (3, f64::MAX)]);
-        writer.push(1010, &[(3, 0.0)]);
+        writer.push(1000 * NS_PER_MS, &[(0, 58.0), (1, -1.0), (2, 0.5), (3, f64::MAX)]);
+        writer.push(1010 * NS_PER_MS, &[(3, 0.0)]);
         let want = [
-            &[0xd0, 0x0f, 8][..],                                 // zigzag(1000), 4 values, dense
+            &[2, 34][..],                                         // zigzag(1), 4 values, seconds, dense
             &[0xd0, 0x03, 4, 0xa1, 0x1f],                         // 116 << 2, 1 << 2, (1000 << 2) | 1
             &[2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xef, 0x7f], // raw
-            &[20, 3, 3, 0],                                       // zigzag(10), 1 value, sparse, field 3, 0
+            &[20, 9, 3, 0], // zigzag(10), 1 value, milliseconds, sparse, field 3, 0
         ];
         assert_eq!(writer.bytes(), want.concat());
         assert_eq!((writer.lines(), writer.samples()), (2, 5));
+    }
+
+    #[test]
+    fn lines_of_the_first_version_are_read() {
+        let body = [&[0xd0, 0x0f, 4, 4, 8][..], &[20, 3, 1, 0]].concat();
+        let (mut reader, mut values) = (LineReader::new(Version::Milliseconds, &body), Vec::new());
+        assert_eq!(reader.next(&mut values), Some(1000 * NS_PER_MS));
+        assert_eq!(values, [(0, -1.0), (1, 1.0)]);
+        assert_eq!(reader.next(&mut values), Some(1010 * NS_PER_MS));
+        assert_eq!((&values[..], reader.is_empty()), (&[(1, 0.0)][..], true));
+        assert_eq!(count_of_first(Version::Milliseconds, &body[2..]), Some(2));
     }
 
     proptest! {

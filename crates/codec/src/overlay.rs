@@ -1,8 +1,11 @@
 //! One series from many pieces: of two samples with one time, that of the later piece counts.
 
-use sealine_model::Samples;
+use sealine_model::{Samples, TimeUnit};
 
 /// Puts pieces of a series together. They come in the order in which they were written, and their times may lie anywhere.
+///
+/// Times come out in the unit that the reader asked for. Where a piece has finer ones, which it cannot give back, the
+/// reader is told in the end, and reads again in nanoseconds.
 ///
 /// Where each piece is later than those before it, as it mostly is, it is decoded into its place. What is not is put
 /// aside as it comes, and merged in the end, two pieces at a time: n log n, however many there are and however they overlap.
@@ -16,25 +19,47 @@ pub struct Overlay<'a> {
     /// The last time in `into` and `aside`.
     last: Option<i64>,
     piece: Samples,
+    /// What times are in.
+    unit: TimeUnit,
+    /// Whether there was a piece with finer times.
+    met_finer: bool,
 }
 
+/// Some times are finer than the unit that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finer;
+
 impl<'a> Overlay<'a> {
-    /// Starts with no sample; what comes is in `into` after [`Self::finish`].
-    pub fn new(into: &'a mut Samples) -> Self {
+    /// Starts with no sample; what comes is in `into`, with times in `unit`, after [`Self::finish`].
+    pub fn new(into: &'a mut Samples, unit: TimeUnit) -> Self {
         into.clear();
-        Overlay { into, aside: Vec::new(), runs: Vec::new(), last: None, piece: Samples::default() }
+        let (aside, runs, piece) = (Vec::new(), Vec::new(), Samples::default());
+        Overlay { into, aside, runs, last: None, piece, unit, met_finer: false }
     }
 
-    /// Adds the piece that `decode` appends, in order of time; none of its samples is before `first`. Where `decode` fails,
+    /// By what the times of a piece that counts in `unit` are multiplied. Where they are finer than what was asked for, the
+    /// piece need not be added: this is told in the end.
+    pub(super) fn factor(&mut self, unit: TimeUnit) -> Option<i64> {
+        let factor = unit.in_units_of(self.unit);
+        self.met_finer |= factor.is_none();
+        factor
+    }
+
+    /// Adds the piece that `decode` appends, in order of time and in the unit it is told; none of its samples is before
+    /// `first`. Where `decode` fails,
     /// what it gave until then may stay.
-    pub fn piece<E>(&mut self, first: i64, decode: impl FnOnce(&mut Samples) -> Result<(), E>) -> Result<(), E> {
+    pub(super) fn piece<E>(
+        &mut self,
+        first: i64,
+        decode: impl FnOnce(TimeUnit, &mut Samples) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.last.is_none_or(|last| last < first) {
-            let decoded = decode(self.into);
+            let decoded = decode(self.unit, self.into);
             self.last = self.into.times.last().copied().max(self.last);
             return decoded;
         }
         self.piece.clear();
-        decode(&mut self.piece)?;
+        decode(self.unit, &mut self.piece)?;
         sealine_base::work::count(self.piece.len());
         self.last = self.piece.times.last().copied().max(self.last);
         self.aside.extend(self.piece.times.iter().copied().zip(self.piece.values.iter().copied()));
@@ -42,9 +67,14 @@ impl<'a> Overlay<'a> {
         Ok(())
     }
 
-    /// Adds a sample.
+    /// Adds a sample; its time is in nanoseconds.
     #[inline]
     pub fn sample(&mut self, time: i64, value: f64) {
+        if self.unit != TimeUnit::Nanoseconds && self.unit.finer(TimeUnit::of(time)) != self.unit {
+            self.met_finer = true;
+            return;
+        }
+        let time = self.unit.floor(time);
         if self.last.is_none_or(|last| last < time) {
             self.into.push(time, value);
             self.last = Some(time);
@@ -55,9 +85,14 @@ impl<'a> Overlay<'a> {
     }
 
     /// Merges in what was put aside.
-    pub fn finish(self) {
+    ///
+    /// Errors: where there were finer times. Then `into` is of no use.
+    pub fn finish(self) -> Result<(), Finer> {
         let Overlay { into, mut aside, runs, .. } = self;
-        let Some(first) = aside.iter().map(|(time, _)| *time).min() else { return };
+        if self.met_finer {
+            return Err(Finer);
+        }
+        let Some(first) = aside.iter().map(|(time, _)| *time).min() else { return Ok(()) };
         let from = into.times.partition_point(|time| *time < first); // what lies before stays where it is
         let mut samples: Vec<(i64, f64)> = into.times.drain(from..).zip(into.values.drain(from..)).collect();
         let ends = std::iter::once(0).chain(runs).map(|end| samples.len() + end).collect();
@@ -68,6 +103,7 @@ impl<'a> Overlay<'a> {
                 _ => into.push(time, value),
             }
         }
+        Ok(())
     }
 }
 
@@ -123,7 +159,7 @@ mod tests {
             single in any::<bool>(),
         ) {
             let (mut samples, mut map) = (Samples::default(), BTreeMap::new());
-            let mut overlay = Overlay::new(&mut samples);
+            let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
             for (start, piece) in pieces {
                 let piece: Vec<(i64, f64)> = piece.into_iter().map(|(time, value)| (start + time, f64::from(value))).collect();
                 map.extend(piece.iter().copied());
@@ -131,13 +167,13 @@ mod tests {
                     piece.iter().rev().for_each(|(time, value)| overlay.sample(*time, *value));
                     continue;
                 }
-                let decoded: Result<(), Infallible> = overlay.piece(start, |into| {
+                let decoded: Result<(), Infallible> = overlay.piece(start, |_, into| {
                     piece.iter().for_each(|(time, value)| into.push(*time, *value));
                     Ok(())
                 });
                 prop_assert!(decoded.is_ok());
             }
-            overlay.finish();
+            prop_assert_eq!(overlay.finish(), Ok(()));
             prop_assert_eq!(samples.times, map.keys().copied().collect::<Vec<_>>());
             prop_assert_eq!(samples.values, map.values().copied().collect::<Vec<_>>());
         }

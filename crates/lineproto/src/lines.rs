@@ -51,12 +51,12 @@ pub struct Line<'b, 'a> {
 }
 
 impl Line<'_, '_> {
-    /// The line's time in milliseconds since the Unix epoch, `None` where it has none.
+    /// The line's time in nanoseconds since the Unix epoch, `None` where it has none.
     ///
-    /// Errors: `Fault::TimeOutOfRange`, where the milliseconds leave the `i64`.
-    pub fn time_ms(&self, precision: Precision) -> Result<Option<i64>, LineError> {
+    /// Errors: `Fault::TimeOutOfRange`, where the nanoseconds leave the `i64`.
+    pub fn time_ns(&self, precision: Precision) -> Result<Option<i64>, LineError> {
         let Some(raw) = self.time else { return Ok(None) };
-        precision.to_millis(raw).map(Some).ok_or_else(|| LineError {
+        precision.to_nanoseconds(raw).map(Some).ok_or_else(|| LineError {
             fault: Fault::TimeOutOfRange { got: format!("{raw}{precision}") },
             column: self.time_column,
         })

@@ -1,4 +1,4 @@
-//! The unit of a line's time, as `?precision=` names it, and the way from there to milliseconds.
+//! The unit of a line's time, as `?precision=` names it, and the way from there to nanoseconds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -88,23 +88,23 @@ impl Precision {
         }
     }
 
-    /// A time of this unit in milliseconds, finer times floored (-1 ns is -1 ms); `None` where that leaves the `i64`.
+    /// A time of this unit in nanoseconds; `None` where that leaves the `i64`, which reaches from 1677 to 2262.
     #[inline]
-    pub fn to_millis(self, raw: i64) -> Option<i64> {
-        match self {
-            Precision::Nanoseconds => Some(raw.div_euclid(1_000_000)),
-            Precision::Microseconds => Some(raw.div_euclid(1_000)),
-            Precision::Milliseconds => Some(raw),
-            Precision::Seconds => raw.checked_mul(1_000),
-            Precision::Minutes => raw.checked_mul(60_000),
-            Precision::Hours => raw.checked_mul(3_600_000),
+    pub fn to_nanoseconds(self, raw: i64) -> Option<i64> {
+        raw.checked_mul(match self {
+            Precision::Nanoseconds => 1,
+            Precision::Microseconds => 1_000,
+            Precision::Milliseconds => 1_000_000,
+            Precision::Seconds => 1_000_000_000,
+            Precision::Minutes => 60_000_000_000,
+            Precision::Hours => 3_600_000_000_000,
             Precision::Auto => match raw.unsigned_abs() {
-                size if size < AUTO_SECONDS_MAX => Some(raw * 1_000),
-                size if size < AUTO_SECONDS_MAX * 1_000 => Some(raw),
-                size if size < AUTO_SECONDS_MAX * 1_000_000 => Some(raw.div_euclid(1_000)),
-                _ => Some(raw.div_euclid(1_000_000)),
+                size if size < AUTO_SECONDS_MAX => 1_000_000_000,
+                size if size < AUTO_SECONDS_MAX * 1_000 => 1_000_000,
+                size if size < AUTO_SECONDS_MAX * 1_000_000 => 1_000,
+                _ => 1,
             },
-        }
+        })
     }
 }
 
@@ -147,36 +147,30 @@ mod tests {
     }
 
     #[test]
-    fn times_floor_to_milliseconds() {
+    fn times_are_nanoseconds_as_far_as_those_reach() {
         use Precision::*;
         for (precision, raw, want) in [
-            (Nanoseconds, 1_700_000_000_123_999_999, Some(1_700_000_000_123)),
-            (Nanoseconds, 999_999, Some(0)),
-            (Nanoseconds, -1, Some(-1)),
-            (Nanoseconds, -1_000_000, Some(-1)),
-            (Nanoseconds, -1_000_001, Some(-2)),
-            (Nanoseconds, i64::MIN, Some(-9_223_372_036_855)),
-            (Microseconds, 1_999, Some(1)),
-            (Microseconds, -1, Some(-1)),
-            (Milliseconds, i64::MIN, Some(i64::MIN)),
-            (Seconds, -2, Some(-2_000)),
-            (Seconds, i64::MAX / 1000, Some(9_223_372_036_854_775_000)),
-            (Seconds, i64::MAX / 1000 + 1, None),
-            (Minutes, 1, Some(60_000)),
+            (Nanoseconds, 1_700_000_000_123_999_999, Some(1_700_000_000_123_999_999)),
+            (Nanoseconds, i64::MIN, Some(i64::MIN)),
+            (Microseconds, -1, Some(-1_000)),
+            (Milliseconds, 1_700_000_000_123, Some(1_700_000_000_123_000_000)),
+            (Milliseconds, i64::MIN, None),
+            (Seconds, -2, Some(-2_000_000_000)),
+            (Seconds, 9_223_372_036, Some(9_223_372_036_000_000_000)),
+            (Seconds, 9_223_372_037, None),
+            (Minutes, 1, Some(60_000_000_000)),
             (Minutes, i64::MIN, None),
-            (Hours, 472_222, Some(1_699_999_200_000)),
+            (Hours, 472_222, Some(1_699_999_200_000_000_000)),
             (Hours, i64::MAX, None),
-            (Auto, 1_700_000_000, Some(1_700_000_000_000)),
-            (Auto, 4_999_999_999, Some(4_999_999_999_000)),
-            (Auto, 5_000_000_000, Some(5_000_000_000)),
-            (Auto, 1_700_000_000_123, Some(1_700_000_000_123)),
-            (Auto, 4_999_999_999_999_999, Some(4_999_999_999_999)),
-            (Auto, 5_000_000_000_000_000, Some(5_000_000_000)),
-            (Auto, 1_700_000_000_123_456_789, Some(1_700_000_000_123)),
-            (Auto, -1_700_000_000, Some(-1_700_000_000_000)),
-            (Auto, i64::MIN, Some(-9_223_372_036_855)),
+            (Auto, 1_700_000_000, Some(1_700_000_000_000_000_000)),
+            (Auto, 4_999_999_999, Some(4_999_999_999_000_000_000)),
+            (Auto, 5_000_000_000, Some(5_000_000_000_000_000)),
+            (Auto, 4_999_999_999_999_999, Some(4_999_999_999_999_999_000)),
+            (Auto, 5_000_000_000_000_000, Some(5_000_000_000_000_000)),
+            (Auto, -1_700_000_000, Some(-1_700_000_000_000_000_000)),
+            (Auto, i64::MIN, Some(i64::MIN)),
         ] {
-            assert_eq!(precision.to_millis(raw), want, "{raw} {precision}");
+            assert_eq!(precision.to_nanoseconds(raw), want, "{raw} {precision}");
         }
     }
 }

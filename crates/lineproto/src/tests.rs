@@ -441,10 +441,13 @@ fn a_line_knows_where_it_stands_and_when_it_was() {
     let mut got = Vec::new();
     while let Some(line) = lines.next_line() {
         let line = line.unwrap();
-        got.push((line.number, line.offset, line.time_ms(Precision::Seconds)));
+        got.push((line.number, line.offset, line.time_ns(Precision::Seconds)));
     }
     let late = Fault::TimeOutOfRange { got: "9223372036854775807s".into() };
-    assert_eq!(got, [(11, 1, Ok(Some(1000))), (14, 14, Err(LineError { fault: late, column: 9 })), (15, 42, Ok(None))]);
+    assert_eq!(
+        got,
+        [(11, 1, Ok(Some(1_000_000_000))), (14, 14, Err(LineError { fault: late, column: 9 })), (15, 42, Ok(None))]
+    );
 }
 
 #[test]

@@ -13,14 +13,16 @@ pub mod postings;
 mod samples;
 mod source;
 mod template;
+mod time;
 mod words;
 
 pub use gathering::Gathering;
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use naming::{DATABASE_LABEL, INFO_LABEL, Naming};
-pub use partition::{PARTITION_MS, partition_of};
+pub use partition::{PARTITION_NS, partition_of};
 pub use pattern::{Pattern, PatternError, REGEX_STEPS_MAX};
 pub use samples::{STALE_NAN_BITS, Samples};
 pub use source::{Selection, Source, SourceError};
+pub use time::{NS_PER_MS, TimeUnit, ms_of_ns, ns_from_ms, ns_through_ms};
 pub use words::Words;

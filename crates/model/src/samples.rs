@@ -3,10 +3,11 @@
 /// A staleness marker: this NaN, and no other, says that a series has ended (as Prometheus writes it).
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
-/// Samples of one series as two columns of equal length, times strictly increasing.
+/// Samples of one series as two columns of equal length. Times do not go back; several of one millisecond may be there
+/// where they were told apart by nanoseconds.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Samples {
-    /// Milliseconds since the Unix epoch.
+    /// Since the Unix epoch, in milliseconds for PromQL; in the store in nanoseconds.
     pub times: Vec<i64>,
     /// One value a time. The bits are kept: staleness markers are a NaN of their own.
     pub values: Vec<f64>,
@@ -32,7 +33,7 @@ impl Samples {
         self.times.is_empty()
     }
 
-    /// Adds a sample at the end; `time` must be later than every time held.
+    /// Adds a sample at the end; `time` must not be before any time held.
     #[inline]
     pub fn push(&mut self, time: i64, value: f64) {
         self.times.push(time);

@@ -6,14 +6,13 @@
 
 use super::stage::Unsettled;
 use crate::memory::{Database, Growth, Row};
-use crate::wal::{Dictionary, Entry};
+use crate::wal::{Dictionary, Entry, Record};
 use sealine_base::pools::Lease;
-use sealine_codec::lines::{LineReader, LineWriter};
+use sealine_codec::lines::{LineReader, LineWriter, Version};
 use sealine_codec::varint::{self, Cursor};
 use sealine_model::Labels;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Lines of one database, parsed and resolved to rows.
@@ -25,10 +24,6 @@ pub struct Batch {
     lease: Lease,
     /// Bytes that it is expected to come to.
     expected: usize,
-    /// Lines, by their place, that differ from the one before of their row in nanoseconds alone.
-    same_millisecond: Vec<u32>,
-    /// Samples that those took the place of, once they are applied.
-    pub(super) overwritten: Arc<AtomicU64>,
     pub(super) unsettled: Unsettled,
 }
 
@@ -49,8 +44,6 @@ impl Batch {
             lines: LineWriter::default(),
             lease,
             expected: 0,
-            same_millisecond: Vec::new(),
-            overwritten: Arc::default(),
         }
     }
 
@@ -73,11 +66,6 @@ impl Batch {
         self.lines.push(time, values);
     }
 
-    /// Notes that the line which is added next differs from the one before of its row in nanoseconds alone.
-    pub(super) fn mark_same_millisecond(&mut self) {
-        self.same_millisecond.push(self.rows.len() as u32);
-    }
-
     /// Whether there is nothing to store.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -90,15 +78,11 @@ impl Batch {
 
     /// Takes the lines into memory.
     pub(super) fn apply(&mut self, generation: u64) {
-        let (mut reader, mut values) = (LineReader::new(self.lines.bytes()), Vec::new());
+        let (mut reader, mut values) = (LineReader::new(Version::Units, self.lines.bytes()), Vec::new());
         let (mut grown, mut newest) = (Growth::default(), i64::MIN);
-        let mut marked = self.same_millisecond.iter().peekable();
-        for (at, BatchRow { row, .. }) in self.rows.iter().enumerate() {
+        for BatchRow { row, .. } in &self.rows {
             let Some(time) = reader.next(&mut values) else { break };
             newest = newest.max(time);
-            if marked.next_if(|marked| **marked as usize == at).is_some() {
-                self.overwritten.fetch_add(row.overwrites(time, &values), Relaxed);
-            }
             grown += row.append(generation, time, &values);
         }
         self.database.held.saw(newest);
@@ -159,16 +143,21 @@ impl Entry for Batch {
 }
 
 /// Writes what a record's payload says, for people to read.
-pub fn dump_record(payload: &[u8], out: &mut dyn Write) -> io::Result<()> {
-    match dump_payload(payload, out) {
+pub fn dump_record(record: Record<'_>, out: &mut dyn Write) -> io::Result<()> {
+    match dump_payload(record, out) {
         Some(written) => written,
-        None => writeln!(out, "  the payload is not in the form of version 1"),
+        None => writeln!(out, "  the payload is not in the form of version {}", record.version),
     }
 }
 
-fn dump_payload(payload: &[u8], out: &mut dyn Write) -> Option<io::Result<()>> {
+/// The form in which a version of the log has lines.
+pub(super) fn lines_of(version: u32) -> Version {
+    if version == 1 { Version::Milliseconds } else { Version::Units }
+}
+
+fn dump_payload(record: Record<'_>, out: &mut dyn Write) -> Option<io::Result<()>> {
     let mut text = String::new();
-    let mut cursor = Cursor::new(payload);
+    let mut cursor = Cursor::new(record.payload);
     text.push_str(&format!("  database {:?}\n", cursor.read_str()?));
     for _ in 0..cursor.read()? {
         let (id, measurement, labels) = (cursor.read()?, cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
@@ -185,10 +174,10 @@ fn dump_payload(payload: &[u8], out: &mut dyn Write) -> Option<io::Result<()>> {
         expected = id.checked_add(1)?;
         rows.push(id);
     }
-    let (mut lines, mut values) = (LineReader::new(cursor.rest()), Vec::new());
+    let (mut lines, mut values) = (LineReader::new(lines_of(record.version), cursor.rest()), Vec::new());
     for row in rows {
         let time = lines.next(&mut values)?;
-        text.push_str(&format!("  row {row} at {time} ms:"));
+        text.push_str(&format!("  row {row} at {time} ns:"));
         for (field, value) in &values {
             text.push_str(&format!(" {field}={value}"));
         }

@@ -5,7 +5,7 @@ use super::{Reader, Stopped};
 use crate::disk::{ChunkFile, DiskError, FileIndex};
 use crate::memory::Index;
 use roaring::RoaringBitmap;
-use sealine_model::{Gathering, Labels, METRIC_NAME, Matcher, SourceError};
+use sealine_model::{Gathering, Labels, METRIC_NAME, Matcher, SourceError, ns_from_ms, ns_through_ms};
 use std::collections::BTreeSet;
 use std::hash::Hash;
 
@@ -28,13 +28,14 @@ pub struct Question<'a> {
 
 impl Question<'_> {
     fn times(&self) -> (i64, i64) {
-        (self.start, self.end)
+        (ns_from_ms(self.start), ns_through_ms(self.end))
     }
 }
 
 impl Reader {
     /// The label sets of the series.
     pub fn series(&self, question: &Question<'_>) -> Answer<Labels> {
+        let (start, end) = question.times();
         self.search(
             question,
             |memory, matchers, into| {
@@ -44,7 +45,7 @@ impl Reader {
                 });
             },
             |file, matchers, into| {
-                let selection = file.select(matchers, question.start, question.end)?;
+                let selection = file.select(matchers, start, end)?;
                 let index = file.index()?;
                 for series in &selection.series {
                     if into.is_over() {
@@ -80,6 +81,7 @@ impl Reader {
 
     /// The names of the series' metrics. Which metrics a label set has is known to the entries of a file only.
     fn metric_names(&self, question: &Question<'_>) -> Answer<String> {
+        let (start, end) = question.times();
         let by_label = |matchers: &[Matcher]| matchers.iter().any(|matcher| matcher.name() != METRIC_NAME);
         self.search(
             question,
@@ -87,7 +89,7 @@ impl Reader {
             |file, matchers, into| {
                 let index = file.index()?;
                 let metrics = if by_label(matchers) {
-                    let selection = file.select(matchers, question.start, question.end)?;
+                    let selection = file.select(matchers, start, end)?;
                     let mut metrics: Vec<usize> =
                         selection.series.iter().map(|series| series.metric as usize).collect();
                     metrics.dedup(); // they come in order
@@ -108,10 +110,11 @@ impl Reader {
         in_memory: impl Fn(&Index, &[Matcher], &mut Gathering<'_>),
         in_file: impl Fn(&FileIndex, Option<&RoaringBitmap>, &mut Gathering<'_>),
     ) -> Answer<String> {
+        let (start, end) = question.times();
         self.search(question, in_memory, |file, matchers, into| {
             let sets = match matchers {
                 [] => None,
-                _ => Some(file.sets_passing(matchers, question.start, question.end)?),
+                _ => Some(file.sets_passing(matchers, start, end)?),
             };
             if !sets.as_ref().is_some_and(RoaringBitmap::is_empty) {
                 in_file(&*file.index()?, sets.as_ref(), into);
@@ -127,7 +130,8 @@ impl Reader {
         in_memory: impl Fn(&Index, &[Matcher], &mut Gathering<'_, T>),
         in_file: impl Fn(&ChunkFile, &[Matcher], &mut Gathering<'_, T>) -> Result<(), DiskError>,
     ) -> Answer<T> {
-        let Question { selectors, start, end, enough } = *question;
+        let Question { selectors, enough, .. } = *question;
+        let (start, end) = question.times();
         let stop = || self.is_stopped();
         let (mut into, mut warnings) = (Gathering::new(enough, &stop), BTreeSet::new());
         let all = [Vec::new()];

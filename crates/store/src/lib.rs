@@ -52,6 +52,7 @@ use sealine_base::machine::OpenFiles;
 use sealine_base::pools::{Pool, Pools};
 use sealine_base::vfs::{SharedVfs, create_dir_durable};
 use sealine_lineproto::{Limits, Precision};
+use sealine_model::ns_from_ms;
 use sealine_telemetry::{RequestRejection, Telemetry};
 use stage::Terms;
 use std::io;
@@ -203,7 +204,7 @@ impl Store {
         let started = clock.monotonic();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (replayed, filled) = replay::fill(&databases, cores, |records| {
-            wal::replay(&*vfs, &wal_dir, &quarantine, |generation, payload| records.take(generation, payload))
+            wal::replay(&*vfs, &wal_dir, &quarantine, |record| records.take(record))
         })
         .map_err(StoreError::Threads)?;
         let replayed = replayed?;
@@ -287,19 +288,22 @@ impl Store {
 
     /// Starts a batch of lines for a database; `limited` says whether the limits on cardinality hold.
     fn stage_in(&self, database: Arc<Database>, precision: Precision, limited: bool) -> Stage {
-        let (now, latest) = (self.clock.now_ms(), self.time.latest());
-        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let (now, latest) = (ns_from_ms(self.clock.now_ms()), ns_from_ms(self.time.latest()));
         let options = &self.options;
         let terms = Terms {
             limits: options.lines,
             precision,
             now,
-            latest: if options.future_max.is_zero() { i64::MAX } else { latest.saturating_add(ms(options.future_max)) },
+            latest: if options.future_max.is_zero() {
+                i64::MAX
+            } else {
+                latest.saturating_add(nanoseconds(options.future_max))
+            },
             earliest: self.disk_horizon(&database.name),
             errors_listed_max: options.errors_listed_max,
             limited,
             unit: Unit::Named,
-            lookback: ms(options.lookback),
+            lookback: i64::try_from(options.lookback.as_millis()).unwrap_or(i64::MAX),
         };
         Stage::new(self.this.clone(), database, terms, self.pools.lease(Pool::Buffers))
     }
@@ -354,6 +358,11 @@ impl Store {
     pub fn reader(self: &Arc<Self>, databases: Option<&[String]>) -> Reader {
         Reader::new(self.clone(), databases.map(<[String]>::to_vec))
     }
+}
+
+/// As a difference of times.
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Runs on the apply thread.

@@ -1,9 +1,9 @@
 //! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, nanoseconds};
 use crate::disk::{ChunkFile, DiskError, Partition, Size, merge, plan_merge, runs};
 use sealine_base::pools::Step;
-use sealine_model::{PARTITION_MS, partition_of};
+use sealine_model::{PARTITION_NS, ns_from_ms, partition_of};
 use std::sync::Arc;
 
 /// Files are merged while what describes their series comes to no more than this part of `memory.limit`: a merge holds
@@ -35,7 +35,7 @@ impl Store {
     /// Samples before this time are read from disk.
     fn memory_horizon(&self, database: &str) -> i64 {
         let window = self.options.rules(database).in_memory;
-        self.clock.now_ms().saturating_sub(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
+        ns_from_ms(self.clock.now_ms()).saturating_sub(nanoseconds(window))
     }
 
     /// Samples before this time need not be kept: they are older than `retention.disk`, counted from now or, where that
@@ -46,15 +46,15 @@ impl Store {
         if keep.is_zero() {
             return i64::MIN;
         }
-        let now = self.time.earliest();
+        let now = ns_from_ms(self.time.earliest());
         let newest = self.newest(database).map_or(now, |newest| newest.min(now));
-        newest.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
+        newest.saturating_sub(nanoseconds(keep))
     }
 
     /// About when the newest sample of a database was taken, and not later: of files only the day is known.
     fn newest(&self, database: &str) -> Option<i64> {
         let in_memory = self.databases.get(database).and_then(|database| database.held.newest());
-        in_memory.max(self.partitions.newest_day(database).map(|day| day.saturating_mul(PARTITION_MS)))
+        in_memory.max(self.partitions.newest_day(database).map(|day| day.saturating_mul(PARTITION_NS)))
     }
 
     /// Does what is due: expiry first, since it frees space. `keep_on` is asked often, and a merge ends where it says no.
@@ -81,6 +81,10 @@ impl Store {
         keep_on: &dyn Fn() -> bool,
         done: &mut Maintained,
     ) -> Result<(), StoreError> {
+        // What milliseconds reach and nanoseconds do not stays as it was written.
+        if !(partition_of(i64::MIN)..=partition_of(i64::MAX)).contains(&partition.day) {
+            return Ok(());
+        }
         self.update_residence(partition)?;
         if self.options.merge {
             self.merge_tiers(partition, keep_on, done)?;
@@ -128,7 +132,7 @@ impl Store {
     /// A partition is archived once no sample of it is young. It is archived again when what came late has grown to an
     /// eighth of it, in samples since those in an archive take fewer bytes, or to many files.
     fn archive_due(&self, partition: &Partition) -> Result<bool, StoreError> {
-        let end = (partition.day + 1).saturating_mul(PARTITION_MS);
+        let end = (partition.day + 1).saturating_mul(PARTITION_NS);
         if end > self.memory_horizon(&partition.database) {
             return Ok(false);
         }
@@ -211,7 +215,7 @@ impl Store {
     /// Brings young files into memory and lets go of old ones.
     fn update_residence(&self, partition: &Arc<Partition>) -> Result<(), StoreError> {
         let horizon = self.memory_horizon(&partition.database);
-        let maybe_young = (partition.day + 1).saturating_mul(PARTITION_MS) > horizon;
+        let maybe_young = (partition.day + 1).saturating_mul(PARTITION_NS) > horizon;
         for file in partition.files() {
             let young = maybe_young
                 && match file.info() {
@@ -237,7 +241,7 @@ impl Store {
         let _no_seal = self.sealing.lock();
         self.partitions.remove_left()?;
         for partition in self.partitions.all() {
-            let end = (partition.day + 1).saturating_mul(PARTITION_MS);
+            let end = (partition.day + 1).saturating_mul(PARTITION_NS);
             if end <= self.disk_horizon(&partition.database) {
                 self.drop_partition(&partition, done)?;
             }
@@ -248,7 +252,10 @@ impl Store {
             let bytes = |p: &Arc<Partition>| p.files().iter().map(|file| file.bytes()).sum::<u64>();
             let mut total = self.wal.stats(&self.clock).bytes + partitions.iter().map(bytes).sum::<u64>();
             // The newest day stays, however long the log is: a seal shortens that.
-            let newest = partitions.last().map_or(0, |partition| partition.day).min(partition_of(self.time.earliest()));
+            let newest = partitions
+                .last()
+                .map_or(0, |partition| partition.day)
+                .min(partition_of(ns_from_ms(self.time.earliest())));
             for partition in partitions.iter().filter(|partition| partition.day < newest) {
                 if total <= self.options.disk_bytes_max {
                     break;

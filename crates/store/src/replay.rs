@@ -15,7 +15,7 @@ mod worker;
 
 use crate::memory::{Database, Databases, Row};
 use records::Records;
-use sealine_codec::lines;
+use sealine_codec::lines::{self, Version};
 use std::io;
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -122,14 +122,14 @@ impl Fields {
 
     /// How many values a line has, and the number that those of its fields are below now.
     #[inline]
-    fn size_of(&self, line: &[u8]) -> (usize, usize) {
-        if let (Fields::Same(known), Some(count)) = (self, lines::count_of_first(line))
+    fn size_of(&self, version: Version, line: &[u8]) -> (usize, usize) {
+        if let (Fields::Same(known), Some(count)) = (self, lines::count_of_first(version, line))
             && usize::from(count) <= *known
         {
             return (count.into(), count.into());
         }
         let (mut count, mut end) = (0, 0);
-        let _ = lines::read_values(line, |field, _| {
+        let _ = lines::read_values(version, line, |field, _| {
             count += 1;
             end = self.number(field).map_or(end, |number| end.max(usize::from(number) + 1));
         }); // where it cannot be read, who reads it next is told as well
@@ -139,6 +139,8 @@ impl Fields {
 
 /// A stretch of the log.
 struct Stretch {
+    /// In which form its lines are.
+    version: Version,
     /// Its lines.
     bytes: Vec<u8>,
     /// By worker: the lines that are its own, in the order of the log. A log calls a row by one number at a time.
@@ -147,7 +149,7 @@ struct Stretch {
 
 impl Stretch {
     fn new(workers: usize) -> Self {
-        Stretch { bytes: Vec::new(), lines: (0..workers).map(|_| Vec::new()).collect() }
+        Stretch { version: Version::default(), bytes: Vec::new(), lines: (0..workers).map(|_| Vec::new()).collect() }
     }
 
     /// Empties it, and keeps the memory for the next one: fresh memory is cleared by the kernel first.

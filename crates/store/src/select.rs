@@ -9,9 +9,10 @@ use crate::memory::Row;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use sealine_base::pools::{Lease, Pool};
-use sealine_codec::Overlay;
+use sealine_codec::{Finer, Overlay};
 use sealine_model::{
-    DATABASE_LABEL, Labels, METRIC_NAME, Matcher, Samples, Selection, Source, SourceError, partition_of,
+    DATABASE_LABEL, Labels, METRIC_NAME, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns,
+    ns_from_ms, ns_through_ms, partition_of,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -203,6 +204,7 @@ impl Joiner {
 
 impl Source for Reader {
     fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Box<dyn Selection + '_>, SourceError> {
+        let (start, end) = (ns_from_ms(start), ns_through_ms(end));
         let mut joiner = Joiner::default();
         let (mut files, mut missing) = (Vec::new(), BTreeSet::new());
         let mut counted = self.store.pools.lease(Pool::Queries);
@@ -278,7 +280,32 @@ impl Selection for Found<'_> {
     }
 
     fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError> {
-        let mut overlay = Overlay::new(into);
+        let range = (ns_from_ms(start), ns_through_ms(end));
+        // Times that are told apart by less than a millisecond are told apart first, and are milliseconds then.
+        if self.read_in(TimeUnit::Milliseconds, index, range, into)?.is_err()
+            && self.read_in(TimeUnit::Nanoseconds, index, range, into)?.is_ok()
+        {
+            into.times.iter_mut().for_each(|time| *time = ms_of_ns(*time));
+        }
+        self.reader.store.telemetry.query.samples_read.inc_by(into.len() as u64);
+        Ok(())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.missing.lock().iter().cloned().collect()
+    }
+}
+
+impl Found<'_> {
+    /// Reads a series with its times in `unit`.
+    fn read_in(
+        &self,
+        unit: TimeUnit,
+        index: usize,
+        (start, end): (i64, i64),
+        into: &mut Samples,
+    ) -> Result<Result<(), Finer>, SourceError> {
+        let mut overlay = Overlay::new(into, unit);
         for (_, part) in self.parts(index) {
             match part {
                 Part::Memory { row, field } => {
@@ -287,8 +314,14 @@ impl Selection for Found<'_> {
                 Part::File { file, series } => {
                     let FilePart { file, selection } = &self.files[*file as usize];
                     let chunks = selection.chunks_of(series);
-                    let from = chunks.iter().position(|c| c.last >= start && c.first <= end).unwrap_or(chunks.len());
-                    let to = chunks.iter().rposition(|c| c.last >= start && c.first <= end).map_or(from, |at| at + 1);
+                    let from = chunks
+                        .iter()
+                        .position(|c| c.extent.last >= start && c.extent.first <= end)
+                        .unwrap_or(chunks.len());
+                    let to = chunks
+                        .iter()
+                        .rposition(|c| c.extent.last >= start && c.extent.first <= end)
+                        .map_or(from, |at| at + 1);
                     match file.read(&chunks[from..to], start, end, &mut overlay) {
                         Ok(()) => {}
                         Err(error) if error.is_damage() => {
@@ -301,12 +334,6 @@ impl Selection for Found<'_> {
                 }
             }
         }
-        overlay.finish();
-        self.reader.store.telemetry.query.samples_read.inc_by(into.len() as u64);
-        Ok(())
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.missing.lock().iter().cloned().collect()
+        Ok(overlay.finish())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Store;
 use hashbrown::HashMap;
-use sealine_model::METRIC_NAME;
+use sealine_model::{METRIC_NAME, ms_of_ns};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
@@ -85,6 +85,7 @@ impl Store {
                 *times = (times.0.min(first), times.1.max(last));
             }
         }
+        sizes.times = sizes.times.map(|(first, last)| (ms_of_ns(first), ms_of_ns(last)));
         sizes.series = metrics.values().sum();
         if !metrics.is_empty() {
             let bytes = |metric: &&str| (METRIC_NAME.len() + metric.len()) as u64 + LENGTHS_BYTES;

@@ -11,7 +11,7 @@ pub(super) use states::Unsettled;
 
 use super::Store;
 use super::batch::{Batch, BatchRow};
-use crate::memory::{Collision, Database, Exceeded, Field, Index, KeyHash, NewRow, Row, hash_key};
+use crate::memory::{Collision, Database, Exceeded, Field, Index, KeyHash, NewRow, hash_key};
 use hashbrown::HashSet;
 use parking_lot::RwLockWriteGuard;
 use remarks::{Odd, likely_unit};
@@ -19,13 +19,12 @@ use sealine_base::pools::Lease;
 use sealine_base::units::spoken;
 use sealine_codec::lines::FIELDS_MAX;
 use sealine_lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
-use sealine_model::{Labels, METRIC_NAME};
+use sealine_model::{Labels, METRIC_NAME, NS_PER_MS, ms_of_ns, ns_from_ms};
 use sealine_telemetry::Suspect;
 use sealine_telemetry::notices::{Kind, Notice};
 use states::KeptString;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -42,7 +41,7 @@ pub struct Terms {
     pub limits: Limits,
     /// The unit of its times.
     pub precision: Precision,
-    /// What a line without a time gets: the server's, at arrival, in milliseconds.
+    /// What a line without a time gets: the server's, at arrival, in nanoseconds.
     pub now: i64,
     /// Times after this are refused.
     pub latest: i64,
@@ -83,10 +82,6 @@ pub struct Report {
     pub collisions: Vec<Collision>,
     /// Values that a later one of their line took the place of.
     pub fields_overwritten: u64,
-    /// The first line that differs from one before in nanoseconds alone, for the log.
-    pub same_millisecond: Option<String>,
-    /// Samples that such lines took the place of: right once the batch is applied.
-    pub overwritten: Arc<AtomicU64>,
 }
 
 impl Report {
@@ -203,7 +198,8 @@ impl Stage {
     }
 
     /// Takes a sample of a series that is named by its labels, as sources that do not speak line protocol have them.
-    /// Any value may stand, NaN and staleness markers too. Counts as a line; `number` is what a refusal calls it.
+    /// `time` is in milliseconds. Any value may stand, NaN and staleness markers too. Counts as a line; `number` is what a
+    /// refusal calls it.
     pub fn add_sample(&mut self, labels: &Labels, time: i64, value: f64, number: u64) {
         match self.put_sample(labels, time, value) {
             Ok(()) => self.report.lines += 1,
@@ -213,6 +209,7 @@ impl Stage {
 
     fn put_sample(&mut self, labels: &Labels, time: i64, value: f64) -> Result<(), Refused> {
         let Terms { earliest, latest, .. } = self.terms;
+        let time = ns_from_ms(time);
         if !(earliest..=latest).contains(&time) {
             return Err(self.untimely(time, None));
         }
@@ -242,7 +239,6 @@ impl Stage {
     /// What was taken and what was not.
     pub fn finish(mut self) -> (Batch, Report) {
         self.report.samples = self.batch.samples() as u64;
-        self.report.overwritten = self.batch.overwritten.clone();
         self.batch.expect(0);
         (self.batch, self.report)
     }
@@ -307,10 +303,6 @@ impl Stage {
             self.odd.push(Odd::Early(raw));
         }
         if !self.values.is_empty() {
-            if self.terms.precision < Precision::Milliseconds && self.is_same_millisecond(row, line, time) {
-                self.odd.push(Odd::SameMillisecond);
-                self.batch.mark_same_millisecond();
-            }
             let row = BatchRow { row: row.clone(), fields: schema.fields.len() as u16 };
             self.batch.push(row, time, &self.values);
         } else if self.kept.is_empty() {
@@ -323,16 +315,6 @@ impl Stage {
         self.report.lines += 1;
         self.report.integers_rounded += rounded;
         Some(Ok(()))
-    }
-
-    /// Whether the last line of the row has the same millisecond and other nanoseconds. A line that comes again has not.
-    #[inline]
-    fn is_same_millisecond(&self, row: &Row, line: &Line<'_, '_>, time: i64) -> bool {
-        let Some(raw) = line.time else { return false };
-        let ns = raw.wrapping_mul(if self.terms.precision == Precision::Microseconds { 1000 } else { 1 });
-        let last = row.last_ns.load(Ordering::Relaxed);
-        row.last_ns.store(ns, Ordering::Relaxed);
-        last != ns && (0..1_000_000).contains(&last.wrapping_sub(time.wrapping_mul(1_000_000)))
     }
 
     /// Makes what a line needs that is not there yet, then takes it.
@@ -447,7 +429,7 @@ impl Stage {
         }
         self.report.strings_dropped += dropped;
         for (row, number, metric) in rows {
-            self.kept.push(KeptString { row: row.row.clone(), metric, time });
+            self.kept.push(KeptString { row: row.row.clone(), metric, time: ms_of_ns(time) });
             self.batch.push(row, time, &[(number, 1.0)]);
         }
         Some(Ok(()))
@@ -456,7 +438,7 @@ impl Stage {
     /// The line's time, where the database takes it.
     #[inline]
     fn time_of(&mut self, line: &Line<'_, '_>) -> Result<i64, Refused> {
-        let time = line.time_ms(self.terms.precision)?.unwrap_or(self.terms.now);
+        let time = line.time_ns(self.terms.precision)?.unwrap_or(self.terms.now);
         if (self.terms.earliest..=self.terms.latest).contains(&time) {
             return Ok(time);
         }
@@ -467,19 +449,20 @@ impl Stage {
     #[cold]
     fn untimely(&self, time: i64, raw: Option<i64>) -> Refused {
         let Terms { now, latest, precision, .. } = self.terms;
-        let between = |one: i64, other: i64| spoken(Duration::from_millis(one.abs_diff(other)));
+        let between = |one: i64, other: i64| spoken(Duration::from_millis(ms_of_ns(one).abs_diff(ms_of_ns(other))));
+        let shown = shown(time);
         if time > latest {
             let (ahead, limit) = (between(time, now), between(latest, now));
             return Refused::Store {
                 reason: "future",
                 message: format!(
-                    "time {time} ms is {ahead} ahead of the server's clock, more than the {limit} of \
+                    "time {shown} is {ahead} ahead of the server's clock, more than the {limit} of \
                      ingest.max_future; it was read with precision={precision}"
                 ),
             };
         }
         let mut message = format!(
-            "time {time} ms is {} before the server's clock, and in this database retention.disk keeps what is no \
+            "time {shown} is {} before the server's clock, and in this database retention.disk keeps what is no \
              older than {}; it was read with precision={precision}",
             between(time, now),
             between(self.terms.earliest, now)
@@ -508,6 +491,11 @@ impl Stage {
             self.report.first.push(refusal);
         }
     }
+}
+
+/// A time as a refusal shows it: in milliseconds, as far as that tells all of it.
+fn shown(time: i64) -> String {
+    if time % NS_PER_MS == 0 { format!("{} ms", time / NS_PER_MS) } else { format!("{time} ns") }
 }
 
 fn too_many_row_fields() -> Refused {

@@ -58,7 +58,7 @@ impl InletMetrics {
         );
         let overwritten = register.counters(
             "sealine_overwritten_samples_total",
-            "Samples that another one of the same series and millisecond took the place of, by why there were two.",
+            "Samples that another one of the same series and time took the place of, by why there were two.",
             &["protocol", "reason"],
         );
         let suspect = register.counters(

@@ -46,12 +46,10 @@ label! {
 }
 
 label! {
-    /// Why a sample took another's place in the same series and millisecond.
+    /// Why a sample took another's place in the same series and time.
     Overwritten {
         /// Two fields of one line are one series.
         Field => "field",
-        /// Two lines differ in nanoseconds that are not kept.
-        Millisecond => "millisecond",
     }
 }
 

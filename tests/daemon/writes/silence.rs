@@ -170,25 +170,42 @@ fn names_that_become_one_are_counted_and_told_with_both_spellings() {
 }
 
 #[test]
-fn points_of_one_millisecond_are_counted_and_those_that_come_again_are_not() {
+fn points_of_one_millisecond_are_all_kept_in_their_order() {
     let data = tempfile::tempdir().expect("a folder for the test");
-    let daemon = daemon(data.path(), &[]);
-    let mut client = daemon.client();
-    let overwritten = "sealine_overwritten_samples_total{protocol=\"http\",reason=\"millisecond\"}";
+    let running = daemon(data.path(), &[]);
     let ns = TIME_MS * 1_000_000;
-    let mut post = |path: &str, lines: String| assert_eq!(client.post(path, &[], lines.as_bytes()).status, 204);
-    let burst: String = (0..10).map(|at| format!("reqs,method=GET value=1 {}\n", ns + at * 90_000)).collect();
-    post("/write?db=story", burst);
-    // One request a point, of which each comes twice; fields of their own; and whole milliseconds.
-    for at in 0..20 {
-        post("/write?db=story", format!("single v=1 {}\n", ns + at / 2 * 90_000));
+    let burst: String = (0..10).map(|at| format!("reqs,method=GET value={at} {}\n", ns + at * 90_001)).collect();
+    for lines in [burst.as_str(), &burst] {
+        // The second time all come again, and count once.
+        assert_eq!(running.client().post("/write?db=story", &[], lines.as_bytes()).status, 204);
     }
-    post("/write?db=story", (0..10).map(|at| format!("own f{at}=1 {}\n", ns + at * 1000)).collect());
-    let whole: String = (0..10).map(|at| format!("whole v=1 {}\n", ns + at * 1_000_000)).collect();
-    post("/write?db=story", whole.repeat(3));
-    post("/write?db=story&precision=ms", format!("ms v=1 {TIME_MS}\nms v=2 {TIME_MS}\n"));
-    assert_eq!(client.metric(overwritten), 9.0 + 9.0);
-    assert_told_once(&daemon, &["WARN", "reason=\"millisecond\"", "count=9", "reqs,method=GET"]);
+    let backwards: String = (0..10).rev().map(|at| format!("back v={at} {}\n", ns + at)).collect();
+    assert_eq!(running.client().post("/write?db=story", &[], backwards.as_bytes()).status, 204);
+    let check = |daemon: &Daemon, when: &str| {
+        let one = |query: &str| match daemon.client().query(query, TIME_MS).is_empty() {
+            true => None,
+            false => Some(daemon.client().number(query, TIME_MS)),
+        };
+        for (query, want) in [
+            ("reqs", Some(9.0)),
+            ("count_over_time(reqs[1m])", Some(10.0)),
+            ("sum_over_time(reqs[1m])", Some(45.0)),
+            ("changes(reqs[1m])", Some(9.0)),
+            ("back_v", Some(9.0)),
+            ("sum_over_time(back_v[1m])", Some(45.0)),
+            ("changes(back_v[1m])", Some(9.0)),
+            // They are ten within no time.
+            ("rate(reqs[1m])", None),
+            ("deriv(reqs[1m])", None),
+        ] {
+            assert_eq!(one(query), want, "{query}, {when}");
+        }
+    };
+    check(&running, "in memory");
+    running.client().admin("/admin/seal");
+    check(&running, "sealed");
+    drop(running);
+    check(&daemon(data.path(), &[]), "after a start");
 }
 
 #[test]

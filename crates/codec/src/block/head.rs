@@ -4,11 +4,13 @@ use super::column::{Column, FORMAT_BYTES, Pages, format};
 use super::line::{Counts, Line};
 use super::values::{Encoded, Kind, Stored, Values, are_places};
 use super::{Reference, SAMPLES_PER_BLOCK_MAX, SAMPLES_PER_PAGE};
+use crate::Extent;
 use crate::varint::{self, Cursor};
+use sealine_model::TimeUnit;
 use std::ops::Range;
 
-/// In the first byte: what the values are (the low three bits), whether times have a column, and whether the block is over
-/// another. The other bits are zero, and anything else is for a later version.
+/// In the first byte: what the values are (the low three bits), whether times have a column, whether the block is over
+/// another, what times are counted in (two bits), and whether their column is one of 64 bits.
 const ONE: u8 = 0;
 const FLOATS: u8 = 1;
 const DECIMALS_U16: u8 = 2;
@@ -17,6 +19,8 @@ const DECIMALS_U64: u8 = 4;
 const VALUES: u8 = 7;
 const TIMES_COLUMN: u8 = 8;
 const OVER: u8 = 16;
+const UNIT_SHIFT: u32 = 5;
+const WIDE_TIMES: u8 = 128;
 
 /// In place of decimal places: values off a line are no decimals.
 const NO_PLACES: u8 = 7;
@@ -29,10 +33,10 @@ pub(super) struct Head<'a> {
 
 /// Where times come from.
 pub(super) enum Times<'a> {
-    /// Runs of equal steps of so many milliseconds.
+    /// Runs of equal steps of so many units.
     Runs { step: i64, runs: Vec<Run> },
-    /// Milliseconds from one to the next, and the time that each page starts with.
-    Column { firsts: Vec<i64>, column: Pages<'a> },
+    /// Units from one to the next, in 64 bits where they are wide, and the time that each page starts with.
+    Column { firsts: Vec<i64>, is_wide: bool, column: Pages<'a> },
     /// They are those of another block.
     Others,
 }
@@ -40,9 +44,12 @@ pub(super) enum Times<'a> {
 /// How times are written.
 #[derive(Clone, Copy)]
 pub(super) enum Written<'a> {
-    /// In steps of so many milliseconds, most of them.
+    /// In steps of so many units, most of them.
     Steps(i64),
-    Column(&'a Column),
+    Column {
+        column: &'a Column,
+        is_wide: bool,
+    },
     Of(Reference),
 }
 
@@ -60,19 +67,19 @@ pub(super) struct Run {
 const RUN_SAMPLES_MIN: usize = 64;
 
 /// The step of times that are mostly equally far apart, by their [`time_deltas`]. `None` where they are not.
-pub(super) fn step_of(deltas: &[u32]) -> Option<i64> {
+pub(super) fn step_of(deltas: &[u64]) -> Option<i64> {
     let (first, deltas) = deltas.split_first()?; // the second again
     let equal = deltas.iter().all(|delta| delta == first);
     let step = if equal { *first } else { *deltas.to_vec().select_nth_unstable(deltas.len() / 2).1 };
     let runs = 1 + deltas.iter().filter(|delta| **delta != step).count();
-    (runs == 1 || runs * RUN_SAMPLES_MIN <= deltas.len() + 1).then_some(i64::from(step))
+    (runs == 1 || runs * RUN_SAMPLES_MIN <= deltas.len() + 1).then_some(step as i64)
 }
 
-/// Milliseconds from each time to the next, the first being the second again. `None` where one does not fit, or times do
-/// not increase.
-pub(super) fn time_deltas(times: &[i64]) -> Option<Vec<u32>> {
+/// Units from each time to the next, the first being the second again. `None` where times do not increase, or two are
+/// further apart than an `i64` says.
+pub(super) fn time_deltas(times: &[i64]) -> Option<Vec<u64>> {
     let delta = |pair: &[i64]| match pair {
-        [a, b] => b.checked_sub(*a).and_then(|delta| u32::try_from(delta).ok()).filter(|delta| *delta > 0),
+        [a, b] => b.checked_sub(*a).filter(|delta| *delta > 0).map(|delta| delta as u64),
         _ => None,
     };
     let mut deltas = Vec::with_capacity(times.len());
@@ -83,12 +90,19 @@ pub(super) fn time_deltas(times: &[i64]) -> Option<Vec<u32>> {
     Some(deltas)
 }
 
-/// The bytes of a block of the pages `pages`, whose times are `times`.
-pub(super) fn write(times: &[i64], written: Written<'_>, values: &Encoded, pages: Range<usize>) -> Vec<u8> {
+/// The bytes of a block of the pages `pages`, whose times are `times`, counted in `unit`.
+pub(super) fn write(
+    unit: TimeUnit,
+    times: &[i64],
+    written: Written<'_>,
+    values: &Encoded,
+    pages: Range<usize>,
+) -> Vec<u8> {
     let mut out = Vec::new();
     let (form, time_column) = match written {
         Written::Steps(_) => (0, None),
-        Written::Column(column) => (TIMES_COLUMN, Some(column)),
+        Written::Column { column, is_wide: false } => (TIMES_COLUMN, Some(column)),
+        Written::Column { column, is_wide: true } => (TIMES_COLUMN | WIDE_TIMES, Some(column)),
         Written::Of(_) => (OVER, None),
     };
     let kind = match values.kind {
@@ -100,13 +114,13 @@ pub(super) fn write(times: &[i64], written: Written<'_>, values: &Encoded, pages
             Stored::U64 => DECIMALS_U64,
         },
     };
-    out.push(kind | form);
+    out.push(kind | form | (unit.code() as u8) << UNIT_SHIFT);
     if time_column.is_some() || values.column.is_some() {
         out.extend_from_slice(&format());
     }
     match written {
         Written::Steps(step) => push_runs(&mut out, times, step),
-        Written::Column(column) => {
+        Written::Column { column, .. } => {
             let firsts = times.iter().step_by(SAMPLES_PER_PAGE);
             for (before, first) in firsts.clone().zip(firsts.skip(1)) {
                 varint::push(&mut out, (first - before) as u64);
@@ -198,18 +212,23 @@ fn push_lengths(out: &mut Vec<u8>, column: &Column, pages: Range<usize>) {
 }
 
 impl<'a> Head<'a> {
-    /// What the head of a block says that has `count` samples, the first and the last at the times `span`. `None` where
+    /// What the head of a block says that has this extent. `None` where
     /// it is not in the form, or where columns do not fill the rest of the bytes.
-    pub(super) fn parse(bytes: &'a [u8], count: usize, span: (i64, i64)) -> Option<Head<'a>> {
+    pub(super) fn parse(bytes: &'a [u8], Extent { unit, count, first, last }: Extent) -> Option<Head<'a>> {
         if !(1..=SAMPLES_PER_BLOCK_MAX).contains(&count) {
             return None;
         }
         let mut cursor = Cursor::new(bytes);
         let [form] = cursor.take_array()?;
-        if form & !(VALUES | TIMES_COLUMN | OVER) != 0 {
+        let span = (unit.floor(first), unit.floor(last));
+        if (first, last) != (unit.ns(span.0), unit.ns(span.1)) || u64::from(form >> UNIT_SHIFT & 3) != unit.code() {
             return None;
         }
         let (has_times, is_over, has_values) = (form & TIMES_COLUMN != 0, form & OVER != 0, form & VALUES != ONE);
+        let is_wide = form & WIDE_TIMES != 0;
+        if is_wide && !has_times {
+            return None;
+        }
         let width = match form & VALUES {
             ONE | FLOATS => None,
             DECIMALS_U16 => Some(Stored::U16),
@@ -259,7 +278,11 @@ impl<'a> Head<'a> {
         let times = match runs {
             Some((step, runs)) => Times::Runs { step, runs },
             None if is_over => Times::Others,
-            None => Times::Column { firsts, column: take_column(&mut cursor, "times", format, count, &time_lengths)? },
+            None => Times::Column {
+                firsts,
+                is_wide,
+                column: take_column(&mut cursor, "times", format, count, &time_lengths)?,
+            },
         };
         let mut values = || take_column(&mut cursor, "values", format, count, &value_lengths);
         let values = match kind {

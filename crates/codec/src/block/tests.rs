@@ -17,6 +17,10 @@ fn noise(count: usize) -> impl Iterator<Item = u64> {
 
 const TOTAL: f64 = 16_777_216_000.0;
 
+/// All times, and the unit in which they are told apart.
+const ALL: (i64, i64) = (i64::MIN, i64::MAX);
+const NS: TimeUnit = TimeUnit::Nanoseconds;
+
 /// What of a total is used: a walk in pages of 4096 bytes.
 fn used(start: f64, count: usize) -> Vec<f64> {
     let mut used = start;
@@ -33,12 +37,11 @@ fn bits(samples: &Samples) -> Vec<(i64, u64)> {
 
 fn read(blocks: &[Block], range: (i64, i64)) -> Samples {
     let mut samples = Samples::default();
-    let mut overlay = Overlay::new(&mut samples);
+    let mut overlay = Overlay::new(&mut samples, NS);
     for block in blocks {
-        let Block { count, first, last, bytes } = block;
-        merge_decoded(bytes, None, *count, (*first, *last), range, &mut overlay).unwrap();
+        merge_decoded(&block.bytes, None, block.extent(), range, &mut overlay).unwrap();
     }
-    overlay.finish();
+    overlay.finish().unwrap();
     samples
 }
 
@@ -77,14 +80,14 @@ fn every_kind_of_value_comes_back_bit_by_bit() {
     ];
     for (name, kind, values) in rows {
         let blocks = assert_round_trip(name, &steps(COUNT), &values);
-        assert!(blocks.iter().all(|block| block.bytes[0] == kind), "{name} is kept as {}", blocks[0].bytes[0]);
+        assert!(blocks.iter().all(|block| block.bytes[0] & 31 == kind), "{name} is kept as {}", blocks[0].bytes[0]);
     }
 }
 
 #[test]
 fn a_day_of_an_unchanged_value_takes_a_few_bytes_and_a_walk_a_third_of_a_byte_a_sample() {
     let unchanged = assert_round_trip("unchanged", &steps(8640), &[7.0; 8640]);
-    assert_eq!(unchanged.iter().map(|block| block.bytes.len()).collect::<Vec<_>>(), [1 + 2 + 1 + 8]);
+    assert_eq!(unchanged.iter().map(|block| block.bytes.len()).collect::<Vec<_>>(), [1 + 1 + 1 + 8]);
     let mut level = 50.0f64;
     let walk: Vec<f64> = noise(8640)
         .map(|n| {
@@ -173,8 +176,11 @@ fn gaps_take_some_bytes_and_only_what_is_irregular_a_column() {
 
 #[test]
 fn what_is_no_series_is_not_encoded() {
-    assert_eq!(encode(&[0, 1 << 32], &[1.0, 2.0]), None, "a step that does not fit");
-    assert_eq!(encode(&[i64::MIN, i64::MAX], &[1.0, 2.0]), None);
+    assert_eq!(encode(&[i64::MIN, i64::MAX], &[1.0, 2.0]), None, "a step that does not fit");
+    let jitter: Vec<i64> =
+        noise(1300).enumerate().map(|(at, n)| at as i64 * 10_000_000_000 + (n % 999) as i64).collect();
+    let blocks = assert_round_trip("steps that 32 bits do not hold", &jitter, &[1.0; 1300]);
+    assert_eq!((blocks[0].unit, blocks[0].bytes[0] & 128), (TimeUnit::Nanoseconds, 128));
     assert_eq!(encode(&[5, 5], &[1.0, 2.0]), None, "a time twice");
     assert_eq!(encode(&[5, 4], &[1.0, 2.0]), None, "a time that goes back");
     assert_eq!(encode(&[], &[]), Some(vec![]));
@@ -187,14 +193,14 @@ fn what_is_merged_over_samples_replaces_equal_times() {
     let (times, values): (Vec<i64>, Vec<f64>) = (0..1000).map(|at| (FIRST + at * 10, at as f64)).unzip();
     let block = &encode(&times, &values).unwrap()[0];
     let mut samples = Samples::default();
-    let mut overlay = Overlay::new(&mut samples);
+    let mut overlay = Overlay::new(&mut samples, NS);
     [(-5, -1.0), (20, -2.0), (25, -3.0)].iter().for_each(|(time, value)| overlay.sample(FIRST + time, *value));
-    merge_decoded(&block.bytes, None, 1000, (block.first, block.last), (FIRST, FIRST + 30), &mut overlay).unwrap();
-    overlay.finish();
+    merge_decoded(&block.bytes, None, block.extent(), (FIRST, FIRST + 30), &mut overlay).unwrap();
+    overlay.finish().unwrap();
     assert_eq!(samples.times, [FIRST - 5, FIRST, FIRST + 10, FIRST + 20, FIRST + 25, FIRST + 30]);
     assert_eq!(samples.values, [-1.0, 0.0, 1.0, 2.0, -3.0, 3.0]);
     let mut later = Samples { times: vec![FIRST + 20], values: vec![-2.0] };
-    let refused = decode(&block.bytes, None, 1000, (block.first, block.last), (FIRST, FIRST + 30), &mut later);
+    let refused = decode(&block.bytes, None, block.extent(), (FIRST, FIRST + 30), NS, &mut later);
     assert_eq!((refused, later.len()), (Err(BlockError::Times), 1), "decoding in place needs what is earlier");
 }
 
@@ -208,10 +214,10 @@ fn irregular() -> Block {
 #[test]
 fn no_flipped_bit_or_cut_makes_it_panic_or_break_the_order_of_times() {
     let whole = irregular();
-    let span = (whole.first, whole.last);
+    let extent = whole.extent();
     let check = |what: &str, bytes: &[u8], count: usize| {
         let mut samples = Samples::default();
-        let outcome = decode(bytes, None, count, span, (i64::MIN, i64::MAX), &mut samples);
+        let outcome = decode(bytes, None, Extent { count, ..extent }, ALL, NS, &mut samples);
         assert!(samples.times.is_sorted_by(|a, b| a < b), "{what}");
         assert!(samples.times.len() == samples.values.len() && samples.len() <= count, "{what}");
         assert!(outcome.is_err() || samples.len() == count, "{what}");
@@ -242,8 +248,9 @@ fn times_have_to_be_those_of_the_index() {
         (&irregular, (irregular.first, irregular.last + 1), BlockError::Times),
         (&irregular, (irregular.first, irregular.first), BlockError::Times),
     ] {
-        let outcome = decode(&block.bytes, None, block.count, span, (i64::MIN, i64::MAX), &mut Samples::default());
-        assert_eq!(outcome, Err(want), "{span:?}");
+        let extent = Extent { first: span.0, last: span.1, ..block.extent() };
+        let outcome = decode(&block.bytes, None, extent, ALL, NS, &mut Samples::default());
+        assert_eq!(outcome, Err(want), "{extent:?}");
     }
 }
 
@@ -277,14 +284,15 @@ fn assert_round_trip_over(name: &str, times: &[i64], values: &[f64], others: &[f
     let under = encode(times, others).unwrap().remove(0);
     assert_eq!(under.count, times.len(), "{name}: one block");
     let reference = Reference { back: 70_000, length: under.bytes.len() };
-    let over = encode_over(times, values, others, reference).unwrap_or_else(|| panic!("{name}: there is no line"));
+    let over =
+        encode_over(under.unit, times, values, others, reference).unwrap_or_else(|| panic!("{name}: there is no line"));
     assert_eq!((block_over(&over), block_over(&under)), (Some(reference), None), "{name}");
-    let (span, mut got) = ((over.first, over.last), Samples::default());
-    decode(&over.bytes, Some(&under.bytes), over.count, span, (i64::MIN, i64::MAX), &mut got).unwrap();
+    let mut got = Samples::default();
+    decode(&over.bytes, Some(&under.bytes), over.extent(), ALL, NS, &mut got).unwrap();
     assert_eq!(bits(&got), bits(&Samples { times: times.to_vec(), values: values.to_vec() }), "{name}");
     for (from, to) in [(0, 0), (3, 700), (511, 513), (1000, times.len() - 1)] {
         let mut part = Samples::default();
-        decode(&over.bytes, Some(&under.bytes), over.count, span, (times[from], times[to]), &mut part).unwrap();
+        decode(&over.bytes, Some(&under.bytes), over.extent(), (times[from], times[to]), NS, &mut part).unwrap();
         assert_eq!(bits(&part), bits(&got)[from..=to], "{name}: samples {from} to {to}");
     }
     (under, over)
@@ -332,16 +340,17 @@ fn a_block_over_another_keeps_any_bits_and_its_times() {
         ("large integers", integers.clone(), small.clone()),
         ("over large integers", small.clone(), integers.clone()),
     ] {
-        let (under, over) = (encode(&irregular, &others).unwrap(), encode_over(&irregular, &values, &others, NOWHERE));
+        let (under, over) =
+            (encode(&irregular, &others).unwrap(), encode_over(NS, &irregular, &values, &others, NOWHERE));
         if over.is_some() && under.len() == 1 {
             assert_round_trip_over(name, &irregular, &values, &others);
         } else {
             assert!(name.contains("strange") || name.contains("any bits"), "{name}");
         }
     }
-    assert_eq!(encode_over(&irregular, &small, &[3.0; 1300], NOWHERE), None, "no line through an unchanging value");
-    assert_eq!(encode_over(&irregular, &[3.0; 1300], &small, NOWHERE), None, "nor to one");
-    assert_eq!(encode_over(&irregular, &small[1..], &small, NOWHERE), None, "one value each");
+    assert_eq!(encode_over(NS, &irregular, &small, &[3.0; 1300], NOWHERE), None, "no line through an unchanging value");
+    assert_eq!(encode_over(NS, &irregular, &[3.0; 1300], &small, NOWHERE), None, "nor to one");
+    assert_eq!(encode_over(NS, &irregular, &small[1..], &small, NOWHERE), None, "one value each");
 }
 
 const NOWHERE: Reference = Reference { back: 0, length: 0 };
@@ -352,8 +361,8 @@ fn a_block_is_read_with_the_one_that_it_is_over_and_no_other() {
     let free: Vec<f64> = used.iter().map(|used| TOTAL - used).collect();
     let (under, over) = assert_round_trip_over("free", &steps(1300), &free, &used);
     let read = |bytes: &[u8], other: Option<&[u8]>| {
-        let (span, mut samples) = ((over.first, over.last), Samples::default());
-        let outcome = decode(bytes, other, over.count, span, (i64::MIN, i64::MAX), &mut samples);
+        let mut samples = Samples::default();
+        let outcome = decode(bytes, other, over.extent(), ALL, NS, &mut samples);
         assert!(samples.times.is_sorted_by(|a, b| a < b) && samples.times.len() == samples.values.len());
         assert!(outcome.is_err() || samples.len() == over.count);
         outcome

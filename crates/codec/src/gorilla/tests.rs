@@ -2,16 +2,21 @@
 
 use super::*;
 use proptest::prelude::*;
+use sealine_model::NS_PER_MS;
 use tsz::stream::{BufferedReader, BufferedWriter};
 use tsz::{Decode, StdDecoder};
 
+/// All times.
+const ALL: (i64, i64) = (i64::MIN, i64::MAX);
+
+/// Times in the unit of the chunk.
 fn decoded(chunk: &Chunk) -> Samples {
     let mut samples = Samples::default();
-    decode(&chunk.bytes, chunk.count, i64::MIN, i64::MAX, &mut samples).unwrap();
+    decode(&chunk.bytes, chunk.extent(), ALL, chunk.unit, &mut samples).unwrap();
     samples
 }
 
-/// Feeds samples in runs of the given lengths, cutting where the chunk asks for it.
+/// Feeds samples, their times in microseconds, in runs of the given lengths, cutting where the chunk asks for it.
 fn encode_in_runs(times: &[i64], values: &[f64], runs: &[usize]) -> Vec<Chunk> {
     let (mut chunks, mut open, mut at, mut run) = (Vec::new(), None::<OpenChunk>, 0, 0);
     while at < times.len() {
@@ -24,7 +29,7 @@ fn encode_in_runs(times: &[i64], values: &[f64], runs: &[usize]) -> Vec<Chunk> {
             at += taken;
             if at < to {
                 chunks.extend(open.take().map(|chunk| chunk.to_chunk()));
-                open = Some(OpenChunk::start(times[at], values[at]));
+                open = Some(OpenChunk::start(TimeUnit::Microseconds, times[at], values[at]));
                 at += 1;
             }
         }
@@ -35,7 +40,8 @@ fn encode_in_runs(times: &[i64], values: &[f64], runs: &[usize]) -> Vec<Chunk> {
 
 #[test]
 fn a_chunk_has_the_bytes_of_the_format_page() {
-    let chunk = Chunk::of(&[1000, 1010, 1020], &[1.0, 1.0, 2.0]);
+    let chunk = Chunk::of(&[1000, 1010, 1020].map(|ms| ms * NS_PER_MS), &[1.0, 1.0, 2.0]);
+    assert_eq!(chunk.unit, TimeUnit::Milliseconds);
     let want = concat!(
         "80000000000003e8", // start time 1000, sign bit flipped
         "0000",             // control bit 0; first delta in 14 bits: 0; the first bit of the value
@@ -47,6 +53,17 @@ fn a_chunk_has_the_bytes_of_the_format_page() {
     );
     let hex: String = chunk.bytes.iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(hex, want);
+    let chunk = Chunk::of(&[1_000_001, 1_000_999], &[1.0, 1.0]);
+    let hex: String = chunk.bytes.iter().map(|b| format!("{b:02x}")).collect();
+    let want = concat!(
+        "80000000000003e8", // start time 1000 µs, sign bit flipped
+        "0000",             // control bit 0; first delta in 14 bits: 0; the first bit of the value
+        "7fe0000000000000", // the rest of 1.0 (3ff0000000000000); then 0: same delta
+        "00",               // 0: same value; seven of padding
+        "0100",             // 1 ns beyond the first time
+        "e703",             // 999 ns beyond the second
+    );
+    assert_eq!((chunk.unit, &*hex), (TimeUnit::Nanoseconds, want));
 }
 
 fn encode_with_tsz(times: &[i64], values: &[f64]) -> Box<[u8]> {
@@ -88,7 +105,7 @@ fn what_tsz_cannot_encode_cuts_the_chunk() {
         ("delta of deltas -2^31, which reads with the wrong sign", &[0, 1 << 30, (1 << 31) + 1, (1 << 31) + 1], 1),
         ("delta of deltas below -2^31", &[0, (1 << 31) - 1, (1 << 32) + 5, (1 << 32) + 5], 2),
         ("and behind it times that do not differ", &[0, (1 << 31) - 1, (1 << 32) + 5, (1 << 32) + 5, (1 << 32) + 5], 2),
-        ("from one end of time to the other", &[i64::MIN, i64::MAX], 2),
+        ("from one end of time to the other", &[i64::MIN / 1000, i64::MAX / 1000], 2),
         ("before 1970", &[-1000, -10, 0, 10], 1),
     ] {
         let values: Vec<f64> = (0..times.len()).map(|v| v as f64).collect();
@@ -98,7 +115,8 @@ fn what_tsz_cannot_encode_cuts_the_chunk() {
             let mut back = Vec::new();
             for chunk in &got {
                 let samples = decoded(chunk);
-                assert_eq!((chunk.first, chunk.last), (samples.times[0], *samples.times.last().unwrap()), "{name}");
+                let ends = (samples.times[0] * 1000, samples.times.last().unwrap() * 1000);
+                assert_eq!((chunk.first, chunk.last), ends, "{name}");
                 back.extend(samples.times);
             }
             let mut want = times.to_vec();
@@ -126,7 +144,7 @@ fn decode_gives_the_range_asked_for_and_the_last_of_equal_times() {
         (41, 50, vec![]),
     ] {
         let mut samples = Samples::default();
-        decode(&chunk.bytes, chunk.count, start, end, &mut samples).unwrap();
+        decode(&chunk.bytes, chunk.extent(), (start, end), TimeUnit::Nanoseconds, &mut samples).unwrap();
         assert_eq!(samples.times.iter().copied().zip(samples.values.iter().copied()).collect::<Vec<_>>(), want);
     }
 }
@@ -179,7 +197,7 @@ proptest! {
             steps[at % count] = step;
         }
         let times: Vec<i64> = steps.iter().scan(1_700_000_000_000, |t, s| { *t += s; Some(*t) }).collect();
-        let chunk = Chunk::of(&times, &values);
+        let chunk = encode_in_runs(&times, &values, &[count]).remove(0);
         let bytes = &chunk.bytes[..chunk.bytes.len().saturating_sub(cut)];
         let at = |number: i64| times[0] + number * 10_000;
         let (start, end) = (at(from), at(to) + 3);
@@ -198,15 +216,52 @@ proptest! {
             }
         }
         let mut samples = Samples::default();
-        let result = decode(bytes, count, start, end, &mut samples);
+        let extent = Extent { unit: TimeUnit::Microseconds, ..chunk.extent() };
+        let result = decode(bytes, extent, (start * 1000, end * 1000), extent.unit, &mut samples);
         prop_assert_eq!(result.is_ok(), read == count, "{:?} after {}", result, read);
         let got: Vec<_> = samples.times.iter().zip(&samples.values).map(|(time, value)| (*time, value.to_bits())).collect();
         prop_assert_eq!(got, want);
     }
 
+    /// In whatever unit, every nanosecond comes back, in any range.
     #[test]
-    fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), count in 0usize..600) {
+    fn every_time_comes_back_to_the_nanosecond(
+        steps in proptest::collection::vec(prop_oneof![
+            Just(10_000_000_000i64), 0i64..3, 0i64..2_000_000, 9_999_000_000i64..10_001_000_000, Just(5_000_000), Just(3_000)], 1..200),
+        coarsest in prop_oneof![Just(1i64), Just(1_000), Just(1_000_000), Just(1_000_000_000)],
+        (from, to) in (0usize..200, 0usize..200),
+    ) {
+        let times: Vec<i64> =
+            steps.iter().scan(-20_000_000_000, |t, s| { *t += s; Some(*t / coarsest * coarsest) }).collect();
+        let values: Vec<f64> = (0..times.len()).map(|at| at as f64).collect();
+        let range = (times[from % times.len()], times[to % times.len()]);
         let mut samples = Samples::default();
-        let _ = decode(&bytes, count, i64::MIN, i64::MAX, &mut samples);
+        let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
+        let chunks = chunks(&times, &values);
+        for chunk in &chunks {
+            merge_decoded(&chunk.bytes, chunk.extent(), range, &mut overlay).unwrap();
+            prop_assert!(chunk.unit.nanoseconds() >= coarsest);
+        }
+        prop_assert_eq!(overlay.finish(), Ok(()));
+        let mut want: Vec<(i64, f64)> = times.iter().copied().zip(values).filter(|(t, _)| (range.0..=range.1).contains(t)).collect();
+        want.reverse();
+        want.dedup_by_key(|(time, _)| *time); // of equal times the last one
+        want.reverse();
+        prop_assert_eq!(samples.times.into_iter().zip(samples.values).collect::<Vec<_>>(), want);
+    }
+
+    #[test]
+    fn hostile_bytes_never_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        count in 0usize..600,
+        code in 0u64..4,
+        range in (any::<i64>(), any::<i64>()),
+    ) {
+        let extent = Extent { unit: TimeUnit::from_code(code), count, first: 0, last: 0 };
+        for (range, out) in [(ALL, TimeUnit::Nanoseconds), (range, extent.unit)] {
+            let mut samples = Samples::default();
+            let _ = decode(&bytes, extent, range, out, &mut samples);
+            prop_assert!(samples.times.is_sorted());
+        }
     }
 }

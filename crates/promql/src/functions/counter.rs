@@ -24,7 +24,7 @@ const REACH: f64 = 1.1;
 pub(super) fn difference(kind: Difference, samples: &Samples, windows: &Windows, column: &mut [f64]) {
     let mut resets = Resets::new(if kind == Difference::Delta { &[] } else { &samples.values });
     each_window(&samples.times, windows, column, |_, window| {
-        if window.len() < 2 {
+        if is_moment(samples, window) {
             return ABSENT;
         }
         let (first, last) = (window.from, window.to - 1);
@@ -33,6 +33,12 @@ pub(super) fn difference(kind: Difference, samples: &Samples, windows: &Windows,
         let stretch = stretch(kind, samples, window, moved);
         moved * if kind == Difference::Rate { stretch / (windows.range_ms as f64 / 1000.0) } else { stretch }
     });
+}
+
+/// Whether a window's samples are of one time, as those of a load generator may be within one millisecond: they say how
+/// much there was, and not how fast. One sample is.
+pub(super) fn is_moment(samples: &Samples, window: Window) -> bool {
+    window.len() < 2 || samples.times[window.from] == samples.times[window.to - 1]
 }
 
 /// By how much the difference between the samples of a window must grow to stand for all of it.

@@ -1,5 +1,6 @@
 //! Lines through windows: regression and exponential smoothing.
 
+use super::counter::is_moment;
 use super::each_window;
 use crate::error::QueryError;
 use crate::eval::{Window, Windows};
@@ -11,14 +12,14 @@ use sealine_model::Samples;
 /// `deriv`: the slope, a second
 pub(super) fn derivative(samples: &Samples, windows: &Windows, column: &mut [f64]) {
     each_window(&samples.times, windows, column, |_, window| {
-        if window.len() < 2 { ABSENT } else { regression(samples, window, samples.times[window.from]).0 }
+        if is_moment(samples, window) { ABSENT } else { regression(samples, window, samples.times[window.from]).0 }
     });
 }
 
 /// `predict_linear`: where the line is `seconds` after the step
 pub(super) fn predict(seconds: &[f64], samples: &Samples, windows: &Windows, column: &mut [f64]) {
     each_window(&samples.times, windows, column, |step, window| {
-        if window.len() < 2 {
+        if is_moment(samples, window) {
             return ABSENT;
         }
         let (slope, value) = regression(samples, window, windows.grid.time(step));

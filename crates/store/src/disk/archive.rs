@@ -7,8 +7,9 @@
 
 use super::DiskError;
 use super::writer::ChunkFileWriter;
+use sealine_codec::Extent;
 use sealine_codec::block::{self, Block, Reference};
-use sealine_model::Samples;
+use sealine_model::{Samples, TimeUnit};
 use std::collections::VecDeque;
 
 /// A series of fewer samples is kept in chunks: there a block saves little, and takes long to find that.
@@ -58,6 +59,7 @@ enum Choice {
 /// A block over none, of a series that changes.
 #[derive(Clone, Copy)]
 struct Written {
+    unit: TimeUnit,
     set: u32,
     length: u32,
     count: u32,
@@ -103,7 +105,7 @@ impl Archive {
             let mut at = writer.at();
             for block in &blocks {
                 let (length, count) = (block.bytes.len() as u32, block.count as u32);
-                self.written.push(Written { set, length, count, first: block.first, at });
+                self.written.push(Written { unit: block.unit, set, length, count, first: block.first, at });
                 at += u64::from(length) + 4;
             }
         }
@@ -136,7 +138,7 @@ impl Archive {
                 alone = block::encode(times, values).map(|blocks| bytes_each(&blocks, compared));
                 choice = Choice::Alone;
             }
-            let over = block::encode_over(times, values, others, Reference { back: 0, length: 0 });
+            let over = block::encode_over(other.unit, times, values, others, Reference { back: 0, length: 0 });
             if let (Some(alone), Some(over)) = (alone, over)
                 && over.bytes.len() < shortest
                 && is_worth(bytes_each(std::slice::from_ref(&over), compared), alone)
@@ -162,7 +164,9 @@ impl Archive {
             let to = from + others.len();
             let reference = Reference { back: at - other.at, length: other.length as usize };
             let (times, values) = (&samples.times[from..to], &samples.values[from..to]);
-            let Some(block) = block::encode_over(times, values, &others.values, reference) else { return Ok(None) };
+            let Some(block) = block::encode_over(other.unit, times, values, &others.values, reference) else {
+                return Ok(None);
+            };
             at += block.bytes.len() as u64 + 4;
             from = to;
             blocks.push(block);
@@ -201,6 +205,13 @@ fn read_back(
     let bytes = writer.read_back(block.at, block.length as usize)?;
     let mut others = Samples::default();
     // Where the last time is another, that is an error here.
-    let decoded = block::decode(&bytes, None, count, (block.first, last), (i64::MIN, i64::MAX), &mut others);
+    let decoded = block::decode(
+        &bytes,
+        None,
+        Extent { unit: block.unit, count, first: block.first, last },
+        (i64::MIN, i64::MAX),
+        TimeUnit::Nanoseconds,
+        &mut others,
+    );
     Ok((decoded.is_ok() && others.times == times).then_some(others))
 }

@@ -1,6 +1,6 @@
 //! A chunk file that is whole, and how series are read from it.
 
-use super::format::{ARCHIVE_VERSION, FILE_MAGIC, FileInfo, HEADER_BYTES, TRAILER_BYTES, is_readable};
+use super::format::{Described, FILE_MAGIC, FILE_VERSION, FileInfo, HEADER_BYTES, TRAILER_BYTES, is_readable};
 use super::index::{BlockRef, FileIndex};
 use super::partition::FileName;
 use super::{DiskError, Volume};
@@ -10,8 +10,8 @@ use sealine_base::pools::{Lease, Pool};
 use sealine_base::vfs::{Handle, HandleId, VfsFile};
 use sealine_codec::block::{self, Reference};
 use sealine_codec::varint::Cursor;
-use sealine_codec::{Form, Overlay, gorilla};
-use sealine_model::{Labels, METRIC_NAME, Matcher, PARTITION_MS};
+use sealine_codec::{Extent, Form, Overlay, gorilla};
+use sealine_model::{Labels, METRIC_NAME, Matcher, PARTITION_NS};
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -105,12 +105,8 @@ pub struct ChunkRef {
     pub length: usize,
     /// Whether it is a chunk or a block.
     pub form: Form,
-    /// Samples.
-    pub count: usize,
-    /// Time of the first sample.
-    pub first: i64,
-    /// Time of the last sample.
-    pub last: i64,
+    /// Its samples.
+    pub extent: Extent,
 }
 
 /// Series of one file that passed the matchers.
@@ -374,16 +370,15 @@ impl ChunkFile {
         for chunk in chunks {
             let damaged = |what: String| DiskError::damaged(&self.path, chunk.at, what);
             let body = self.checked(bytes, chunk.at - base, chunk.at, chunk.length)?;
-            let (span, range) = ((chunk.first, chunk.last), (start, end));
             match chunk.form {
-                Form::Chunk => gorilla::merge_decoded(body, chunk.count, chunk.first, range, into)
+                Form::Chunk => gorilla::merge_decoded(body, chunk.extent, (start, end), into)
                     .map_err(|error| damaged(error.to_string()))?,
                 Form::Block => {
                     let other = match block::reference(body) {
                         Some(reference) => Some(self.referred(chunk, reference, resident.as_deref())?),
                         None => None,
                     };
-                    block::merge_decoded(body, other.as_deref(), chunk.count, span, range, into)
+                    block::merge_decoded(body, other.as_deref(), chunk.extent, (start, end), into)
                         .map_err(|error| damaged(error.to_string()))?;
                 }
             }
@@ -460,7 +455,7 @@ impl ChunkFile {
         }
         let version = header[8..].first_chunk().map_or(0, |v| u32::from_le_bytes(*v));
         if !is_readable(version) {
-            return Err(DiskError::Version { path: self.path.clone(), got: version, want: ARCHIVE_VERSION });
+            return Err(DiskError::Version { path: self.path.clone(), got: version, want: FILE_VERSION });
         }
         read(&mut trailer, self.bytes - TRAILER_BYTES as u64)?;
         FileInfo::decode(&self.path, &trailer, self.bytes)
@@ -483,7 +478,7 @@ impl ChunkFile {
         if crc32c::crc32c(&index) != info.index_crc {
             return Err(damaged("the checksum of the index does not match"));
         }
-        let index = FileIndex::new(index).ok_or_else(|| damaged("the index is not in the form of version 1"))?;
+        let index = FileIndex::new(index).ok_or_else(|| damaged("the index is not in the form of its version"))?;
         let mut counted = self.volume.pools.lease(Pool::Files);
         counted.set(index.heap_bytes());
         Ok(loaded.insert(Arc::new(Loaded { info, index, _counted: counted })).clone())
@@ -527,19 +522,15 @@ fn parse_block(
             continue;
         }
         let first_chunk = into.chunks.len();
-        let mut before = loaded.info.partition.wrapping_mul(PARTITION_MS);
+        let mut before = loaded.info.partition.wrapping_mul(PARTITION_NS);
         for _ in 0..cursor.read()? {
-            let (length, count) = (cursor.read_len()?, cursor.read_len()?);
-            let (form, count) = match (loaded.info.version, count & 1) {
-                (ARCHIVE_VERSION, 1) => (Form::Block, count / 2),
-                (ARCHIVE_VERSION, _) => (Form::Chunk, count / 2),
-                _ => (Form::Chunk, count),
-            };
-            let first = before.wrapping_add(cursor.read_signed()?);
-            let last = first.wrapping_add(cursor.read()? as i64);
+            let (length, described) = (cursor.read_len()?, cursor.read()?);
+            let Described { count, unit, form } = Described::decode(loaded.info.version, described)?;
+            let first = unit.ns(unit.floor(before).wrapping_add(cursor.read_signed()?));
+            let last = first.wrapping_add(unit.ns(cursor.read()? as i64));
             let next = at.checked_add(length as u64)?.checked_add(4).filter(|next| *next <= loaded.info.entries_at)?;
             if first <= end && last >= start {
-                into.chunks.push(ChunkRef { at, length, form, count, first, last });
+                into.chunks.push(ChunkRef { at, length, form, extent: Extent { unit, count, first, last } });
             }
             (at, before) = (next, last);
         }

@@ -1,6 +1,8 @@
 //! The fixed parts of a chunk file: where it starts, where it ends, and what its end says.
 
 use super::DiskError;
+use sealine_codec::Form;
+use sealine_model::{NS_PER_MS, TimeUnit};
 use std::path::Path;
 
 /// First bytes of a chunk file.
@@ -9,11 +11,15 @@ pub const FILE_MAGIC: [u8; 8] = *b"SEALCHNK";
 /// Last bytes of a chunk file.
 const TRAILER_MAGIC: [u8; 8] = *b"KNHCLAES";
 
-/// The version of a file of chunks.
-pub const FILE_VERSION: u32 = 1;
+/// The version that is written, the last one that this code reads. Each chunk says what its times are counted in, and
+/// whether it is a block.
+pub const FILE_VERSION: u32 = 3;
 
-/// The version of an archive, in which blocks may stand for chunks; the last one that this code reads.
-pub const ARCHIVE_VERSION: u32 = 2;
+/// Up to this version, times are milliseconds.
+const MILLISECONDS_VERSION: u32 = 2;
+
+/// The first version of an archive, in which blocks may stand for chunks. In the version before it there are none.
+const ARCHIVE_VERSION: u32 = 2;
 
 /// Bytes before the first chunk: magic and version.
 pub const HEADER_BYTES: usize = 12;
@@ -26,19 +32,45 @@ pub const SERIES_PER_BLOCK: usize = 128;
 
 /// Whether this code reads files of a version.
 pub fn is_readable(version: u32) -> bool {
-    (FILE_VERSION..=ARCHIVE_VERSION).contains(&version)
+    (1..=FILE_VERSION).contains(&version)
+}
+
+/// What an entry says of a chunk besides its length and its times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Described {
+    pub count: usize,
+    pub unit: TimeUnit,
+    pub form: Form,
+}
+
+impl Described {
+    /// The number that stands for it.
+    pub fn encode(self) -> u64 {
+        (self.count as u64) << 3 | self.unit.code() << 1 | u64::from(self.form == Form::Block)
+    }
+
+    /// What a number stands for in a file of this version.
+    pub fn decode(version: u32, number: u64) -> Option<Self> {
+        let form = if number & 1 == 1 { Form::Block } else { Form::Chunk };
+        let (count, unit, form) = match version {
+            ..ARCHIVE_VERSION => (number, TimeUnit::Milliseconds, Form::Chunk),
+            ARCHIVE_VERSION => (number >> 1, TimeUnit::Milliseconds, form),
+            _ => (number >> 3, TimeUnit::from_code(number >> 1), form),
+        };
+        Some(Described { count: usize::try_from(count).ok()?, unit, form })
+    }
 }
 
 /// What the trailer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FileInfo {
-    /// 1 of files with chunks, 2 of archives.
+    /// [`FILE_VERSION`], or one before it.
     pub version: u32,
     /// Days since the epoch: all times lie in this day.
     pub partition: i64,
     /// The first and last generation whose samples are in the file.
     pub generations: (u64, u64),
-    /// Times of the oldest and the newest sample, milliseconds.
+    /// Times of the oldest and the newest sample, nanoseconds.
     pub times: (i64, i64),
     /// Samples, duplicates included.
     pub samples: u64,
@@ -104,13 +136,15 @@ impl FileInfo {
         let u32_at = |at: usize| numbers[at..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
         let u64_at = |at: usize| numbers[at..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
         if !is_readable(u32_at(0)) {
-            return Err(DiskError::Version { path: path.to_path_buf(), got: u32_at(0), want: ARCHIVE_VERSION });
+            return Err(DiskError::Version { path: path.to_path_buf(), got: u32_at(0), want: FILE_VERSION });
         }
+        let unit = if u32_at(0) <= MILLISECONDS_VERSION { NS_PER_MS } else { 1 };
+        let time_at = |at: usize| (u64_at(at) as i64).saturating_mul(unit);
         let info = FileInfo {
             version: u32_at(0),
             archived: u32_at(4) & 1 == 1,
             partition: u64_at(8) as i64,
-            times: (u64_at(16) as i64, u64_at(24) as i64),
+            times: (time_at(16), time_at(24)),
             generations: (u64_at(32), u64_at(40)),
             samples: u64_at(48),
             series: u64_at(56),
@@ -137,7 +171,7 @@ mod tests {
             version: FILE_VERSION,
             partition: 19_675,
             generations: (3, 4),
-            times: (1_699_920_000_000, 1_699_920_010_000),
+            times: (1_699_920_000_000_000_000, 1_699_920_010_000_000_000),
             samples: 2,
             series: 1,
             chunks: 1,
@@ -153,11 +187,11 @@ mod tests {
         let hex: String = info().encode().iter().map(|b| format!("{b:02x}")).collect();
         let want = concat!(
             "00000000",         // filling
-            "01000000",         // version
+            "03000000",         // version
             "01000000",         // archived
             "db4c000000000000", // partition 19675
-            "00b420cb8b010000", // oldest sample
-            "10db20cb8b010000", // newest sample
+            "000095c23b549717", // oldest sample
+            "00e4a0163e549717", // newest sample
             "0300000000000000", // first generation
             "0400000000000000", // last generation
             "0200000000000000", // samples

@@ -9,7 +9,7 @@ use super::{DiskError, Volume};
 use sealine_base::pools::Pool;
 use sealine_base::{clock, cores};
 use sealine_codec::{Overlay, gorilla};
-use sealine_model::Samples;
+use sealine_model::{Samples, TimeUnit};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -118,13 +118,13 @@ pub fn merge(
                     return Ok(false);
                 }
                 cores::give_way(clock::instant());
-                let mut overlay = Overlay::new(&mut samples);
+                let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
                 for (_, source, one) in same {
                     let (at, selection) = &found[*source];
                     let chunks = selection.chunks_of(&selection.series[*one]);
                     files[*at].read(chunks, i64::MIN, i64::MAX, &mut overlay)?;
                 }
-                overlay.finish();
+                overlay.finish().expect("BUG: something is finer than nanoseconds");
                 let in_blocks = archived && archive.series(&mut writer, metric, same[0].0, &samples)?;
                 if !in_blocks {
                     writer.series(metric, same[0].0, gorilla::chunks(&samples.times, &samples.values).iter())?;

@@ -3,9 +3,9 @@
 use super::*;
 use proptest::prelude::*;
 use sealine_base::vfs::{DiskVfs, SharedVfs};
-use sealine_codec::Overlay;
-use sealine_codec::gorilla::{Chunk, OpenChunk};
-use sealine_model::{Labels, METRIC_NAME, MatchOp, Matcher, PARTITION_MS, Samples};
+use sealine_codec::gorilla::{self, Chunk};
+use sealine_codec::{Form, Overlay};
+use sealine_model::{Labels, METRIC_NAME, MatchOp, Matcher, PARTITION_NS, Samples, TimeUnit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
@@ -16,11 +16,10 @@ const DAY: i64 = 19_675;
 type Content = BTreeMap<(String, Labels), Vec<(i64, f64)>>;
 
 fn chunk(samples: &[(i64, f64)]) -> Chunk {
-    let mut open = OpenChunk::start(samples[0].0, samples[0].1);
-    for (time, value) in &samples[1..] {
-        assert_eq!(open.append(&[*time], &[*value]), 1);
-    }
-    open.to_chunk()
+    let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
+    let mut chunks = gorilla::chunks(&times, &values);
+    assert_eq!(chunks.len(), 1);
+    chunks.remove(0)
 }
 
 fn write(vfs: &SharedVfs, dir: &Path, name: FileName, content: &Content) -> ChunkFile {
@@ -45,9 +44,9 @@ fn read(file: &ChunkFile, matchers: &[Matcher]) -> Content {
     let mut content = Content::new();
     for series in &selection.series {
         let mut samples = Samples::default();
-        let mut overlay = Overlay::new(&mut samples);
+        let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
         file.read(selection.chunks_of(series), i64::MIN, i64::MAX, &mut overlay).unwrap();
-        overlay.finish();
+        overlay.finish().unwrap();
         let metric = file.index().unwrap().metric(series.metric as usize).to_string();
         let labels = file.labels(series.set).unwrap();
         assert_eq!(file.index().unwrap().set_hash(series.set), labels.hash128());
@@ -62,7 +61,7 @@ fn content(hosts: usize, samples: usize, offset: i64) -> Content {
         for metric in ["cpu_idle", "cpu_user", "mem_free"] {
             let labels = Labels::from_pairs([("host", format!("h{host}").as_str()), ("dc", ["eu", "us"][host % 2])]);
             let values =
-                (0..samples as i64).map(|at| (DAY * PARTITION_MS + offset + at * 10_000, (host as i64 + at) as f64));
+                (0..samples as i64).map(|at| (DAY * PARTITION_NS + offset + at * 10_000, (host as i64 + at) as f64));
             content.insert((metric.to_string(), labels), values.collect());
         }
     }
@@ -107,7 +106,7 @@ fn a_file_gives_back_what_was_written_to_any_matcher() {
 fn a_range_decodes_only_its_chunks() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(&DiskVfs::shared(), dir.path(), FileName { first: 1, last: 1 }, &content(1, 500, 0));
-    let start = DAY * PARTITION_MS;
+    let start = DAY * PARTITION_NS;
     for (from, to, chunks) in [(0, 499, 10), (0, 0, 1), (60, 60, 1), (49, 50, 2), (500, 600, 0)] {
         let selection = file
             .select(&[Matcher::equal(METRIC_NAME, "cpu_user")], start + from * 10_000, start + to * 10_000)
@@ -214,12 +213,12 @@ fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
     };
     let mut want = content(3, 2000, 0);
     let short = ("short".to_string(), Labels::from_pairs([("host", "h0")]));
-    want.insert(short.clone(), vec![(DAY * PARTITION_MS + 5, 1.5), (DAY * PARTITION_MS + 6, 2.5)]);
+    want.insert(short.clone(), vec![(DAY * PARTITION_NS + 5, 1.5), (DAY * PARTITION_NS + 6, 2.5)]);
     let archive =
         merge(&Volume::unbounded(vfs.clone()), dir.path(), &[one(1, &want)], false, true, &|| true).unwrap().unwrap();
     assert_eq!(read(&archive, &[]), want);
     let info = archive.info().unwrap();
-    assert_eq!((info.version, info.series, info.chunks), (2, 10, 10), "a block for each long series");
+    assert_eq!((info.version, info.series, info.chunks), (3, 10, 10), "a block for each long series");
     assert_eq!(verify_file(&vfs, archive.path()), (vec![], 9 * 2000 + 2));
     let mut dumped = Vec::new();
     dump(&vfs, archive.path(), &mut dumped).unwrap().unwrap();
@@ -228,9 +227,9 @@ fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
 
     // Over what is there, beside it, and of a series that is new.
     let (changed, new) = (want.keys().next().unwrap().clone(), ("new".to_string(), Labels::empty()));
-    let late = DAY * PARTITION_MS + 70_000_000;
+    let late = DAY * PARTITION_NS + 70_000_000;
     let more =
-        Content::from([(changed.clone(), vec![(DAY * PARTITION_MS, -7.0), (late, 8.0)]), (new, vec![(late, 9.0)])]);
+        Content::from([(changed.clone(), vec![(DAY * PARTITION_NS, -7.0), (late, 8.0)]), (new, vec![(late, 9.0)])]);
     let both = [Arc::new(archive), one(2, &more)];
     let again = merge(&Volume::unbounded(vfs.clone()), dir.path(), &both, false, true, &|| true).unwrap().unwrap();
     want.extend(
@@ -246,7 +245,8 @@ fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
         .unwrap()
         .unwrap();
     assert_eq!(read(&plain, &[]), want);
-    assert_eq!(plain.info().unwrap().version, 1, "only an archive has blocks");
+    let chunks = plain.select(&[], i64::MIN, i64::MAX).unwrap().chunks;
+    assert!(chunks.iter().all(|chunk| chunk.form == Form::Chunk), "only an archive has blocks");
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn related(hosts: usize, samples: usize) -> Content {
             other = (other + host as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
             used += (other % 201) as f64 - 100.0;
             let values = [used, 1e6 - used, used / 1e6 * 100.0, (other >> 40) as f64];
-            let time = DAY * PARTITION_MS + at * 10_000;
+            let time = DAY * PARTITION_NS + at * 10_000;
             series.iter_mut().zip(values).for_each(|(series, value)| series.push((time, value)));
         }
         let labels = Labels::from_pairs([("host", format!("h{host}").as_str())]);
@@ -329,9 +329,9 @@ fn an_archive_keeps_a_series_over_one_that_tells_it() {
         let selection = file.select(&[], i64::MIN, i64::MAX).unwrap();
         for series in &selection.series {
             let samples = &want[&key(&file, series)];
-            let mut overlay = Overlay::new(&mut part);
+            let mut overlay = Overlay::new(&mut part, TimeUnit::Nanoseconds);
             file.read(selection.chunks_of(series), samples[1000].0, samples[1600].0, &mut overlay).unwrap();
-            overlay.finish();
+            overlay.finish().unwrap();
             assert!(
                 part.times.iter().copied().zip(part.values.iter().copied()).eq(samples[1000..=1600].iter().copied())
             );
@@ -385,7 +385,7 @@ proptest! {
             let mut one: BTreeMap<(String, Labels), BTreeMap<i64, f64>> = BTreeMap::new();
             for (metric, host, time, value) in part {
                 let key = (format!("m{metric}"), Labels::from_pairs([("host", format!("{host}").as_str())]));
-                let time = DAY * PARTITION_MS + time;
+                let time = DAY * PARTITION_NS + time;
                 one.entry(key.clone()).or_default().insert(time, f64::from(value));
                 map.entry(key).or_default().insert(time, f64::from(value));
             }

@@ -1,12 +1,12 @@
 //! Reads a chunk file whole: to say whether it is sound, or to show what is in it.
 
 use super::file::{ChunkFile, ChunkRef};
-use super::format::{ARCHIVE_VERSION, FileInfo, TRAILER_BYTES};
+use super::format::{FileInfo, TRAILER_BYTES};
 use super::partition::FileName;
 use super::{DiskError, Volume};
 use sealine_base::vfs::SharedVfs;
-use sealine_codec::{Form, Overlay};
-use sealine_model::{METRIC_NAME, PARTITION_MS, Samples};
+use sealine_codec::{Extent, Form, Overlay};
+use sealine_model::{METRIC_NAME, PARTITION_NS, Samples, TimeUnit};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub fn verify_file(vfs: &SharedVfs, path: &Path) -> (Vec<Fault>, u64) {
     let walked = walk(vfs, path, &mut |file, _, _, chunks| {
         for chunk in chunks {
             match read_chunk(file, chunk) {
-                Ok(_) => samples += chunk.count as u64,
+                Ok(_) => samples += chunk.extent.count as u64,
                 Err(error) => fault(&error),
             }
         }
@@ -52,7 +52,7 @@ pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Res
         let mut show = || -> io::Result<()> {
             writeln!(out, "{}", labels.with(METRIC_NAME, metric))?;
             for chunk in chunks {
-                let ChunkRef { at, length, form, count, first, last } = chunk;
+                let ChunkRef { at, length, form, extent: Extent { count, first, last, .. } } = chunk;
                 let what = if *form == Form::Block { "block" } else { "chunk" };
                 writeln!(out, "  {what} at byte {at}: {count} samples in {length} bytes, {first} to {last} ms")?;
                 match read_chunk(file, chunk) {
@@ -75,15 +75,14 @@ pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Res
 
 /// What the trailer says, a line each.
 fn describe(info: &FileInfo, file_bytes: u64, out: &mut dyn Write) -> io::Result<()> {
-    let kind = if info.version == ARCHIVE_VERSION { "an archive" } else { "chunks" };
-    let complete = if info.archived { ", the only file of a day that is over" } else { "" };
-    let date = |ms: i64| jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "?".into(), |at| at.to_string());
+    let complete = if info.archived { " (an archive: the day was over, and came into this file)" } else { "" };
+    let date = |ns: i64| jiff::Timestamp::from_nanosecond(ns.into()).map_or_else(|_| "?".into(), |at| at.to_string());
     let ((oldest, newest), (first, last)) = (info.times, info.generations);
-    writeln!(out, "format version: {} ({kind}{complete})", info.version)?;
-    let midnight = date(info.partition.saturating_mul(PARTITION_MS));
+    writeln!(out, "format version: {}{complete}", info.version)?;
+    let midnight = date(info.partition.saturating_mul(PARTITION_NS));
     writeln!(out, "day: {} ({} days since 1970)", midnight.split('T').next().unwrap_or_default(), info.partition)?;
     writeln!(out, "generations: {first} to {last}")?;
-    writeln!(out, "times: {oldest} to {newest} ms ({} to {})", date(oldest), date(newest))?;
+    writeln!(out, "times: {oldest} to {newest} ns ({} to {})", date(oldest), date(newest))?;
     writeln!(out, "samples: {} in {} chunks of {} series", info.samples, info.chunks, info.series)?;
     let index_bytes = file_bytes.saturating_sub(info.index_at + TRAILER_BYTES as u64);
     writeln!(out, "chunks end at byte {}, entries at byte {}", info.entries_at, info.index_at)?;
@@ -113,14 +112,15 @@ fn walk(vfs: &SharedVfs, path: &Path, each: &mut Each<'_>) -> Result<(), DiskErr
 
 fn read_chunk(file: &ChunkFile, chunk: &ChunkRef) -> Result<Samples, DiskError> {
     let mut samples = Samples::default();
-    let mut overlay = Overlay::new(&mut samples);
+    let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
     file.read(std::slice::from_ref(chunk), i64::MIN, i64::MAX, &mut overlay)?;
-    overlay.finish();
+    let whole = overlay.finish();
+    debug_assert_eq!(whole, Ok(()), "nothing is finer");
     let (first, last) = (samples.times.first().copied(), samples.times.last().copied());
-    if (first, last) != (Some(chunk.first), Some(chunk.last)) {
+    if (first, last) != (Some(chunk.extent.first), Some(chunk.extent.last)) {
         let got =
             first.zip(last).map_or("it is empty".into(), |(first, last)| format!("its times are {first} to {last}"));
-        let what = format!("{got}, the index says {} to {}", chunk.first, chunk.last);
+        let what = format!("{got}, the index says {} to {}", chunk.extent.first, chunk.extent.last);
         return Err(DiskError::damaged(file.path(), chunk.at, what));
     }
     Ok(samples)

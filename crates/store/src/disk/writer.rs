@@ -1,7 +1,7 @@
 //! Writes one chunk file, series by series, in one pass and in memory that grows with series, not with samples.
 
 use super::file::{ChunkFile, Resident};
-use super::format::{ARCHIVE_VERSION, FILE_VERSION, FileInfo, SERIES_PER_BLOCK, encode_header};
+use super::format::{Described, FILE_VERSION, FileInfo, SERIES_PER_BLOCK, encode_header};
 use super::index_writer::{LabelSets, encode_index};
 use super::partition::FileName;
 use super::{DiskError, Volume};
@@ -9,8 +9,8 @@ use sealine_base::planted::{self, Bug};
 use sealine_base::vfs::VfsFile;
 use sealine_codec::block::Block;
 use sealine_codec::gorilla::Chunk;
-use sealine_codec::{Form, varint};
-use sealine_model::{Labels, PARTITION_MS};
+use sealine_codec::{Extent, Form, varint};
+use sealine_model::{Labels, PARTITION_NS};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are collected before they are written.
@@ -38,21 +38,19 @@ pub struct ChunkFileWriter {
 /// A chunk or a block on its way into a file.
 pub struct Piece<'a> {
     form: Form,
-    count: usize,
-    first: i64,
-    last: i64,
+    extent: Extent,
     bytes: &'a [u8],
 }
 
 impl<'a> From<&'a Chunk> for Piece<'a> {
     fn from(chunk: &'a Chunk) -> Self {
-        Piece { form: Form::Chunk, count: chunk.count, first: chunk.first, last: chunk.last, bytes: &chunk.bytes }
+        Piece { form: Form::Chunk, extent: chunk.extent(), bytes: &chunk.bytes }
     }
 }
 
 impl<'a> From<&'a Block> for Piece<'a> {
     fn from(block: &'a Block) -> Self {
-        Piece { form: Form::Block, count: block.count, first: block.first, last: block.last, bytes: &block.bytes }
+        Piece { form: Form::Block, extent: block.extent(), bytes: &block.bytes }
     }
 }
 
@@ -75,8 +73,8 @@ pub(super) struct EntryBlock {
 }
 
 impl ChunkFileWriter {
-    /// Starts the file `name` in the folder of its partition, which must exist. `resident` keeps a copy in memory; only
-    /// where the file is `archived` may it be given blocks.
+    /// Starts the file `name` in the folder of its partition, which must exist. `resident` keeps a copy in memory;
+    /// `archived` says that the partition is complete and comes into this one file.
     pub fn create(
         volume: Volume,
         dir: &Path,
@@ -94,9 +92,8 @@ impl ChunkFileWriter {
             }
             created => created,
         };
-        let version = if archived { ARCHIVE_VERSION } else { FILE_VERSION };
         let info = FileInfo {
-            version,
+            version: FILE_VERSION,
             partition,
             generations: (name.first, name.last),
             times: (i64::MAX, i64::MIN),
@@ -110,7 +107,7 @@ impl ChunkFileWriter {
             from,
             to,
             name,
-            buffer: encode_header(version).to_vec(),
+            buffer: encode_header(FILE_VERSION).to_vec(),
             written: 0,
             info,
             entries: Vec::new(),
@@ -148,25 +145,18 @@ impl ChunkFileWriter {
         varint::push(&mut self.entries, u64::from(set - self.last_set));
         varint::push(&mut self.entries, chunks.len() as u64);
         self.last_set = set;
-        let mut before = self.info.partition.wrapping_mul(PARTITION_MS);
+        let mut before = self.info.partition.wrapping_mul(PARTITION_NS);
         for chunk in chunks {
-            let chunk: Piece<'_> = chunk.into();
-            varint::push(&mut self.entries, chunk.bytes.len() as u64);
-            let is_block = u64::from(chunk.form == Form::Block);
-            match self.info.version {
-                ARCHIVE_VERSION => varint::push(&mut self.entries, chunk.count as u64 * 2 + is_block),
-                _ => {
-                    assert!(is_block == 0, "BUG: a file that is no archive was given a block");
-                    varint::push(&mut self.entries, chunk.count as u64);
-                }
-            }
-            varint::push_signed(&mut self.entries, chunk.first.wrapping_sub(before));
-            varint::push(&mut self.entries, chunk.last.wrapping_sub(chunk.first) as u64);
-            before = chunk.last;
-            self.buffer.extend_from_slice(chunk.bytes);
-            self.buffer.extend_from_slice(&crc32c::crc32c(chunk.bytes).to_le_bytes());
-            self.info.times = (self.info.times.0.min(chunk.first), self.info.times.1.max(chunk.last));
-            self.info.samples += chunk.count as u64;
+            let Piece { form, extent: Extent { unit, count, first, last }, bytes } = chunk.into();
+            varint::push(&mut self.entries, bytes.len() as u64);
+            varint::push(&mut self.entries, Described { count, unit, form }.encode());
+            varint::push_signed(&mut self.entries, unit.floor(first).wrapping_sub(unit.floor(before)));
+            varint::push(&mut self.entries, unit.floor(last).wrapping_sub(unit.floor(first)) as u64);
+            before = last;
+            self.buffer.extend_from_slice(bytes);
+            self.buffer.extend_from_slice(&crc32c::crc32c(bytes).to_le_bytes());
+            self.info.times = (self.info.times.0.min(first), self.info.times.1.max(last));
+            self.info.samples += count as u64;
             self.info.chunks += 1;
         }
         self.info.series += 1;

@@ -39,7 +39,7 @@ pub struct Held {
     pools: Arc<Pools>,
 }
 
-/// A time in milliseconds; `i64::MIN` for none.
+/// A time in nanoseconds; `i64::MIN` for none.
 struct Newest(AtomicI64);
 
 impl Default for Newest {

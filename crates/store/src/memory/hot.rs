@@ -5,6 +5,7 @@ use super::lines::Lines;
 use super::row::{Closed, Growth, within_partition};
 use sealine_base::planted::{self, Bug};
 use sealine_codec::gorilla::{Chunk, OpenChunk};
+use sealine_model::TimeUnit;
 use std::sync::Arc;
 
 /// Lines that are collected as they come before they are encoded. Encoding eight at a time costs one walk through a
@@ -31,6 +32,38 @@ pub(super) struct Hot {
     closed: Vec<Closed>,
     /// Whether the closed chunks are not by field, and of a field in the order in which they count.
     unsorted: bool,
+}
+
+/// Times of samples, as they came and counted in the coarsest unit that keeps them.
+#[derive(Clone, Copy)]
+struct Times<'a> {
+    unit: TimeUnit,
+    ns: &'a [i64],
+    counts: &'a [i64],
+}
+
+impl<'a> Times<'a> {
+    fn from(self, at: usize) -> Times<'a> {
+        Times { ns: &self.ns[at..], counts: &self.counts[at..], ..self }
+    }
+
+    /// Appends samples to a chunk for as long as that can take them; returns how many.
+    #[inline]
+    fn append_to(self, chunk: &mut OpenChunk, values: &[f64]) -> usize {
+        let of_partition = within_partition(chunk.first(), self.ns);
+        if chunk.unit() == self.unit {
+            return chunk.append(&self.counts[..of_partition], values);
+        }
+        self.append_in_unit_of(chunk, of_partition, values)
+    }
+
+    #[cold]
+    fn append_in_unit_of(self, chunk: &mut OpenChunk, count: usize, values: &[f64]) -> usize {
+        let unit = chunk.unit();
+        let fitting = self.ns[..count].iter().take_while(|time| unit.finer(TimeUnit::of(**time)) == unit);
+        let counts: Vec<i64> = fitting.map(|time| unit.floor(*time)).collect();
+        chunk.append(&counts, values)
+    }
 }
 
 impl Hot {
@@ -163,13 +196,6 @@ impl Hot {
         &closed[..closed.partition_point(|closed| closed.field == field)]
     }
 
-    /// Whether a sample of this field that came just now has this time.
-    pub fn ends_at(&self, time: i64, field: u16) -> bool {
-        let open = self.open.get(usize::from(field)).and_then(Option::as_ref);
-        let late = self.late.as_ref().and_then(|late| late.samples(field).last());
-        self.tail.has(time, field) || open.is_some_and(|open| open.last() == time) || late.is_some_and(|l| l.0 == time)
-    }
-
     /// The chunks of a field that overlap `start..=end`, and the samples within it that are in none, as they came.
     pub fn copy(&mut self, field: u16, start: i64, end: i64) -> (Vec<Arc<Chunk>>, Vec<(i64, f64)>) {
         let overlaps = |first: i64, last: i64| first <= end && last >= start;
@@ -211,14 +237,21 @@ impl Hot {
             self.late.get_or_insert_default();
         }
         let (done, waiting) = order.numbers().split_at(lines.len().saturating_sub(kept));
-        let (mut times, mut values) = ([0i64; ROOM], [0f64; ROOM]);
+        // All fields of a line have one time: it is looked at once.
+        let mut of_lines = [0i64; ROOM];
+        let unit = TimeUnit::of_all(done.iter().map(|line| lines.time(usize::from(*line))));
+        for line in done {
+            of_lines[usize::from(*line)] = unit.floor(lines.time(usize::from(*line)));
+        }
+        let (mut times, mut counts, mut values) = ([0i64; ROOM], [0i64; ROOM], [0f64; ROOM]);
         for field in 0..fields {
             let mut present = 0;
-            for (time, value) in done.iter().filter_map(|line| lines.sample(*line, field)) {
-                (times[present], values[present]) = (time, value);
+            for (line, (time, value)) in done.iter().filter_map(|line| Some((line, lines.sample(*line, field)?))) {
+                (times[present], counts[present], values[present]) = (time, of_lines[usize::from(*line)], value);
                 present += 1;
             }
-            grown += self.encode_field(field, &times[..present], &values[..present]);
+            let times = Times { unit, ns: &times[..present], counts: &counts[..present] };
+            grown += self.encode_field(field, times, &values[..present]);
         }
         lines.keep(waiting);
         grown
@@ -227,8 +260,10 @@ impl Hot {
     /// Encodes one line, of fields below `fields`.
     pub fn encode_line(&mut self, time: i64, fields: usize, values: &[(u16, f64)]) -> Growth {
         let mut grown = self.make_room(fields);
+        let unit = TimeUnit::of(time);
         for (field, value) in values {
-            grown += self.encode_field(usize::from(*field), &[time], &[*value]);
+            let times = Times { unit, ns: &[time], counts: &[unit.floor(time)] };
+            grown += self.encode_field(usize::from(*field), times, &[*value]);
         }
         grown
     }
@@ -249,29 +284,29 @@ impl Hot {
     }
 
     /// Encodes samples of a field, in order of time.
-    fn encode_field(&mut self, field: usize, mut times: &[i64], mut values: &[f64]) -> Growth {
+    fn encode_field(&mut self, field: usize, mut times: Times<'_>, mut values: &[f64]) -> Growth {
         let mut grown = Growth::default();
-        if let (Some(open), Some(first)) = (&self.open[field], times.first())
+        if let (Some(open), Some(first)) = (&self.open[field], times.ns.first())
             && *first < open.last()
         {
             let last = open.last();
-            let late = times.partition_point(|time| *time < last);
-            grown += self.keep_late(field as u16, &times[..late], &values[..late]);
-            (times, values) = (&times[late..], &values[late..]);
+            let late = times.ns.partition_point(|time| *time < last);
+            grown += self.keep_late(field as u16, &times.ns[..late], &values[..late]);
+            (times, values) = (times.from(late), &values[late..]);
         }
-        while !times.is_empty() {
+        while !times.ns.is_empty() {
             let open = &mut self.open[field];
             let before = open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize;
             let taken = match open {
-                Some(chunk) => chunk.append(&times[..within_partition(chunk.first(), times)], values),
+                Some(chunk) => times.append_to(chunk, values),
                 None => {
                     grown.chunks += 1;
-                    *open = Some(OpenChunk::start(times[0], values[0]));
+                    *open = Some(OpenChunk::start(times.unit, times.counts[0], values[0]));
                     1
                 }
             };
             grown.bytes += open.as_ref().map_or(0, OpenChunk::heap_bytes) as isize - before;
-            (times, values) = (&times[taken..], &values[taken..]);
+            (times, values) = (times.from(taken), &values[taken..]);
             if taken == 0
                 && let Some(full) = open.take()
             {

@@ -178,7 +178,7 @@ impl<const ROOM: usize> Lines<ROOM> {
     }
 
     #[inline]
-    fn time(&self, line: usize) -> i64 {
+    pub fn time(&self, line: usize) -> i64 {
         self.words[line * self.width()] as i64
     }
 

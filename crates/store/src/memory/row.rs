@@ -5,10 +5,10 @@ use super::lines::{Lines, fields_of};
 use parking_lot::Mutex;
 use sealine_codec::Overlay;
 use sealine_codec::gorilla::{self, Chunk, ChunkError, chunks};
-use sealine_model::{Labels, Samples, partition_of};
+use sealine_model::{Labels, Samples, TimeUnit, partition_of};
 use std::ops::AddAssign;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Lines that are encoded at once where they come together, as a replay brings them.
 const RUN_LINES: usize = 64;
@@ -26,9 +26,6 @@ pub struct Row {
     pub set: u128,
     /// What the log knows of the row.
     pub log: LogMark,
-    /// The time of the last line that was staged, in nanoseconds, beyond the `i64` modulo 2^64. Says which lines differ in
-    /// what is not kept of their times. Whoever stages a line of the row writes it; nothing is decided on its order.
-    pub last_ns: AtomicI64,
     /// Seals in a row that found no sample here.
     pub silent_seals: AtomicU32,
     hot: Mutex<Hot>,
@@ -79,18 +76,10 @@ impl Row {
     /// A row without samples.
     pub fn new(id: u32, labels: Labels) -> Self {
         let set = labels.hash128();
-        Row {
-            id,
-            labels,
-            set,
-            log: LogMark::default(),
-            last_ns: AtomicI64::new(i64::MIN),
-            silent_seals: AtomicU32::new(0),
-            hot: Mutex::default(),
-        }
+        Row { id, labels, set, log: LogMark::default(), silent_seals: AtomicU32::new(0), hot: Mutex::default() }
     }
 
-    /// Adds a line of `generation`; generations never go back.
+    /// Adds a line of `generation`, its time in nanoseconds; generations never go back.
     pub fn append(&self, generation: u64, time: i64, values: &[(u16, f64)]) -> Growth {
         let mut hot = self.hot.lock();
         let mut grown = hot.begin(generation);
@@ -122,12 +111,6 @@ impl Row {
 
     /// How many lines a run may hold before it has to go into the row: those of a tail find room in it.
     pub const RUN_MAX: usize = RUN_LINES - TAIL_LINES;
-
-    /// How many of these values take the place of one that came just before them.
-    pub fn overwrites(&self, time: i64, values: &[(u16, f64)]) -> u64 {
-        let hot = self.hot.lock();
-        values.iter().filter(|(field, _)| hot.ends_at(time, *field)).count() as u64
-    }
 
     /// Adds lines of `generation`, at most [`Self::RUN_MAX`], and takes them out of `lines`.
     pub fn extend(&self, generation: u64, lines: &mut Run) -> Growth {
@@ -204,7 +187,7 @@ impl Row {
         // Copied under the lock, decoded outside of it.
         let (chunks, newest) = self.hot.lock().copy(field, start, end);
         for chunk in chunks {
-            gorilla::merge_decoded(&chunk.bytes, chunk.count, chunk.first, (start, end), into)?;
+            gorilla::merge_decoded(&chunk.bytes, chunk.extent(), (start, end), into)?;
         }
         newest.into_iter().for_each(|(time, value)| into.sample(time, value));
         Ok(())
@@ -226,12 +209,12 @@ impl Closed {
 /// The samples of one field's chunks, each time once, in new chunks of one partition each.
 fn sort(closed: &[Closed]) -> Vec<Closed> {
     let (mut samples, mut sorted) = (Samples::default(), Vec::new());
-    let mut overlay = Overlay::new(&mut samples);
+    let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
     for Closed { chunk, .. } in closed {
-        gorilla::merge_decoded(&chunk.bytes, chunk.count, chunk.first, (i64::MIN, i64::MAX), &mut overlay)
+        gorilla::merge_decoded(&chunk.bytes, chunk.extent(), (i64::MIN, i64::MAX), &mut overlay)
             .expect("BUG: a chunk in memory cannot be decoded");
     }
-    overlay.finish();
+    overlay.finish().expect("BUG: something is finer than nanoseconds");
     let (mut times, mut values) = (&samples.times[..], &samples.values[..]);
     while let (Some(time), Some(newest)) = (times.first(), closed.last()) {
         let of_partition = within_partition(*time, times);
@@ -256,7 +239,7 @@ mod tests {
     use super::*;
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
-    use sealine_model::PARTITION_MS;
+    use sealine_model::PARTITION_NS;
     use std::collections::BTreeMap;
 
     fn row() -> Row {
@@ -265,9 +248,9 @@ mod tests {
 
     fn read(row: &Row, field: u16) -> Vec<(i64, f64)> {
         let mut samples = Samples::default();
-        let mut overlay = Overlay::new(&mut samples);
+        let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
         row.read(field, i64::MIN, i64::MAX, &mut overlay).unwrap();
-        overlay.finish();
+        overlay.finish().expect("BUG: something is finer than nanoseconds");
         samples.times.into_iter().zip(samples.values).collect()
     }
 
@@ -381,7 +364,7 @@ mod tests {
             let mut generation = 1;
             for at in 0..3_000 {
                 // Around midnight, and often the same millisecond again.
-                let time = PARTITION_MS + rng.random_range(-span..span);
+                let time = PARTITION_NS + rng.random_range(-span..span);
                 let values: Vec<(u16, f64)> = match rng.random_range(0..100) {
                     dice if dice < wide => {
                         (0..rng.random_range(1..=fields)).map(|field| (field, f64::from(at))).collect()
@@ -417,12 +400,11 @@ mod tests {
             assert!(closed.iter().all(|c| partition_of(c.chunk.first) == partition_of(c.chunk.last)));
             for field in 0..fields {
                 let mut samples = Samples::default();
-                let mut overlay = Overlay::new(&mut samples);
+                let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
                 for Closed { chunk, .. } in closed.iter().filter(|closed| closed.field == field) {
-                    gorilla::merge_decoded(&chunk.bytes, chunk.count, chunk.first, (i64::MIN, i64::MAX), &mut overlay)
-                        .unwrap();
+                    gorilla::merge_decoded(&chunk.bytes, chunk.extent(), (i64::MIN, i64::MAX), &mut overlay).unwrap();
                 }
-                overlay.finish();
+                overlay.finish().expect("BUG: something is finer than nanoseconds");
                 check("for a file", field, samples.times.into_iter().zip(samples.values).collect());
             }
             let (samples, grown) = row.drop_closed(generation);
@@ -505,7 +487,7 @@ mod tests {
     #[test]
     fn chunks_do_not_cross_midnight() {
         let row = row();
-        let midnight = 19_000 * PARTITION_MS;
+        let midnight = 19_000 * PARTITION_NS;
         for at in -50..50 {
             row.append(1, midnight + at * 10, &[(0, at as f64)]);
         }

@@ -2,7 +2,9 @@
 
 use super::numbered::Numbered;
 use super::{Definition, Line, STRETCH_BYTES, Share, Stretch};
+use crate::batch::lines_of;
 use crate::memory::{Database, Databases, Field, NewRow, Row};
+use crate::wal::Record;
 use sealine_codec::lines::LineReader;
 use sealine_codec::varint::Cursor;
 use sealine_model::Labels;
@@ -65,15 +67,20 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Takes the payload of the log's next record.
-    pub fn take(&mut self, generation: u64, payload: &[u8]) {
-        if self.generation != generation {
+    /// Takes the log's next record.
+    pub fn take(&mut self, record: Record<'_>) {
+        let lines = lines_of(record.version);
+        if self.generation != record.generation {
             self.hand_over();
-            self.generation = generation;
+            self.generation = record.generation;
             self.rows = Numbered::default();
             self.workers.iter_mut().for_each(|worker| worker.known = 0);
         }
-        if self.read(payload).is_none() {
+        if self.next.version != lines {
+            self.hand_over();
+            self.next.version = lines;
+        }
+        if self.read(record.payload).is_none() {
             self.orphans += 1;
         }
         let definitions: usize = self.workers.iter().map(|worker| worker.definitions.len()).sum();
@@ -96,7 +103,7 @@ impl<'a> Records<'a> {
         }
         let base = self.next.bytes.len();
         self.next.bytes.extend_from_slice(cursor.rest());
-        let mut lines = LineReader::new(cursor.rest());
+        let mut lines = LineReader::new(self.next.version, cursor.rest());
         let mut expected = 0i64;
         for _ in 0..count {
             let number = expected.checked_add(rows.read_signed()?)?;
@@ -161,6 +168,7 @@ impl<'a> Records<'a> {
             None => Stretch::new(self.workers.len()),
         };
         next.clear();
+        next.version = self.next.version;
         let stretch = Arc::new(std::mem::replace(&mut self.next, next));
         for worker in &mut self.workers {
             let definitions = std::mem::take(&mut worker.definitions);

@@ -3,12 +3,13 @@
 use super::numbered::{GAP_MAX, Numbered};
 use super::*;
 use crate::memory::CardinalityLimits;
+use crate::wal;
 use proptest::prelude::*;
 use sealine_base::pools::Pools;
 use sealine_codec::Overlay;
 use sealine_codec::lines::LineWriter;
 use sealine_codec::varint;
-use sealine_model::{Labels, Naming, Samples};
+use sealine_model::{Labels, Naming, Samples, TimeUnit};
 use std::collections::BTreeMap;
 
 /// What a record says of a row.
@@ -76,9 +77,9 @@ fn held(databases: &Databases) -> Held {
     for database in databases.all() {
         for selected in database.index.read().select(&[]) {
             let mut samples = Samples::default();
-            let mut overlay = Overlay::new(&mut samples);
+            let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
             selected.row.read(selected.field, i64::MIN, i64::MAX, &mut overlay).expect("chunks of our own");
-            overlay.finish();
+            overlay.finish().unwrap();
             let bits = samples.times.into_iter().zip(samples.values.into_iter().map(f64::to_bits)).collect();
             series.insert(format!("{} {} {}", database.name, selected.metric, selected.row.labels), bits);
         }
@@ -91,7 +92,9 @@ fn held(databases: &Databases) -> Held {
 fn filled(records: &[Record], cores: usize) -> (Filled, Held) {
     let databases = databases();
     let ((), filled) = fill(&databases, cores, |into| {
-        records.iter().for_each(|record| into.take(record.generation, &record.payload()));
+        for record in records {
+            into.take(wal::Record { version: 2, generation: record.generation, payload: &record.payload() });
+        }
     })
     .expect("there are threads");
     (filled, held(&databases))

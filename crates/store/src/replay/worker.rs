@@ -2,7 +2,7 @@
 
 use super::{Definition, Fields, Filled, Line, Share};
 use crate::memory::{Database, Growth, Row, Run};
-use sealine_codec::lines;
+use sealine_codec::lines::{self, Version};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -47,7 +47,7 @@ impl Worker {
             }
             share.definitions.into_iter().for_each(|definition| self.define(definition));
             self.sort(&share.stretch.lines[self.number]);
-            self.apply(&share.stretch.bytes);
+            self.apply(share.stretch.version, &share.stretch.bytes);
         }
         self.filled
     }
@@ -83,7 +83,7 @@ impl Worker {
         }
     }
 
-    fn apply(&mut self, bytes: &[u8]) {
+    fn apply(&mut self, version: Version, bytes: &[u8]) {
         let mut of_database = OfDatabase::default();
         let mut from = 0;
         for (nth, number) in self.touched.iter().enumerate() {
@@ -101,11 +101,11 @@ impl Worker {
             }
             for line in &self.sorted[from..to] {
                 let values = &bytes[line.values as usize..];
-                let (count, fields) = row.fields.size_of(values);
+                let (count, fields) = row.fields.size_of(version, values);
                 if !self.run.fits(1, fields, count) {
                     of_database.grown += row.row.extend(self.generation, &mut self.run);
                     if !self.run.fits(1, fields, count) {
-                        match read_line(&row.fields, values, &mut self.values) {
+                        match read_line(&row.fields, version, values, &mut self.values) {
                             Some(()) => {
                                 of_database.grown += row.row.append(self.generation, line.time, &self.values);
                                 of_database.saw(line.time, self.values.len());
@@ -117,7 +117,7 @@ impl Worker {
                 }
                 self.run.push_with(line.time, fields, count, |new| {
                     let (mut samples, mut known) = (0, true);
-                    let read = lines::read_values(values, |field, value| {
+                    let read = lines::read_values(version, values, |field, value| {
                         match row.fields.number(field) {
                             Some(field) => new.set(field, value),
                             None => known = false,
@@ -145,10 +145,10 @@ impl Worker {
 }
 
 /// Reads the values of a line. `None` where it cannot be read, or has a field that the log has not defined.
-fn read_line(fields: &Fields, line: &[u8], into: &mut Vec<(u16, f64)>) -> Option<()> {
+fn read_line(fields: &Fields, version: Version, line: &[u8], into: &mut Vec<(u16, f64)>) -> Option<()> {
     into.clear();
     let mut known = true;
-    lines::read_values(line, |field, value| match fields.number(field) {
+    lines::read_values(version, line, |field, value| match fields.number(field) {
         Some(field) => into.push((field, value)),
         None => known = false,
     })?;

@@ -6,8 +6,8 @@ use sealine_lineproto::{Lines, Precision};
 use sealine_telemetry::notices::{Kind, Notice, excerpt};
 use sealine_telemetry::{Overwritten, Suspect};
 
-/// The year 1970, in milliseconds from either side of its start.
-const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1000;
+/// The year 1970, in nanoseconds from either side of its start.
+const YEAR_NS: i64 = 365 * 24 * 60 * 60 * 1_000_000_000;
 
 /// Where the unit of times comes from: by that is known whether it was meant, and how it is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +29,11 @@ pub(super) enum Odd {
     Early(i64),
     /// Two of its fields are one series.
     FieldTwice,
-    /// The line of its row before has other nanoseconds of the same millisecond.
-    SameMillisecond,
 }
 
 /// The unit that a time about 1970 was most likely meant in, where that is not the one that it was read in.
-pub(super) fn likely_unit(raw: i64, time_ms: i64, read_as: Precision) -> Option<(Precision, Suspect)> {
-    if !(-YEAR_MS..YEAR_MS).contains(&time_ms) {
+pub(super) fn likely_unit(raw: i64, time: i64, read_as: Precision) -> Option<(Precision, Suspect)> {
+    if !(-YEAR_NS..YEAR_NS).contains(&time) {
         return None;
     }
     let (unit, suspect) = match raw.unsigned_abs() {
@@ -49,7 +47,7 @@ pub(super) fn likely_unit(raw: i64, time_ms: i64, read_as: Precision) -> Option<
 impl Terms {
     /// Times before this may have been meant in another unit.
     pub(super) fn early(&self) -> i64 {
-        if self.unit == Unit::Named { i64::MIN } else { YEAR_MS }
+        if self.unit == Unit::Named { i64::MIN } else { YEAR_NS }
     }
 
     /// What to do where `unit` was meant.
@@ -91,8 +89,8 @@ impl Stage {
                 }
                 Odd::Early(time) => {
                     let read_as = terms.precision;
-                    let ms = read_as.to_millis(time).unwrap_or(i64::MAX);
-                    let Some((unit, suspect)) = likely_unit(time, ms, read_as) else { continue };
+                    let ns = read_as.to_nanoseconds(time).unwrap_or(i64::MAX);
+                    let Some((unit, suspect)) = likely_unit(time, ns, read_as) else { continue };
                     self.report.suspect(suspect);
                     self.note(Kind::Warning, suspect.as_str(), raw, || {
                         let way = terms.way_to(unit);
@@ -106,11 +104,6 @@ impl Stage {
                     self.note(Kind::Warning, reason, raw, || {
                         "two fields of a line are one series, of which the later value counts".to_string()
                     });
-                }
-                Odd::SameMillisecond => {
-                    if self.report.same_millisecond.is_none() {
-                        self.report.same_millisecond = Some(excerpt(raw));
-                    }
                 }
             }
         }
@@ -153,8 +146,8 @@ mod tests {
             (-1_000_000_000, Nanoseconds, Some(Seconds)),
             (-600_000_000_000_000_000, Nanoseconds, None),
         ] {
-            let ms = read_as.to_millis(raw).unwrap();
-            assert_eq!(likely_unit(raw, ms, read_as).map(|(unit, _)| unit), want, "{raw}{read_as}");
+            let ns = read_as.to_nanoseconds(raw).unwrap();
+            assert_eq!(likely_unit(raw, ns, read_as).map(|(unit, _)| unit), want, "{raw}{read_as}");
         }
     }
 }

@@ -15,6 +15,7 @@ pub(super) struct KeptString {
     /// The row of its series.
     pub row: Arc<Row>,
     pub metric: Arc<str>,
+    /// Milliseconds.
     pub time: i64,
 }
 

@@ -19,7 +19,7 @@ mod writer;
 pub use entry::{Dictionary, Entry, Event};
 pub use log::{Options, SyncPolicy, Wal, WalStats};
 pub use record::RecordHeader;
-pub use replay::{dump, replay};
+pub use replay::{Record, dump, replay};
 pub use segment::{SegmentName, segments};
 
 use std::io;
@@ -101,7 +101,7 @@ pub enum ReplayError {
         source: io::Error,
     },
     /// The segment was written by a later version.
-    #[error("log segment {path} has format version {got}, this version reads {want}; it was not touched")]
+    #[error("log segment {path} has format version {got}, this version reads 1 to {want}; it was not touched")]
     Version {
         /// The segment.
         path: PathBuf,

@@ -49,14 +49,25 @@ pub struct Damage {
     pub bytes: u64,
 }
 
-/// Reads every segment in `dir`, oldest first, and gives each sound record's payload to `apply` with its generation.
+/// A sound record.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// The format's version, in which the payload is. Of a segment whose header has rotted, the one that is written.
+    pub version: u32,
+    /// The generation that it belongs to.
+    pub generation: u64,
+    /// What its writer gave.
+    pub payload: &'a [u8],
+}
+
+/// Reads every segment in `dir`, oldest first, and gives each sound record to `apply`.
 /// Cuts torn tails; copies damaged segments to `quarantine`. A generation whose first segment is missing is in chunk
 /// files, and a crash came while its log was being deleted: what is left of it is not read, and deleted.
 pub fn replay(
     vfs: &dyn Vfs,
     dir: &Path,
     quarantine: &Path,
-    mut apply: impl FnMut(u64, &[u8]),
+    mut apply: impl FnMut(Record<'_>),
 ) -> Result<Replayed, ReplayError> {
     let file_error = |what, path: &Path| {
         let path = path.to_path_buf();
@@ -89,12 +100,14 @@ pub fn replay(
         let mut reader = SegmentReader::new(&*file, *bytes);
         let mut damages = Vec::new();
         let last = at + 1 == all.len();
-        let mut relaxed = false;
+        let (mut relaxed, mut version) = (false, SEGMENT_VERSION);
         match reader.header().map_err(file_error("read log segment", &path))? {
-            Some(header) if header.version != SEGMENT_VERSION => {
+            Some(header) if !(1..=SEGMENT_VERSION).contains(&header.version) => {
                 return Err(ReplayError::Version { path, got: header.version, want: SEGMENT_VERSION });
             }
-            Some(header) if header.generation == name.generation => relaxed = header.relaxed,
+            Some(header) if header.generation == name.generation => {
+                (relaxed, version) = (header.relaxed, header.version);
+            }
             _ => damages.push(Damage {
                 path: path.clone(),
                 offset: 0,
@@ -111,7 +124,7 @@ pub fn replay(
             match step {
                 _ if torn_at.is_some() => torn_records += u64::from(matches!(step, Step::Record { .. })),
                 Step::Record { offset, header } => {
-                    apply(name.generation, reader.payload());
+                    apply(Record { version, generation: name.generation, payload: reader.payload() });
                     durable = durable.max(header.durable);
                     unsure.push_back((header.lsn, offset));
                     while unsure.front().is_some_and(|(lsn, _)| *lsn <= durable) {
@@ -236,12 +249,12 @@ fn set_aside(vfs: &dyn Vfs, path: &Path, quarantine: &Path) -> io::Result<()> {
     vfs.sync_dir(quarantine)
 }
 
-/// Describes every record of a segment, for `sealine dump` and `sealine verify`: `record` gets the offset, the header
-/// and the payload; damage is returned.
+/// Describes every record of a segment, for `sealine dump` and `sealine verify`: `record` gets its offset and its header as
+/// well; damage is returned.
 pub fn dump(
     vfs: &dyn Vfs,
     path: &Path,
-    mut record: impl FnMut(u64, &RecordHeader, &[u8]),
+    mut record: impl FnMut(u64, &RecordHeader, Record<'_>),
 ) -> Result<(Option<u64>, Vec<Damage>), ReplayError> {
     let file_error = |source| ReplayError::File { what: "read log segment", path: path.to_path_buf(), source };
     let file = vfs.open(path).map_err(file_error)?;
@@ -253,12 +266,14 @@ pub fn dump(
         let bytes = length.min(SEGMENT_HEADER_BYTES as u64);
         damages.push(Damage { path: path.to_path_buf(), offset: 0, bytes });
     }
+    let version = header.map_or(SEGMENT_VERSION, |header| header.version);
+    let generation = header.map_or(0, |header| header.generation);
     let mut next_lsn = 0;
     while let Some(step) = reader.next(next_lsn).map_err(file_error)? {
         match step {
             Step::Record { offset, header } => {
                 next_lsn = header.lsn + 1;
-                record(offset, &header, reader.payload());
+                record(offset, &header, Record { version, generation, payload: reader.payload() });
             }
             Step::Damaged { offset, bytes, .. } => damages.push(Damage { path: path.to_path_buf(), offset, bytes }),
         }

@@ -9,7 +9,7 @@ use sealine_model::{Gathering, Labels, METRIC_NAME, Matcher};
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// The first and the last millisecond that a look-up is about.
+/// The first and the last nanosecond that a look-up is about.
 pub type Times = (i64, i64);
 
 /// One series that memory has, or had until the last seal.

@@ -45,8 +45,8 @@ fn write(dir: &Path, count: usize) {
 
 fn read(dir: &Path) -> (Vec<usize>, Replayed) {
     let mut entries = Vec::new();
-    let replayed = replay(&DiskVfs, dir, &dir.join("quarantine"), |_, payload| {
-        entries.push(std::str::from_utf8(payload).unwrap().parse().unwrap());
+    let replayed = replay(&DiskVfs, dir, &dir.join("quarantine"), |record| {
+        entries.push(std::str::from_utf8(record.payload).unwrap().parse().unwrap());
     });
     (entries, replayed.unwrap())
 }
@@ -128,8 +128,8 @@ fn a_later_version_is_refused_and_not_touched() {
     let crc = crc32c::crc32c(&bytes[..20]);
     bytes[20..24].copy_from_slice(&crc.to_le_bytes());
     fs::write(path, &bytes).unwrap();
-    let error = replay(&DiskVfs, dir.path(), dir.path(), |_, _| {}).unwrap_err().to_string();
-    assert!(error.ends_with("has format version 9, this version reads 1; it was not touched"), "{error}");
+    let error = replay(&DiskVfs, dir.path(), dir.path(), |_| {}).unwrap_err().to_string();
+    assert!(error.ends_with("has format version 9, this version reads 1 to 2; it was not touched"), "{error}");
     assert_eq!(fs::read(path).unwrap(), bytes);
 }
 
