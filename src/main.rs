@@ -7,6 +7,7 @@ use clap::Parser;
 use cli::{Cli, Command, Settings};
 use sealine::config::{Config, Flags, Right, Token};
 use sealine::{daemon, health};
+use sealine_base::causes;
 use sealine_base::vfs::DiskVfs;
 use sealine_store::inspect::{self, InspectError, Verified};
 use std::error::Error;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Where nobody reads it any more, the exit code says it alone.
-            let _ = writeln!(io::stderr(), "{}", sentence(&*error));
+            let _ = writeln!(io::stderr(), "error: {}", causes::text(&*error).trim_end());
             ExitCode::FAILURE
         }
     }
@@ -90,15 +91,4 @@ fn seen_enough(error: io::Error) -> Outcome {
 
 fn healthcheck(settings: &Settings) -> Outcome {
     Ok(health::check(&settings.origin().load()?.http)?)
-}
-
-/// An error with its causes: `error: what was done: why it failed: what the system said`.
-fn sentence(error: &dyn Error) -> String {
-    let mut text = format!("error: {error}");
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(&format!(": {source}"));
-        cause = source.source();
-    }
-    text.trim_end().to_string()
 }

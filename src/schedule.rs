@@ -3,10 +3,11 @@
 
 use crate::config::Config;
 use parking_lot::{Condvar, Mutex};
+use sealine_base::causes;
 use sealine_base::clock::SharedClock;
 use sealine_base::pools::Step;
 use sealine_base::units::spoken;
-use sealine_store::Store;
+use sealine_store::{Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -222,9 +223,8 @@ fn maintain_when_due(store: &Store, clock: &SharedClock, bell: &Bell) {
     }
 }
 
-fn report(what: &str, error: &dyn std::error::Error) {
-    let cause = error.source().map_or_else(String::new, ToString::to_string);
-    tracing::error!(%error, cause, "cannot {what}; trying again in {}", spoken(RETRY_AFTER));
+fn report(what: &str, error: &StoreError) {
+    tracing::error!(error = causes::sentence(error), "cannot {what}; trying again in {}", spoken(RETRY_AFTER));
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The daemon as the API sees it: engine, store and configuration behind one door.
 
-use super::reload::{ReloadError, Requests, sentence};
+use super::reload::{ReloadError, Requests};
 use crate::api::{
     ApiError, Backend, Cancel, ErrorKind, Found, Metadata, NamedCount, QueryAnswer, QueryRequest, Readiness,
     RuntimeInfo, Scope, TsdbStatus,
 };
 use crate::config::Config;
 use arc_swap::ArcSwap;
+use sealine_base::causes;
 use sealine_base::clock;
 use sealine_base::cores;
 use sealine_base::vfs::NoDescriptor;
@@ -15,7 +16,6 @@ use sealine_promql::{Engine, QueryError, Request};
 use sealine_store::{Question, Reader, Stopped, Store, StoreError};
 use sealine_telemetry::Telemetry;
 use serde_json::json;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -195,7 +195,7 @@ fn query_error(error: QueryError, cancel: &Cancel) -> ApiError {
 }
 
 fn source_error(error: &SourceError, cancel: &Cancel) -> ApiError {
-    let told = || format!("storage cannot answer: {}", sentence(&*error.0));
+    let told = || causes::sentence(error);
     let (kind, message) = match error.0.is::<Stopped>() {
         false if NoDescriptor::is_cause_of(error) => (ErrorKind::Unavailable, told()),
         false => (ErrorKind::Internal, told()),
@@ -206,9 +206,8 @@ fn source_error(error: &SourceError, cancel: &Cancel) -> ApiError {
 }
 
 fn store_error(error: StoreError) -> ApiError {
-    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
     let kind = if NoDescriptor::is_cause_of(&error) { ErrorKind::Unavailable } else { ErrorKind::Internal };
-    ApiError::new(kind, format!("{error}{cause}"))
+    ApiError::new(kind, causes::sentence(&error))
 }
 
 fn reload_error(error: ReloadError) -> ApiError {
@@ -216,5 +215,5 @@ fn reload_error(error: ReloadError) -> ApiError {
         ReloadError::Stopping => ErrorKind::Unavailable,
         ReloadError::Config(_) | ReloadError::Log(_) | ReloadError::Tls(_) => ErrorKind::Execution,
     };
-    ApiError::new(kind, sentence(&error))
+    ApiError::new(kind, causes::sentence(&error))
 }

@@ -2,6 +2,7 @@
 
 use crate::config;
 use crate::tls::{Certificate, Pair, TlsError, Watch, stamp};
+use sealine_base::causes;
 use sealine_telemetry::Telemetry;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl Certified {
             }
             Err(error) => {
                 self.telemetry.tls.read_succeeded.set(0);
-                let why = super::reload::sentence(&error);
+                let why = causes::sentence(&error);
                 tracing::warn!("the certificate has changed, and cannot be used; the one before stays in use: {why}");
             }
         }

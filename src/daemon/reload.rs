@@ -11,6 +11,7 @@ use super::{Stop, options};
 use crate::api::Api;
 use crate::config::{ConfigError, Origin, Reload};
 use crate::tls::TlsError;
+use sealine_base::causes;
 use sealine_base::clock::wall_ms;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,7 +133,7 @@ impl Reloader {
             }
             Err(error) => {
                 self.reloadable.daemon.telemetry.config.refused();
-                let why = sentence(error);
+                let why = causes::sentence(error);
                 tracing::error!(by, "the configuration was not reloaded, the one before stays in force: {why}");
             }
         }
@@ -158,12 +159,4 @@ impl Reloadable {
         daemon.config.store(Arc::new(config));
         Ok(Reloaded { changed, needs_restart })
     }
-}
-
-/// An error with its causes, in one line: a configuration tells its faults on a line each.
-pub(super) fn sentence(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let text = causes.map(|error| error.to_string()).collect::<Vec<_>>().join(": ");
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join("; ").replace(":; ", ": ")
 }

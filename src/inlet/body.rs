@@ -6,6 +6,7 @@ use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use sealine_base::causes;
 use sealine_base::pools::{Full, Lease, Pool};
 use sealine_lineproto::{Precision, Splitter};
 use sealine_store::{BadDatabase, EXPIRED, NotNow, Refusal, Report, Stage, Unit, WalError};
@@ -87,13 +88,13 @@ pub enum BodyError {
     },
     /// It is not what its `Content-Encoding` says.
     #[error("the body cannot be decompressed: {0}; nothing of it was stored")]
-    Coding(#[source] io::Error),
+    Coding(io::Error),
     /// It ended early, or the client left: it may come whole the next time.
     #[error("the body ended before its end: {0}; nothing of it was stored")]
-    Cut(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Cut(Box<dyn std::error::Error + Send + Sync>),
     /// It is not what HTTP wants of a body.
     #[error("the body cannot be read: {0}; nothing of it was stored")]
-    Malformed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Malformed(Box<dyn std::error::Error + Send + Sync>),
     /// It took too long.
     #[error("the body did not arrive within {0} s, the limit of http.body_timeout; nothing of it was stored")]
     Slow(u64),
@@ -101,10 +102,10 @@ pub enum BodyError {
     #[error(transparent)]
     Database(#[from] BadDatabase),
     /// It cannot be taken now.
-    #[error("not stored: {0}")]
+    #[error("not stored")]
     NotNow(#[from] NotNow),
     /// The log did not take it.
-    #[error("not stored: {0}")]
+    #[error("not stored")]
     Unavailable(#[from] WalError),
 }
 
@@ -204,14 +205,10 @@ impl Intake {
 
 /// Why a body broke off. Of what arrives, hyper finds fault with how chunks are told; all else is the connection's.
 fn not_whole(error: Box<dyn std::error::Error + Send + Sync>) -> BodyError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
-    while let Some(error) = cause {
-        match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => break,
-            _ => cause = error.source(),
-        }
-    }
-    if cause.is_some() { BodyError::Malformed(error) } else { BodyError::Cut(error) }
+    let malformed = causes::chain(&*error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData));
+    if malformed { BodyError::Malformed(error) } else { BodyError::Cut(error) }
 }
 
 /// Where decoded bytes go: cut into blocks of whole lines, and staged.

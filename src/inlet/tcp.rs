@@ -4,6 +4,7 @@
 use super::Intake;
 use crate::config::Tcp;
 use crate::sockets;
+use sealine_base::causes;
 use sealine_base::clock::Seldom;
 use sealine_base::pools::Pool;
 use sealine_lineproto::{Precision, Splitter};
@@ -144,7 +145,7 @@ async fn read_lines(
         let (batch, mut report) = stage.finish();
         let stored = intake.store.append(batch).await;
         if let Err(error) = &stored {
-            let message = format!("not stored: {error}");
+            let message = format!("not stored: {}", causes::sentence(error));
             intake.refuse(Protocol::Tcp, client, ("unavailable", report.lines), &message);
         }
         intake.count(Protocol::Tcp, database, &mut report, stored.is_ok());

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use parking_lot::{Condvar, Mutex};
+use sealine_base::causes;
 use sealine_base::clock;
 use sealine_base::cores;
 use sealine_base::pools::{Lease, Pool};
@@ -307,7 +308,7 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
 fn append(intake: &Intake, database: &str, sender: IpAddr, stage: Stage) {
     let (batch, mut report) = stage.finish();
     let stored = match intake.store.admit_write(0) {
-        Ok(()) => intake.store.append_blocking(batch).map_err(|error| error.to_string()),
+        Ok(()) => intake.store.append_blocking(batch).map_err(|error| causes::sentence(&error)),
         Err(why) => {
             intake.telemetry.inlet(Protocol::Udp).refused(why.shortage()).inc();
             Err(why.to_string())

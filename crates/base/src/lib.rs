@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests damage files by hand and wait in real time"))]
 
+pub mod causes;
 pub mod clock;
 pub mod cores;
 pub mod excerpt;

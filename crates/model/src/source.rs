@@ -5,7 +5,7 @@ use crate::{Labels, Matcher, Samples};
 
 /// Why storage could not answer.
 #[derive(Debug, thiserror::Error)]
-#[error("storage cannot answer: {0}")]
+#[error("storage cannot answer")]
 pub struct SourceError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Somewhere series are kept.

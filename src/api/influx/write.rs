@@ -11,6 +11,7 @@ use crate::api::reply::Reply;
 use crate::inlet::{BadLines, BodyError, Coding, Written};
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
+use sealine_base::causes;
 use sealine_lineproto::Precision;
 use sealine_store::{Refusal, WalError};
 use serde_json::{Value, json};
@@ -187,13 +188,7 @@ fn refusal_of_v3(refusal: &Refusal) -> Value {
 
 /// Nothing was stored.
 fn not_written(dialect: Dialect, error: &BodyError) -> Reply {
-    let what = match std::error::Error::source(error) {
-        Some(cause) if matches!(error, BodyError::Unavailable(_)) => match cause.source() {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        },
-        _ => error.to_string(),
-    };
+    let what = causes::sentence(error);
     match error {
         BodyError::TooLarge { limit, setting, .. } => {
             let more = json!({ "limit": limit, "setting": setting, "maxLength": limit });

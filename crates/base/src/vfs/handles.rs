@@ -66,7 +66,7 @@ pub enum NoDescriptor {
 impl NoDescriptor {
     /// Whether this is why something could not be opened.
     pub fn is_cause_of(error: &(dyn std::error::Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        crate::causes::chain(error).any(|error| {
             // An I/O error does not give what it wraps as its source.
             let shared = error.downcast_ref::<Arc<io::Error>>().map(|error| &**error);
             let io = error.downcast_ref::<io::Error>().or(shared);

@@ -4,6 +4,7 @@ use super::file::{ChunkFile, ChunkRef};
 use super::format::{FileInfo, TRAILER_BYTES};
 use super::partition::FileName;
 use super::{DiskError, Volume};
+use sealine_base::causes;
 use sealine_base::vfs::SharedVfs;
 use sealine_codec::{Extent, Form, Overlay};
 use sealine_model::{METRIC_NAME, PARTITION_NS, Samples, TimeUnit};
@@ -25,8 +26,7 @@ pub fn verify_file(vfs: &SharedVfs, path: &Path) -> (Vec<Fault>, u64) {
     let mut faults = Vec::new();
     let mut samples = 0;
     let mut fault = |error: &DiskError| {
-        let source = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
-        faults.push(Fault { path: path.to_path_buf(), what: format!("{error}{source}") });
+        faults.push(Fault { path: path.to_path_buf(), what: causes::sentence(error) });
     };
     let walked = walk(vfs, path, &mut |file, _, _, chunks| {
         for chunk in chunks {

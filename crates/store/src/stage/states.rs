@@ -2,6 +2,7 @@
 
 use super::Stage;
 use crate::memory::{Database, KeyHash, Row, StateSample, hash_key};
+use sealine_base::causes;
 use sealine_model::{INFO_LABEL, Labels, METRIC_NAME, Matcher, STALE_NAN_BITS, Samples, Source, SourceError};
 use sealine_telemetry::notices::Kind;
 use std::sync::Arc;
@@ -107,7 +108,11 @@ impl Stage {
             Ok(())
         };
         if let Err(error) = read() {
-            tracing::warn!(%error, metric, "the state before a new one cannot be read, and is not ended");
+            tracing::warn!(
+                error = causes::sentence(&error),
+                metric,
+                "the state before a new one cannot be read, and is not ended"
+            );
         }
         found
     }

@@ -5,6 +5,7 @@ use super::entry::{Dictionary, Entry, Event, Receipt};
 use super::log::{Message, Options, Shared, SyncPolicy};
 use super::record::{RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 use super::segment::{SegmentName, SegmentWriter, push_record};
+use sealine_base::causes;
 use sealine_base::clock::SharedClock;
 use sealine_base::planted::{self, Bug};
 use sealine_base::vfs::{NoDescriptor, SharedVfs};
@@ -195,7 +196,7 @@ impl<E: Entry> Writer<E> {
         if self.next_sync() == Some(Duration::ZERO)
             && let Err(error) = self.sync()
         {
-            tracing::error!(%error, cause = %error_cause(&error), "the log failed");
+            tracing::error!(error = causes::sentence(&error), "the log failed");
         }
     }
 
@@ -203,11 +204,11 @@ impl<E: Entry> Writer<E> {
         let now = self.clock.monotonic();
         // Whoever opens files knows when there are descriptors again, and says so.
         if !NoDescriptor::is_cause_of(error) {
-            self.shared.stats.lock().refused = Some((now, format!("{error}: {}", error_cause(error))));
+            self.shared.stats.lock().refused = Some((now, causes::sentence(error)));
         }
         if self.complained.is_none_or(|last| now.saturating_sub(last) >= COMPLAIN_EVERY) {
             self.complained = Some(now);
-            tracing::error!(%error, cause = %error_cause(error), "writes are refused: the log failed");
+            tracing::error!(error = causes::sentence(error), "writes are refused: the log failed");
         }
     }
 
@@ -295,8 +296,4 @@ fn sync_segment(segment: &SegmentWriter) -> io::Result<()> {
         Err(_) if planted::is(Bug::RetryFailedSync) => segment.sync(),
         outcome => outcome,
     }
-}
-
-fn error_cause(error: &WalError) -> String {
-    std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
 }
