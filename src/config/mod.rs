@@ -239,7 +239,7 @@ pub struct Naming {
     /// What becomes of characters outside `[a-zA-Z0-9_:]`.
     #[serde(with = "text")]
     pub names: Names,
-    /// Whether series carry their database as the label `db`.
+    /// Whether series carry their database as the label `db`, and their retention policy as `rp`.
     #[serde(with = "switch")]
     pub db_label: bool,
     /// String fields to keep, as `measurement.field` (`*` stands for any text), each as the label `value` of an

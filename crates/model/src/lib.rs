@@ -19,7 +19,7 @@ mod words;
 pub use gathering::Gathering;
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher, MatcherError};
-pub use naming::{DATABASE_LABEL, INFO_LABEL, Naming};
+pub use naming::{DATABASE_LABEL, INFO_LABEL, Naming, POLICY_LABEL, split_policy};
 pub use partition::{PARTITION_NS, partition_of};
 pub use pattern::{Pattern, PatternError, REGEX_STEPS_MAX};
 pub use samples::{STALE_NAN_BITS, Samples};

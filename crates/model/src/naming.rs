@@ -1,10 +1,22 @@
 //! How a line's measurement, tags and fields become metric names and labels.
 
-use super::{Labels, LabelsBuilder, METRIC_NAME};
+use super::{Labels, LabelsBuilder, METRIC_NAME, Matcher};
 use std::borrow::Cow;
 
 /// The label that holds the name of the database.
 pub const DATABASE_LABEL: &str = "db";
+
+/// The label that holds the name of the retention policy, in databases that are one.
+pub const POLICY_LABEL: &str = "rp";
+
+/// What a database is called, and of one that is a retention policy the name of that: `story/hourly` is `hourly` of
+/// `story`.
+pub fn split_policy(database: &str) -> (&str, Option<&str>) {
+    match database.split_once('/') {
+        Some((name, policy)) if !name.is_empty() && !policy.is_empty() => (name, Some(policy)),
+        _ => (database, None),
+    }
+}
 
 /// The label that holds the text of a string field that is kept.
 pub const INFO_LABEL: &str = "value";
@@ -18,7 +30,7 @@ pub struct Naming {
     pub elide_field: String,
     /// Whether names keep all of UTF-8 instead of the classic character set.
     pub utf8: bool,
-    /// Whether series carry the label `db`.
+    /// Whether series carry the label `db`, and those of a policy `rp`.
     pub db_label: bool,
     /// String fields that are kept as `<name>_info{value="…"} 1`: `measurement.field`, either of which may be `*`.
     pub info_fields: Vec<String>,
@@ -70,31 +82,44 @@ impl Naming {
     ) -> Result<Labels, String> {
         let mut builder = LabelsBuilder::default();
         let mut seen: Vec<Cow<'a, str>> = Vec::new();
-        let own = [self.db_label.then_some((DATABASE_LABEL, database)), info.map(|text| (INFO_LABEL, text))];
         for (name, value) in tags {
-            let name = self.label(name, info.is_some());
+            let name = self.label(name, database, info);
             if seen.contains(&name) {
                 return Err(name.into_owned());
             }
             builder.set(&name, value);
             seen.push(name);
         }
-        for (name, value) in own.into_iter().flatten() {
+        for (name, value) in self.own(database, info) {
             builder.set(name, value);
         }
         Ok(builder.build())
     }
 
+    /// The labels of ours, beside those that were tags.
+    fn own<'a>(&self, database: &'a str, info: Option<&'a str>) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let (name, policy) = split_policy(database);
+        let place = [Some((DATABASE_LABEL, name)), policy.map(|policy| (POLICY_LABEL, policy))];
+        let place = place.map(|label| label.filter(|_| self.db_label));
+        place.into_iter().flatten().chain(info.map(|text| (INFO_LABEL, text)))
+    }
+
+    /// Whether series of `database` may pass the matchers, as far as the labels of ours tell.
+    pub fn may_pass(&self, database: &str, matchers: &[Matcher]) -> bool {
+        let passes = |(label, value): (&str, &str)| matchers.iter().all(|m| m.name() != label || m.matches(value));
+        self.own(database, None).all(passes)
+    }
+
     /// What a tag is called as a label.
-    fn label<'a>(&self, tag: &'a str, is_info: bool) -> Cow<'a, str> {
+    fn label<'a>(&self, tag: &'a str, database: &str, info: Option<&str>) -> Cow<'a, str> {
         let name = self.clean(tag, false);
-        let is_ours = (self.db_label && name == DATABASE_LABEL) || (is_info && name == INFO_LABEL);
+        let is_ours = self.own(database, info).any(|(own, _)| own == name);
         if name == METRIC_NAME || is_ours { Cow::Owned(format!("exported_{name}")) } else { name }
     }
 
     /// Of these tags, those that are called otherwise as labels: label and tag, in order of the labels.
-    pub fn renamed<'a>(&self, tags: impl Iterator<Item = &'a str>, is_info: bool) -> Box<[(Box<str>, Box<str>)]> {
-        let labels = tags.map(|tag| (self.label(tag, is_info), tag)).filter(|(label, tag)| label != tag);
+    pub fn renamed<'a>(&self, database: &str, tags: impl Iterator<Item = &'a str>) -> Box<[(Box<str>, Box<str>)]> {
+        let labels = tags.map(|tag| (self.label(tag, database, None), tag)).filter(|(label, tag)| label != tag);
         let mut renamed: Vec<(Box<str>, Box<str>)> = labels.map(|(label, tag)| (label.into(), tag.into())).collect();
         renamed.sort_unstable();
         renamed.into()
@@ -159,6 +184,42 @@ mod tests {
         }
         let plain = Naming { db_label: false, ..Naming::default() };
         assert_eq!(plain.labels("t", [("db", "x")].into_iter(), None).unwrap().to_string(), r#"{db="x"}"#);
+    }
+
+    #[test]
+    fn a_policy_has_a_label_of_its_own_and_the_default_one_has_none() {
+        let plain = Naming { db_label: false, ..Naming::default() };
+        for (naming, database, want) in [
+            (Naming::default(), "t", r#"{db="t", rp="x"}"#),
+            (Naming::default(), "t/week", r#"{db="t", exported_rp="x", rp="week"}"#),
+            (Naming::default(), "t/a/b", r#"{db="t", exported_rp="x", rp="a/b"}"#),
+            (Naming::default(), "/t", r#"{db="/t", rp="x"}"#),
+            (Naming::default(), "t/", r#"{db="t/", rp="x"}"#),
+            (plain, "t/week", r#"{rp="x"}"#),
+        ] {
+            let labels = naming.labels(database, [("rp", "x")].into_iter(), None).unwrap();
+            assert_eq!(labels.to_string(), want, "{database}");
+        }
+        let renamed = |database| Naming::default().renamed(database, ["rp", "host"].into_iter());
+        assert_eq!(renamed("t"), [].into());
+        assert_eq!(renamed("t/week"), [("exported_rp".into(), "rp".into())].into());
+    }
+
+    #[test]
+    fn matchers_of_our_labels_leave_out_whole_databases() {
+        let plain = Naming { db_label: false, ..Naming::default() };
+        for (naming, database, label, value, want) in [
+            (Naming::default(), "t", "db", "t", true),
+            (Naming::default(), "t/week", "db", "t", true),
+            (Naming::default(), "t/week", "db", "t/week", false),
+            (Naming::default(), "t/week", "rp", "week", true),
+            (Naming::default(), "t/week", "rp", "", false),
+            (Naming::default(), "t", "rp", "", true),
+            (Naming::default(), "t", "rp", "week", true), // a tag may be called so
+            (plain, "t/week", "db", "x", true),
+        ] {
+            assert_eq!(naming.may_pass(database, &[Matcher::equal(label, value)]), want, "{database} {label}={value}");
+        }
     }
 
     #[test]

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use sealine_base::pools::{Lease, Pool};
 use sealine_codec::{Finer, Overlay};
 use sealine_model::{
-    DATABASE_LABEL, Labels, METRIC_NAME, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns,
-    ns_from_ms, ns_through_ms, partition_of,
+    Labels, METRIC_NAME, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns, ns_from_ms,
+    ns_through_ms, partition_of,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -105,8 +105,7 @@ impl Reader {
         names.extend(store.partitions.databases());
         names.retain(|name| {
             self.only.as_ref().is_none_or(|only| only.iter().any(|one| **one == **name))
-                && (!store.options.rules(name).naming.db_label
-                    || matchers.iter().filter(|m| m.name() == DATABASE_LABEL).all(|m| m.matches(name)))
+                && store.options.rules(name).naming.may_pass(name, matchers)
         });
         names
     }

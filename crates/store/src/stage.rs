@@ -331,7 +331,7 @@ impl Stage {
             })
         };
         let labels = labels_with(None)?;
-        let renamed = naming.renamed(key.tags.iter().map(|(tag, _)| &**tag), false);
+        let renamed = naming.renamed(&self.database.name, key.tags.iter().map(|(tag, _)| &**tag));
         let new = NewRow::new(&key.measurement, &labels, &[]).with_tags(&renamed);
         let database = self.database.clone();
         // A flood of new keys ends here: before their fields are looked at, and without the lock that readers wait for.

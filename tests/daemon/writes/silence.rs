@@ -209,22 +209,6 @@ fn points_of_one_millisecond_are_all_kept_in_their_order() {
 }
 
 #[test]
-fn points_of_two_retention_policies_are_kept_apart() {
-    let mut setup = start();
-    for (path, value) in [
-        ("/write?db=story&rp=raw&precision=ms", 1),
-        ("/write?db=story&rp=hourly&precision=ms", 2),
-        ("/write?db=story&rp=autogen&precision=ms", 3),
-        ("/api/v2/write?bucket=story/raw&precision=ms", 4),
-    ] {
-        assert_stored(path, &setup.client.post(path, &[], format!("m value={value} {TIME_MS}").as_bytes()));
-    }
-    for (database, want) in [("story", 3.0), ("story/raw", 4.0), ("story/hourly", 2.0)] {
-        assert_eq!(setup.value(&format!("m{{db=\"{database}\"}}")), Some(want), "{database}");
-    }
-}
-
-#[test]
 fn a_kept_string_that_changes_is_one_state_at_a_time() {
     let data = tempfile::tempdir().expect("a folder for the test");
     let settings = [("naming.string_fields", "*.state")];

@@ -136,7 +136,7 @@ mod tests {
     fn write(index: &mut Index, measurement: &str, tags: &[(&str, &str)], fields: &[&str]) -> Vec<String> {
         let naming = Naming { db_label: false, ..Naming::default() };
         let labels = naming.labels("d", tags.iter().copied(), None).unwrap();
-        let renamed = naming.renamed(tags.iter().map(|(tag, _)| *tag), false);
+        let renamed = naming.renamed("d", tags.iter().map(|(tag, _)| *tag));
         let field =
             |name: &&str| Field { raw: name.as_bytes().into(), metric: naming.metric(measurement, name).into() };
         let fields: Vec<Field> = fields.iter().map(field).collect();

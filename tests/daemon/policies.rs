@@ -1,0 +1,115 @@
+//! The story: somebody comes from InfluxDB with databases and retention policies, and finds them here: kept apart, each with
+//! a label that says which.
+//!
+//! It would fail where points of two policies meet, or where a query cannot tell them apart or find them together.
+
+use crate::support::daemon::Daemon;
+use crate::support::http::Client;
+use std::collections::BTreeSet;
+
+/// 2023-11-14 22:13:20 UTC, in milliseconds.
+const TIME_MS: i64 = 1_700_000_000_000;
+
+fn write(client: &mut Client, path: &str, line: &str) {
+    let answer = client.post(path, &[], format!("{line} {TIME_MS}").as_bytes());
+    assert_eq!((answer.status, answer.text()), (204, ""), "{path}");
+}
+
+/// The values of what a selector finds.
+fn values(client: &mut Client, selector: &str) -> BTreeSet<i64> {
+    client.query(selector, TIME_MS).into_values().map(|samples| samples[0].1 as i64).collect()
+}
+
+#[test]
+fn points_of_two_policies_are_kept_apart_and_have_the_label_rp() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let mut daemon = Daemon::start(data.path(), &[]);
+    let mut client = daemon.client();
+    for (path, value) in [
+        ("/write?db=story&rp=raw&precision=ms", 1),
+        ("/write?db=story&rp=hourly&precision=ms", 2),
+        ("/write?db=story&rp=autogen&precision=ms", 3),
+        ("/api/v2/write?bucket=story/raw&precision=ms", 4),
+        ("/write?db=other&rp=hourly&precision=ms", 5),
+    ] {
+        write(&mut client, path, &format!("m value={value}"));
+    }
+    // From the log, from files, and after a start.
+    for round in 0..3 {
+        match round {
+            0 => {}
+            1 => drop(client.admin("/admin/seal")),
+            _ => {
+                daemon.kill();
+                daemon = Daemon::start(data.path(), &[]);
+                client = daemon.client();
+            }
+        }
+        for (selector, want) in [
+            ("m{db=\"story\"}", &[2, 3, 4][..]),
+            ("m{db=\"story\",rp=\"\"}", &[3]),
+            ("m{db=\"story\",rp=\"raw\"}", &[4]),
+            ("m{db=\"story\",rp!=\"raw\"}", &[2, 3]),
+            ("m{db=\"story\",rp=~\"raw|hourly\"}", &[2, 4]),
+            ("m{rp=\"hourly\"} > 2", &[5]),
+            ("m{db=\"story/raw\"}", &[]),
+        ] {
+            assert_eq!(values(&mut client, selector), want.iter().copied().collect(), "{selector}, round {round}");
+        }
+        let names = |client: &mut Client, path: &str| client.get(path).json()["data"].clone();
+        assert_eq!(names(&mut client, "/api/v1/label/rp/values"), serde_json::json!(["hourly", "raw"]));
+        assert_eq!(names(&mut client, "/api/v1/label/db/values"), serde_json::json!(["other", "story"]));
+        // The parameter goes by databases, of which a policy is one.
+        for (database, want) in [("story", 3), ("story/hourly", 2)] {
+            let at = (TIME_MS / 1000).to_string();
+            let found = client.ask("/api/v1/query", &[("query", "m"), ("db", database), ("time", &at)]);
+            let found = &found["data"]["result"];
+            assert_eq!(found.as_array().map(Vec::len), Some(1), "{database}: {found}");
+            assert_eq!(found[0]["value"][1], want.to_string(), "{database}");
+        }
+    }
+}
+
+#[test]
+fn a_tag_rp_gives_way_only_where_the_label_is_ours() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start(data.path(), &[]);
+    let mut client = daemon.client();
+    write(&mut client, "/write?db=story&precision=ms", "m,rp=east value=1");
+    write(&mut client, "/write?db=story&rp=raw&precision=ms", "m,rp=east value=2");
+    for (selector, want) in
+        [("m{rp=\"east\"}", &[1][..]), ("m{rp=\"raw\",exported_rp=\"east\"}", &[2]), ("m{db=\"story\"}", &[1, 2])]
+    {
+        assert_eq!(values(&mut client, selector), want.iter().copied().collect(), "{selector}");
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test sets up its file")]
+fn a_token_for_a_database_has_no_policy_that_it_does_not_name() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let file = data.path().join("sealine.toml");
+    let hash = "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"; // of `secret`
+    let token = |name: &str, hash: &str, databases: &str| {
+        format!(
+            "[[token]]\nname = \"{name}\"\nhash = \"{hash}\"\nrights = [\"read\", \"write\"]\ndatabases = {databases}\n"
+        )
+    };
+    // printf abc | sha256sum
+    let other = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let tokens = [token("one", hash, "[\"story\"]"), token("both", other, "[\"story\", \"story/raw\"]")].concat();
+    std::fs::write(&file, tokens).expect("the test's folder is writable");
+    let daemon = Daemon::start_with(&file, &data.path().join("data"));
+    let mut client = daemon.client();
+    for (secret, write_to_policy, found) in [("abc", 204, 2), ("secret", 403, 1)] {
+        let bearer = format!("Bearer {secret}");
+        let mut post = |path: &str, body: &[u8]| {
+            let form = "application/x-www-form-urlencoded";
+            client.post(path, &[("Authorization", &bearer), ("Content-Type", form)], body)
+        };
+        assert_eq!(post("/write?db=story", b"m value=1").status, 204, "{secret}");
+        assert_eq!(post("/write?db=story&rp=raw", b"m value=1").status, write_to_policy, "{secret}");
+        let answer = post("/api/v1/query", b"query=m{db=%22story%22}").json();
+        assert_eq!(answer["data"]["result"].as_array().map(Vec::len), Some(found), "{secret}: {answer}");
+    }
+}
