@@ -20,6 +20,7 @@ mod maintain;
 mod memory;
 mod options;
 pub mod parts;
+mod pins;
 mod replay;
 mod seal;
 mod select;
@@ -47,6 +48,7 @@ use crate::memory::{Database, Databases};
 use crate::wal::{Event, Wal};
 use admission::{Rate, Space};
 use parking_lot::Mutex;
+use pins::Pins;
 use sealine_base::clock::{SharedClock, TimeOfDay};
 use sealine_base::machine::OpenFiles;
 use sealine_base::pools::{Pool, Pools};
@@ -149,7 +151,7 @@ pub struct Store {
     wal: Wal<Batch>,
     /// What every query holds while it runs: a seal lets go of chunks in memory only when the queries that began
     /// before their file was there have ended.
-    pin: Mutex<Arc<Pin>>,
+    pins: Pins,
     /// Whether files could not be opened when that was looked at last.
     short_of_descriptors: AtomicBool,
     /// Held while sealing: one at a time.
@@ -161,9 +163,6 @@ pub struct Store {
     /// Keeps other processes out for as long as the store is open.
     _lock: std::fs::File,
 }
-
-/// See [`Store::pin`].
-struct Pin;
 
 /// What sealing has to remember.
 struct Sealing {
@@ -270,7 +269,7 @@ impl Store {
             partitions,
             quarantine,
             wal,
-            pin: Mutex::new(Arc::new(Pin)),
+            pins: Pins::default(),
             short_of_descriptors: AtomicBool::new(false),
             sealing: Mutex::new(sealing),
             maintaining: Mutex::new(()),

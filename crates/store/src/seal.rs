@@ -4,7 +4,7 @@
 //! each synced and renamed. Let go of the chunks in memory, once no query needs them. Delete the log. A crash before
 //! the last step finds files and log, and replays samples that are in files too: equal samples count once.
 
-use super::{Pin, Store, StoreError};
+use super::{Store, StoreError};
 use crate::disk::{ChunkFileWriter, DiskError, FileName};
 use crate::memory::{Closed, Database, Growth, Row};
 use sealine_base::pools::Pool;
@@ -13,16 +13,12 @@ use sealine_model::{Labels, partition_of};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 /// A row that two seals found without a sample is forgotten by the third.
 const SILENT_SEALS_MAX: u32 = 2;
 
 /// Memory that a seal takes for each row, beside its chunks: its place in a snapshot and in the index of a file.
 const HELD_BY_ROW: usize = 256;
-
-/// How often a seal looks whether the queries that began before it have ended.
-const PIN_POLL: Duration = Duration::from_millis(2);
 
 /// One chunk on its way to a file. Sorts by file, then as the file wants its series.
 struct Item {
@@ -68,7 +64,7 @@ impl Store {
         for database in &databases {
             self.write_files(database, name)?;
         }
-        self.wait_for_queries();
+        self.pins.wait_for_earlier(); // they may not have seen the new files
         let mut samples = 0;
         for database in &databases {
             samples += self.let_go(database, generation);
@@ -139,14 +135,6 @@ impl Store {
         let sets: Vec<&Labels> = used.iter().map(|set| sets[*set as usize]).collect();
         partition.publish(Arc::new(writer.finish(database, &sets)?));
         Ok(())
-    }
-
-    /// Waits until every query that may not see the new files has ended.
-    fn wait_for_queries(&self) {
-        let before = std::mem::replace(&mut *self.pin.lock(), Arc::new(Pin));
-        while Arc::strong_count(&before) > 1 {
-            std::thread::sleep(PIN_POLL);
-        }
     }
 
     /// Lets go of what is in files now, and forgets rows that have long been silent. Returns the samples.

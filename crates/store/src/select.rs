@@ -3,9 +3,10 @@
 //! Files first, memory last: of equal times the later part counts. A reader pins what it sees, so that a seal in
 //! between neither hides a sample nor lets one be missed.
 
-use super::{Pin, Store};
+use super::Store;
 use crate::disk::{ChunkFile, DiskError, FileSelection, FileSeries, Partition};
 use crate::memory::Row;
+use crate::pins::Pin;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use sealine_base::pools::{Lease, Pool};
@@ -24,7 +25,7 @@ pub struct Reader {
     only: Option<Vec<String>>,
     /// Asked now and then: whether nobody waits for the answer any more.
     stop: Box<dyn Fn() -> bool + Send + Sync>,
-    _pin: Arc<Pin>,
+    _pin: Pin,
 }
 
 /// A reader stopped, since it was told that nobody waits for the answer any more.
@@ -62,7 +63,7 @@ enum Part {
 
 impl Reader {
     pub(super) fn new(store: Arc<Store>, only: Option<Vec<String>>) -> Self {
-        let pin = store.pin.lock().clone();
+        let pin = store.pins.pin();
         Reader { store, only, stop: Box::new(|| false), _pin: pin }
     }
 
