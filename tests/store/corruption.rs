@@ -13,6 +13,7 @@ use crate::support::library::{Content, config, write};
 use crate::support::seed;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use sealine_base::causes;
 use sealine_base::clock::ManualClock;
 use sealine_base::vfs::DiskVfs;
 use sealine_model::{MatchOp, Matcher, Samples, Source};
@@ -70,13 +71,13 @@ fn ask(data: &Path) -> Result<Answer, String> {
     let telemetry = Telemetry::new();
     let clock = ManualClock::at(START_MS + 3_600_000);
     let store = Store::open(DiskVfs::shared(), clock, config(data).store_options(), telemetry.clone());
-    let store = store.map_err(|error| error.to_string())?;
+    let store = store.map_err(|error| causes::sentence(&error))?;
     let any = Matcher::new("__name__", MatchOp::Regex, ".+").expect("a plain expression");
     let reader = store.reader(None);
-    let selection = reader.select(&[any], i64::MIN, i64::MAX).map_err(|error| error.to_string())?;
+    let selection = reader.select(&[any], i64::MIN, i64::MAX).map_err(|error| causes::sentence(&error))?;
     let (mut content, mut samples) = (Content::new(), Samples::default());
     for index in 0..selection.len() {
-        selection.read(index, i64::MIN, i64::MAX, &mut samples).map_err(|error| error.to_string())?;
+        selection.read(index, i64::MIN, i64::MAX, &mut samples).map_err(|error| causes::sentence(&error))?;
         let pairs: Vec<(i64, f64)> = samples.times.iter().copied().zip(samples.values.iter().copied()).collect();
         if !pairs.is_empty() {
             content.insert(selection.labels(index).to_string(), pairs);

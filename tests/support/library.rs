@@ -1,6 +1,7 @@
 //! The store as a library: opened on a folder, with a clock that a story moves.
 
 use sealine::config::Config;
+use sealine_base::causes;
 use sealine_base::clock::ManualClock;
 use sealine_base::vfs::{DiskVfs, SharedVfs};
 use sealine_lineproto::Precision;
@@ -62,10 +63,10 @@ pub fn read(store: &Arc<Store>, start: i64, end: i64) -> Content {
 pub fn try_read(store: &Arc<Store>, start: i64, end: i64) -> Result<Content, String> {
     let any = Matcher::new("__name__", MatchOp::Regex, ".+").expect("a plain expression");
     let reader = store.reader(None);
-    let selection = reader.select(&[any], start, end).map_err(|error| error.to_string())?;
+    let selection = reader.select(&[any], start, end).map_err(|error| causes::sentence(&error))?;
     let (mut content, mut samples) = (Content::new(), Samples::default());
     for index in 0..selection.len() {
-        selection.read(index, start, end, &mut samples).map_err(|error| error.to_string())?;
+        selection.read(index, start, end, &mut samples).map_err(|error| causes::sentence(&error))?;
         let labels = selection.labels(index).to_string();
         if !samples.times.is_sorted_by(|a, b| a < b) {
             return Err(format!("times of {labels} do not increase strictly: {:?}", samples.times));
