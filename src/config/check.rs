@@ -1,6 +1,7 @@
 //! Which values make sense, alone and together. Every fault is found, not only the first.
 
-use super::{Config, DatabasePolicy, MemoryLimit, Naming, Retention, Right, Token, WalSync, duration, size};
+use super::{Config, DatabaseRules, MemoryLimit, Naming, Retention, Right, Token, WalSync, duration, size};
+use sealine_model::split_policy;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -205,12 +206,17 @@ impl Found {
         }
     }
 
-    fn database(&mut self, at: usize, policy: &DatabasePolicy, before: &[DatabasePolicy]) {
+    fn database(&mut self, at: usize, policy: &DatabaseRules, before: &[DatabaseRules]) {
         let section = format!("database[{at}]");
         self.database_name(&format!("{section}.name"), &policy.name);
         self.unless(before.iter().all(|other| other.name != policy.name), &format!("{section}.name"), || {
             format!("got `{}` a second time, want one block a database", policy.name)
         });
+        if let (database, Some("autogen" | "default")) = split_policy(&policy.name) {
+            self.unless(false, &format!("{section}.name"), || {
+                format!("got `{}`, which is the database itself, want `{database}`", policy.name)
+            });
+        }
         self.retention(&format!("{section}.retention"), &policy.retention);
         self.naming(&format!("{section}.naming"), &policy.naming);
     }

@@ -8,6 +8,7 @@ use super::fault::{ConfigError, Fault, Place, line_of};
 use super::tree::{BLOCKS, Tree, leaves, lookup, lookup_mut, prune, split_block, table, unknown_key};
 use super::{Config, Token};
 use config::{ConfigError as Cause, FileFormat, Value, ValueKind};
+use sealine_model::split_policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -187,9 +188,11 @@ impl<'a> Layers<'a> {
         };
         match config {
             Ok(config) => {
-                for (key, message) in check::check(&config) {
+                let wrong = check::check(&config);
+                let keys: Vec<String> = wrong.iter().map(|(key, _)| key.clone()).collect();
+                for (key, message) in wrong {
                     // A value that could not be read was replaced by its default, which is not the user's fault.
-                    if !self.faults.iter().any(|fault| fault.key == key) && !self.is_inherited_fault(&key) {
+                    if !self.faults.iter().any(|fault| fault.key == key) && !self.is_inherited_fault(&key, &keys) {
                         self.fault(key, message);
                     }
                 }
@@ -203,7 +206,8 @@ impl<'a> Layers<'a> {
         Err(ConfigError::Faults(self.faults))
     }
 
-    /// Every layer over the one before it, and each database block over the general sections.
+    /// Every layer over the one before it, and each database block over the general sections, a policy's over its
+    /// database's.
     fn merged_tree(&self) -> Result<Tree, Cause> {
         let mut builder = config::Config::builder().add_source(source(self.defaults.clone())?);
         if let Some(file) = &self.file {
@@ -224,9 +228,16 @@ impl<'a> Layers<'a> {
                 }
             }
             let Some(Value { kind: ValueKind::Array(blocks), .. }) = tree.get_mut(name) else { continue };
-            for block in blocks {
-                let own = config::Config::builder().add_source(source(general.clone())?);
-                *block = own.add_source(source(table(block.clone()))?).build()?.cache;
+            // Databases before their policies, which are filled in from them.
+            let mut order: Vec<usize> = (0..blocks.len()).collect();
+            order.sort_by_key(|at| parent_block(name, blocks, *at).is_some());
+            for at in order {
+                let general = match parent_block(name, blocks, at) {
+                    Some(parent) => table(blocks[parent].clone()),
+                    None => general.clone(),
+                };
+                let own = config::Config::builder().add_source(source(general)?);
+                blocks[at] = own.add_source(source(table(blocks[at].clone()))?).build()?.cache;
             }
         }
         Ok(tree)
@@ -250,10 +261,18 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// Whether a database block has `key` from a general section that was already found wrong there.
-    fn is_inherited_fault(&self, key: &str) -> bool {
-        split_block(key)
-            .is_some_and(|(_, _, inside)| !self.is_in_file(key) && self.faults.iter().any(|fault| fault.key == inside))
+    /// Whether a block has `key` from a general section, or a policy from its database, and it was found wrong there:
+    /// before, or with `others`.
+    fn is_inherited_fault(&self, key: &str, others: &[String]) -> bool {
+        let Some((block, at, inside)) = split_block(key).filter(|_| !self.is_in_file(key)) else { return false };
+        let blocks = self.file.as_ref().and_then(|file| Some(&file.tree.get(block)?.kind));
+        let parent = match blocks {
+            Some(ValueKind::Array(blocks)) => parent_block(block, blocks, at),
+            _ => None,
+        };
+        let of_parent = parent.map(|at| format!("{block}[{at}].{inside}"));
+        let is_wrong = |key: &str| self.faults.iter().any(|f| f.key == key) || others.iter().any(|other| other == key);
+        self.faults.iter().any(|fault| fault.key == inside) || of_parent.is_some_and(|key| is_wrong(&key))
     }
 
     fn is_in_file(&self, key: &str) -> bool {
@@ -296,6 +315,17 @@ impl<'a> Layers<'a> {
             _ => Place::Default,
         }
     }
+}
+
+/// Of a retention policy's block, `database/policy`, the block of its database, where there is one.
+fn parent_block(block: &str, blocks: &[Value], at: usize) -> Option<usize> {
+    let name = |value: &Value| match &value.kind {
+        ValueKind::Table(block) => block.get("name")?.clone().into_string().ok(),
+        _ => None,
+    };
+    let own = name(blocks.get(at)?).filter(|_| block == "database")?;
+    let (database, _policy) = (split_policy(&own).0, split_policy(&own).1?);
+    blocks.iter().position(|block| name(block).as_deref() == Some(database))
 }
 
 /// The key and the sentence of what serde or the `config` crate found.

@@ -29,6 +29,7 @@ pub use fault::{ConfigError, Fault};
 pub use load::Flags;
 pub use reload::{Origin, Reload};
 use sealine_lineproto::Precision;
+use sealine_model::split_policy;
 pub use token::{Right, Token, TokenHash};
 pub use values::{LogFormat, MemoryLimit, Names, WalSync};
 
@@ -74,8 +75,9 @@ pub struct Config {
     pub log: Log,
     /// Who may do what over HTTP; with none, whoever reaches the address may read and write.
     pub token: Vec<Token>,
-    /// Databases with rules of their own: what their block does not set was filled in from the sections above.
-    pub database: Vec<DatabasePolicy>,
+    /// Databases and policies with rules of their own: what their block does not set was filled in, that of a policy from
+    /// its database's block, others from the sections above.
+    pub database: Vec<DatabaseRules>,
 }
 
 /// `[http]`
@@ -384,9 +386,9 @@ pub struct Log {
     pub format: LogFormat,
 }
 
-/// The rules of one database.
+/// The rules of one database, or of one retention policy, whose name is `database/policy`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DatabasePolicy {
+pub struct DatabaseRules {
     /// The database's name.
     pub name: String,
     /// How long its samples stay.
@@ -396,12 +398,14 @@ pub struct DatabasePolicy {
 }
 
 impl Config {
-    /// The rules of database `name`: its own block, or the general sections.
-    pub fn database(&self, name: &str) -> DatabasePolicy {
-        self.database.iter().find(|policy| policy.name == name).cloned().unwrap_or_else(|| DatabasePolicy {
-            name: name.to_string(),
-            retention: self.retention.clone(),
-            naming: self.naming.clone(),
-        })
+    /// The rules of database `name`: its own block; where it is a policy, that of its database; or the general sections.
+    pub fn database(&self, name: &str) -> DatabaseRules {
+        let block = |name: &str| self.database.iter().find(|rules| rules.name == name);
+        match block(name).or_else(|| block(split_policy(name).0)) {
+            Some(rules) => DatabaseRules { name: name.to_string(), ..rules.clone() },
+            None => {
+                DatabaseRules { name: name.to_string(), retention: self.retention.clone(), naming: self.naming.clone() }
+            }
+        }
     }
 }

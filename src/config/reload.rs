@@ -94,7 +94,7 @@ fn differences(one: &Config, other: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Address, DatabasePolicy, Right, Tls, Token};
+    use crate::config::{Address, DatabaseRules, Right, Tls, Token};
     use std::time::Duration;
 
     fn token(name: &str) -> Token {
@@ -125,7 +125,7 @@ mod tests {
                 "database",
                 |config| {
                     let (retention, naming) = (config.retention.clone(), config.naming.clone());
-                    config.database.push(DatabasePolicy { name: "a".into(), retention, naming });
+                    config.database.push(DatabaseRules { name: "a".into(), retention, naming });
                 },
                 false,
             ),

@@ -51,14 +51,42 @@ fn the_reference_file_has_every_key_with_its_default() {
 #[test]
 fn the_example_block_of_the_reference_file_loads() {
     let at = REFERENCE.find("# [[database]]").expect("the reference shows a block");
-    let block: String = REFERENCE[at..].lines().map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
+    let block: String =
+        REFERENCE[at..].lines().map(|line| format!("{}\n", line.trim_start_matches(['#', ' ']))).collect();
     let config = load(&block, &[], &Flags::default()).expect("the example is right");
     let telegraf = config.database("telegraf");
     assert_eq!(telegraf.retention, Retention { memory: 6 * HOUR, disk: 90 * 24 * HOUR });
     assert_eq!(telegraf.naming.string_fields, ["system.os", "*.version"]);
     assert!(!telegraf.naming.db_label);
     assert_eq!(telegraf.naming.template, Config::default().naming.template, "what the block leaves out");
+    let hourly = config.database("telegraf/hourly");
+    assert_eq!(hourly.retention, Retention { memory: 6 * HOUR, disk: 365 * 24 * HOUR });
+    assert_eq!(hourly.naming, telegraf.naming, "what the policy's block leaves out");
     assert_eq!(config.database("other").retention, config.retention, "what has no block");
+}
+
+#[test]
+fn a_policy_is_filled_in_from_its_database_wherever_that_stands() {
+    let text = "[retention]\nmemory = '1h'\n\
+                [[database]]\nname = 't/hourly'\nretention.disk = '365d'\n\
+                [[database]]\nname = 't'\nretention.disk = '30d'\nretention.memory = '3h'\nnaming.db_label = false\n\
+                [[database]]\nname = 'other/raw'\nretention.disk = '7d'";
+    let config = load(text, &[], &Flags::default()).expect("all of it is right");
+    let rules = |name: &str| {
+        let rules = config.database(name);
+        (rules.retention.disk / (24 * 3600), rules.retention.memory / 3600, rules.naming.db_label)
+    };
+    let seconds = Duration::from_secs;
+    for (name, want) in [
+        ("t", (seconds(30), seconds(3), false)),
+        ("t/hourly", (seconds(365), seconds(3), false)),
+        ("t/not_named", (seconds(30), seconds(3), false)),
+        ("other/raw", (seconds(7), seconds(1), true)),
+        ("other", (seconds(0), seconds(1), true)),
+        ("/t", (seconds(0), seconds(1), true)),
+    ] {
+        assert_eq!(rules(name), want, "{name}");
+    }
 }
 
 #[test]
@@ -238,6 +266,16 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
             "block_relation",
             "[retention]\ndisk = '7d'\n[[database]]\nname = 'a'\n[database.retention]\nmemory = '30d'",
             "test.toml:5: database[0].retention.disk: got 7d, want 0 (for ever) or at least database[0].retention.memory, which is 30d",
+        ),
+        (
+            "policy_of_a_wrong_database",
+            "[[database]]\nname = 'a/b'\nretention.disk = '8d'\n[[database]]\nname = 'a'\nnaming.template = 'x'",
+            "test.toml:6: database[1].naming.template: got `x`, want a text with {field} and, if wished, {measurement}",
+        ),
+        (
+            "policy_that_is_none",
+            "[[database]]\nname = 'a/autogen'",
+            "test.toml:2: database[0].name: got `a/autogen`, which is the database itself, want `a`",
         ),
         (
             "fault_of_the_general_section",

@@ -151,7 +151,12 @@ impl Backend for Daemon {
     }
 
     fn databases(&self) -> Vec<String> {
-        self.store.database_names()
+        // Those that have a block are there before their first line.
+        let mut names = self.store.database_names();
+        names.extend(self.config.load().database.iter().map(|rules| rules.name.clone()));
+        names.sort();
+        names.dedup();
+        names
     }
 
     fn retention(&self, database: &str) -> Duration {

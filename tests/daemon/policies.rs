@@ -1,7 +1,8 @@
 //! The story: somebody comes from InfluxDB with databases and retention policies, and finds them here: kept apart, each with
-//! a label that says which.
+//! a label that says which, and with a retention of its own.
 //!
-//! It would fail where points of two policies meet, or where a query cannot tell them apart or find them together.
+//! It would fail where points of two policies meet, where a query cannot tell them apart or find them together, or where one
+//! is kept for as long as the other.
 
 use crate::support::daemon::Daemon;
 use crate::support::http::Client;
@@ -82,6 +83,41 @@ fn a_tag_rp_gives_way_only_where_the_label_is_ours() {
     {
         assert_eq!(values(&mut client, selector), want.iter().copied().collect(), "{selector}");
     }
+}
+
+/// The answer to `SHOW RETENTION POLICIES`: names and durations.
+fn shown(client: &mut Client, database: &str) -> Vec<(String, String)> {
+    let answer = client.ask("/query", &[("q", "SHOW RETENTION POLICIES"), ("db", database)]);
+    let rows = answer["results"][0]["series"][0]["values"].as_array().cloned().unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_string();
+    rows.iter().map(|row| (text(&row[0]), text(&row[1]))).collect()
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test sets up its file")]
+fn a_policy_keeps_for_as_long_as_its_block_says() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let file = data.path().join("sealine.toml");
+    let blocks = "[[database]]\nname = \"story/hourly\"\n[database.retention]\ndisk = \"36500d\"\n\
+                  [[database]]\nname = \"story\"\n[database.retention]\ndisk = \"30d\"\n\
+                  [database.naming]\nelide_field = \"v\"\n";
+    std::fs::write(&file, blocks).expect("the test's folder is writable");
+    let daemon = Daemon::start_with(&file, &data.path().join("data"));
+    let mut client = daemon.client();
+    let row = |name: &str, duration: &str| (name.to_string(), duration.to_string());
+    let want = [row("autogen", "720h0m0s"), row("hourly", "876000h0m0s")];
+    assert_eq!(shown(&mut client, "story"), want, "before the first line");
+
+    let old = format!("old v=1 {TIME_MS}");
+    write(&mut client, "/write?db=story&rp=hourly&precision=ms", "old v=1");
+    for path in ["/write?db=story&precision=ms", "/write?db=story&rp=other&precision=ms"] {
+        let answer = client.post(path, &[], old.as_bytes());
+        assert_eq!(answer.status, 400, "{path}");
+        let error = answer.json()["error"].clone();
+        assert_eq!(error, "partial write: points beyond retention policy dropped=1", "{path}");
+    }
+    client.admin("/admin/seal");
+    assert_eq!(values(&mut client, "old{db=\"story\",rp=\"hourly\"}"), [1].into(), "it is called as its database says");
 }
 
 #[test]

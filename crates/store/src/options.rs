@@ -4,7 +4,7 @@
 use crate::memory::CardinalityLimits;
 use crate::wal::SyncPolicy;
 use sealine_lineproto::Limits;
-use sealine_model::Naming;
+use sealine_model::{Naming, split_policy};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,9 +49,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// The rules of a database.
+    /// The rules of a database; a policy that has none has those of its database.
     pub(crate) fn rules(&self, database: &str) -> &Rules {
-        self.named.get(database).unwrap_or(&self.rules)
+        let named = self.named.get(database).or_else(|| self.named.get(split_policy(database).0));
+        named.unwrap_or(&self.rules)
     }
 }
 
