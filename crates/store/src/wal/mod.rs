@@ -8,6 +8,7 @@
 //!
 //! docs/format/wal.md has the bytes.
 
+mod dump;
 mod entry;
 mod log;
 mod reader;
@@ -16,10 +17,11 @@ mod replay;
 mod segment;
 mod writer;
 
+pub use dump::dump;
 pub use entry::{Dictionary, Entry, Event};
 pub use log::{Options, SyncPolicy, Wal, WalStats};
 pub use record::RecordHeader;
-pub use replay::{Record, dump, replay};
+pub use replay::{Record, replay};
 pub use segment::{SegmentName, segments};
 
 use std::io;

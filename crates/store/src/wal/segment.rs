@@ -34,6 +34,11 @@ impl SegmentName {
         let parsed = SegmentName { generation: generation.parse().ok()?, sequence: sequence.parse().ok()? };
         (parsed.to_string() == name).then_some(parsed)
     }
+
+    /// The name of the segment at a path.
+    pub fn of(path: &Path) -> Option<SegmentName> {
+        SegmentName::parse(path.file_name()?.to_str()?)
+    }
 }
 
 impl fmt::Display for SegmentName {

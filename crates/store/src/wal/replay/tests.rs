@@ -2,7 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test damages what is really there")]
 
 use super::*;
-use crate::wal::segment::{encode_header, push_record};
+use crate::wal::record::RECORD_HEADER_BYTES;
+use crate::wal::segment::{SEGMENT_HEADER_BYTES, encode_header, push_record};
 use crate::wal::{Dictionary, Entry, Event, Options, SyncPolicy, Wal};
 use sealine_base::clock::SystemClock;
 use sealine_base::vfs::DiskVfs;
