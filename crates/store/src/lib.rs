@@ -18,6 +18,7 @@ mod internal;
 mod labels;
 mod maintain;
 mod memory;
+mod open;
 mod options;
 pub mod parts;
 mod pins;
@@ -45,14 +46,12 @@ pub use wal::{ReplayError, SyncPolicy, WalError, WalStats};
 
 use crate::disk::{Partitions, Volume};
 use crate::memory::{Database, Databases};
-use crate::wal::{Event, Wal};
+use crate::wal::Wal;
 use admission::{Rate, Space};
 use parking_lot::Mutex;
 use pins::Pins;
 use sealine_base::clock::{SharedClock, TimeOfDay};
-use sealine_base::machine::OpenFiles;
 use sealine_base::pools::{Pool, Pools};
-use sealine_base::vfs::{SharedVfs, create_dir_durable};
 use sealine_lineproto::{Limits, Precision};
 use sealine_model::ns_from_ms;
 use sealine_telemetry::{RequestRejection, Telemetry};
@@ -62,9 +61,6 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-
-/// Bytes of staged requests that may wait for the log, where memory is plenty; else an eighth of `memory.limit`.
-const WAL_QUEUE_BYTES: u64 = 64 << 20;
 
 /// Bytes of a database's name. It becomes the name of a folder, in which a byte may take three.
 const DATABASE_BYTES_MAX: usize = 80;
@@ -149,8 +145,8 @@ pub struct Store {
     partitions: Partitions,
     quarantine: PathBuf,
     wal: Wal<Batch>,
-    /// What every query holds while it runs: a seal lets go of chunks in memory only when the queries that began
-    /// before their file was there have ended.
+    /// The queries that run: a seal lets go of chunks in memory only when those have ended that began before their file
+    /// was there.
     pins: Pins,
     /// Whether files could not be opened when that was looked at last.
     short_of_descriptors: AtomicBool,
@@ -175,110 +171,6 @@ struct Sealing {
 }
 
 impl Store {
-    /// Opens the data directory: finds the chunk files, replays the log, starts a new generation.
-    pub fn open(
-        vfs: SharedVfs,
-        clock: SharedClock,
-        options: Options,
-        telemetry: Telemetry,
-    ) -> Result<Arc<Store>, StoreError> {
-        let options = Arc::new(options);
-        let pools = Arc::new(Pools::new(options.memory_bytes));
-        let volume = Volume::new(vfs, pools.clone(), OpenFiles::of_process().chunk_files);
-        let vfs = volume.vfs.clone();
-        let root = options.data_dir.clone();
-        let (wal_dir, db_dir, quarantine) = (root.join("wal"), root.join("db"), root.join("quarantine"));
-        for dir in [&wal_dir, &db_dir] {
-            create_dir_durable(&*vfs, &root, dir).map_err(|source| StoreError::Folder { path: dir.clone(), source })?;
-        }
-        let lock = lock(root.join("lock"))?;
-        let partitions = Partitions::open(volume.clone(), &db_dir, &quarantine)?;
-        let databases = {
-            let (options, limits) = (options.clone(), options.cardinality);
-            Arc::new(Databases::new(move |name| options.rules(name).naming.clone(), limits, pools.clone()))
-        };
-        for database in partitions.databases() {
-            databases.get_or_create(&database); // counts as one from the start
-        }
-        let started = clock.monotonic();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (replayed, filled) = replay::fill(&databases, cores, |records| {
-            wal::replay(&*vfs, &wal_dir, &quarantine, |record| records.take(record))
-        })
-        .map_err(StoreError::Threads)?;
-        let replayed = replayed?;
-        for damage in &replayed.damages {
-            telemetry.disk.quarantined.inc();
-            tracing::error!(
-                path = %damage.path.display(), offset = damage.offset, bytes = damage.bytes,
-                quarantine = %quarantine.display(),
-                "a stretch of the log cannot be read and was passed over; a copy of the segment is in quarantine"
-            );
-        }
-        telemetry.wal.missing_segments.inc_by(replayed.missing_segments);
-        if replayed.torn_records > 0 {
-            tracing::warn!(
-                records = replayed.torn_records, bytes = replayed.torn_bytes, quarantine = %quarantine.display(),
-                "the log ends in a hole that a power cut left in what was not synced: records behind it are cut off; \
-                 a copy of the segment is in quarantine"
-            );
-        }
-        if filled.orphans > 0 {
-            tracing::error!(
-                orphans = filled.orphans,
-                "lines of the log belong to rows whose definition was lost to damage"
-            );
-        }
-        let cardinality = databases.cardinality();
-        tracing::info!(series = cardinality.series(), max = cardinality.limits().series_max, "series counted");
-        tracing::info!(
-            records = replayed.records,
-            bytes = replayed.bytes,
-            samples = filled.samples,
-            torn_bytes = replayed.torn_bytes,
-            seconds = (clock.monotonic() - started).as_secs_f64(),
-            "log replayed"
-        );
-        // Generations count on from whatever is there: a chunk file's name tells its order.
-        let on_disk = partitions.all().iter().flat_map(|p| p.files()).map(|file| file.name().last).max().unwrap_or(0);
-        let generation = replayed.last_generation.unwrap_or(0).max(on_disk).saturating_add(1);
-        // What was replayed may be in chunk files already, or be only a part of a generation: the next file must not
-        // be taken to contain theirs. Samples that are in both count once.
-        let sealed = generation - 1;
-        let log = wal::Options {
-            dir: wal_dir,
-            sync: options.sync,
-            segment_bytes: options.segment_bytes,
-            queue_bytes_max: WAL_QUEUE_BYTES.min(pools.limit() / 8) as usize,
-            bytes_max: options.log_bytes_max,
-            telemetry: telemetry.clone(),
-        };
-        let wal = Wal::start(vfs.clone(), clock.clone(), log, generation, replayed.next_lsn, apply)?;
-        let sealing = Sealing { sealed, last: clock.monotonic(), last_at: None };
-        let store = Arc::new_cyclic(|this| Store {
-            this: this.clone(),
-            volume,
-            time: TimeOfDay::new(clock.clone()),
-            space: Space::new(options.free_bytes_min),
-            rate: Rate::new(options.samples_per_second_max, clock.monotonic()),
-            clock,
-            options,
-            telemetry,
-            pools,
-            databases,
-            partitions,
-            quarantine,
-            wal,
-            pins: Pins::default(),
-            short_of_descriptors: AtomicBool::new(false),
-            sealing: Mutex::new(sealing),
-            maintaining: Mutex::new(()),
-            _lock: lock,
-        });
-        store.look_at_disk();
-        Ok(store)
-    }
-
     /// Starts a batch of lines for a database, which is made if it is not there. Those that [`Options::named`] has can
     /// always be written to.
     pub fn stage(&self, database: &str, precision: Precision) -> Result<Stage, BadDatabase> {
@@ -362,30 +254,4 @@ impl Store {
 /// As a difference of times.
 fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// Runs on the apply thread.
-fn apply(event: Event<Batch>) {
-    match event {
-        Event::Apply { generation, entries } => {
-            for (mut batch, receipt) in entries {
-                batch.apply(generation);
-                receipt.done();
-            }
-        }
-        Event::Rotated { generation, done } => {
-            let _ = done.send(Ok(generation)); // whoever asked may have gone
-        }
-    }
-}
-
-/// Takes the lock of the data directory, which the system gives back when the process ends, however it ends.
-#[expect(clippy::disallowed_methods, reason = "a lock between processes is not part of the simulated disk")]
-fn lock(path: PathBuf) -> Result<std::fs::File, StoreError> {
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|source| StoreError::Folder { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(error) => Err(StoreError::Locked { path, source: error.into() }),
-    }
 }

@@ -21,7 +21,7 @@ pub use dump::dump;
 pub use entry::{Dictionary, Entry, Event};
 pub use log::{Options, SyncPolicy, Wal, WalStats};
 pub use record::RecordHeader;
-pub use replay::{Record, replay};
+pub use replay::{Record, Replayed, replay};
 pub use segment::{SegmentName, segments};
 
 use std::io;
