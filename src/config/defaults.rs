@@ -55,6 +55,7 @@ impl Default for Config {
                 max_future: 10 * MINUTE,
                 max_samples_per_second: 0,
                 max_errors_listed: 10,
+                make_databases: true,
             },
             cardinality: Cardinality {
                 max_series: 0,

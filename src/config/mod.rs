@@ -209,6 +209,9 @@ pub struct Ingest {
     /// How many bad lines an answer names; it counts them all. 0 names none.
     #[serde(with = "count")]
     pub max_errors_listed: usize,
+    /// Whether a write makes a database or policy that is not there.
+    #[serde(with = "switch")]
+    pub make_databases: bool,
 }
 
 /// `[cardinality]`: a line that would make a series beyond a limit is rejected; series that are there go on.

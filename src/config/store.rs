@@ -48,6 +48,7 @@ impl Config {
             fan_in: self.merge.fan_in,
             disk_bytes_max: self.disk.max_bytes,
             free_bytes_min: self.disk.min_free_bytes,
+            make_databases: ingest.make_databases,
             named: named.collect(),
             rules: rules(&self.naming, &self.retention),
         }

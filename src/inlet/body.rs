@@ -98,7 +98,7 @@ pub enum BodyError {
     /// It took too long.
     #[error("the body did not arrive within {0} s, the limit of http.body_timeout; nothing of it was stored")]
     Slow(u64),
-    /// No database can have this name.
+    /// There is no database of this name, and none is made.
     #[error(transparent)]
     Database(#[from] BadDatabase),
     /// It cannot be taken now.

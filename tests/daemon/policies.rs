@@ -1,10 +1,11 @@
 //! The story: somebody comes from InfluxDB with databases and retention policies, and finds them here: kept apart, each with
 //! a label that says which, and with a retention of its own.
 //!
-//! It would fail where points of two policies meet, where a query cannot tell them apart or find them together, or where one
-//! is kept for as long as the other.
+//! It would fail where points of two policies meet, where a query cannot tell them apart or find them together, where one
+//! is kept for as long as the other, or where a slip in a name makes a database though it must not.
 
 use crate::support::daemon::Daemon;
+use crate::support::eventually;
 use crate::support::http::Client;
 use std::collections::BTreeSet;
 
@@ -147,5 +148,48 @@ fn a_token_for_a_database_has_no_policy_that_it_does_not_name() {
         assert_eq!(post("/write?db=story&rp=raw", b"m value=1").status, write_to_policy, "{secret}");
         let answer = post("/api/v1/query", b"query=m{db=%22story%22}").json();
         assert_eq!(answer["data"]["result"].as_array().map(Vec::len), Some(found), "{secret}: {answer}");
+    }
+}
+
+#[test]
+fn a_write_makes_no_database_where_it_must_not() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let data = data.path();
+    Daemon::start(data, &[]).client().write(&format!("m v=1 {TIME_MS}"));
+    let strict = [("ingest.make_databases", "false"), ("udp.database", "sensors")];
+    let daemon = Daemon::start(data, &strict);
+    let mut client = daemon.client();
+    let mut post = |path: &str| client.post(path, &[], b"m v=1");
+    for path in ["/write?db=story", "/api/v2/write?bucket=story", "/api/v3/write_lp?db=story", "/write?db=sensors"] {
+        assert_eq!(post(path).status, 204, "{path}: it has samples, or a listener writes to it");
+    }
+    for (path, member, want) in [
+        ("/write?db=stroy", "error", "database not found: \"stroy\""),
+        ("/write?db=stroy&rp=raw", "error", "database not found: \"stroy\""),
+        ("/write?db=story&rp=raw", "error", "retention policy not found: raw"),
+        ("/write", "error", "database not found: \"default\""),
+        ("/api/v2/write?bucket=stroy", "message", "bucket \"stroy\" not found"),
+        ("/api/v2/write?bucket=story/raw", "message", "bucket \"story/raw\" not found"),
+        ("/api/v3/write_lp?db=stroy", "error", "database not found: \"stroy\""),
+    ] {
+        let answer = post(path);
+        assert_eq!((answer.status, &answer.json()[member]), (404, &want.into()), "{path}");
+    }
+    assert_eq!(post("/api/v2/write?bucket=stroy").json()["code"], "not found");
+    assert_eq!(client.metric("sealine_rejected_requests_total{reason=\"not_found\"}"), 8.0);
+    let told = |line: &String| line.contains("database not found") && line.contains("POST /write");
+    eventually("the log says it", || daemon.log().iter().any(told).then_some(()));
+
+    for (statement, path) in [
+        ("CREATE DATABASE new", "/write?db=new"),
+        ("CREATE RETENTION POLICY raw ON story DURATION INF REPLICATION 1", "/write?db=story&rp=raw"),
+    ] {
+        client.ask("/query", &[("q", statement)]);
+        assert_eq!(client.post(path, &[], b"m v=1").status, 204, "{statement}");
+    }
+    daemon.stop();
+    let daemon = Daemon::start(data, &strict);
+    for path in ["/write?db=new", "/write?db=story&rp=raw"] {
+        assert_eq!(daemon.client().post(path, &[], b"m v=1").status, 204, "{path}, after a start");
     }
 }

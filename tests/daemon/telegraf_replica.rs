@@ -167,15 +167,16 @@ struct Daemons {
     crowded: Daemon,
     full: Daemon,
     young: Daemon,
-    _folders: [tempfile::TempDir; 6],
+    strict: Daemon,
+    _folders: [tempfile::TempDir; 7],
 }
 
 impl Daemons {
     #[expect(clippy::disallowed_methods, reason = "a test sets up its file")]
     fn start() -> Daemons {
         let folders = std::array::from_fn(|_| tempfile::tempdir().expect("a folder for the test"));
-        let [plain, guarded, slowed, crowded, full, young]: [&Path; 6] = std::array::from_fn(|n| {
-            let folders: &[tempfile::TempDir; 6] = &folders;
+        let [plain, guarded, slowed, crowded, full, young, strict]: [&Path; 7] = std::array::from_fn(|n| {
+            let folders: &[tempfile::TempDir; 7] = &folders;
             folders[n].path()
         });
         let small = [
@@ -196,6 +197,7 @@ impl Daemons {
             crowded: Daemon::start(crowded, &[("http.max_connections", "1")]),
             full: start(full),
             young: Daemon::start(young, &[("retention.disk", "30d")]),
+            strict: Daemon::start(strict, &[("ingest.make_databases", "false"), ("udp.database", "known")]),
             _folders: folders,
         }
     }
@@ -222,7 +224,7 @@ fn post(daemon: &Daemon, path: &str, headers: &[(&str, &str)], body: &[u8]) -> A
 }
 
 /// Every answer that the routes for lines have, as docs/reliability.md names it, with how to get it.
-const ANSWERS: [(&str, Blame, Ask); 19] = [
+const ANSWERS: [(&str, Blame, Ask); 21] = [
     ("all lines are stored", Blame::Nobody, |them, path| post(&them.plain, path, &[], LINE.as_bytes())),
     ("bad lines: the others are stored", Blame::Lines, |them, path| {
         post(&them.plain, path, &[], format!("{LINE}m value=\n").as_bytes())
@@ -244,6 +246,12 @@ const ANSWERS: [(&str, Blame, Ask); 19] = [
     }),
     ("one database more than `cardinality.max_databases`", Blame::Request, |them, path| {
         post(&them.plain, &path.replace("story", "another"), &[], LINE.as_bytes())
+    }),
+    ("a database that is not there, where `ingest.make_databases` is off", Blame::Request, |them, path| {
+        post(&them.strict, path, &[], LINE.as_bytes())
+    }),
+    ("the same of a policy of a database that is there", Blame::Request, |them, path| {
+        post(&them.strict, &path.replace("story", "known/weekly"), &[], LINE.as_bytes())
     }),
     ("not the gzip that it says it is", Blame::Request, |them, path| {
         post(&them.plain, path, &[("Content-Encoding", "gzip")], LINE.as_bytes())

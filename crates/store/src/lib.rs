@@ -11,6 +11,7 @@
 
 mod admission;
 mod batch;
+mod databases;
 mod disk;
 mod health;
 pub mod inspect;
@@ -33,6 +34,7 @@ mod wal;
 
 pub use admission::NotNow;
 pub use batch::Batch;
+pub use databases::{BadDatabase, check_database};
 pub use disk::DiskError;
 pub use labels::Question;
 pub use maintain::Maintained;
@@ -54,16 +56,13 @@ use sealine_base::clock::{SharedClock, TimeOfDay};
 use sealine_base::pools::{Pool, Pools};
 use sealine_lineproto::{Limits, Precision};
 use sealine_model::ns_from_ms;
-use sealine_telemetry::{RequestRejection, Telemetry};
+use sealine_telemetry::Telemetry;
 use stage::Terms;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-
-/// Bytes of a database's name. It becomes the name of a folder, in which a byte may take three.
-const DATABASE_BYTES_MAX: usize = 80;
 
 /// Why the store could not be opened, or could not seal or maintain what it holds.
 #[derive(Debug, thiserror::Error)]
@@ -106,31 +105,6 @@ pub enum StoreError {
     Disk(#[from] DiskError),
 }
 
-/// Why there is no database of a name, and none is made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadDatabase {
-    /// None can have that name.
-    #[error("a database's name has 1 to {DATABASE_BYTES_MAX} bytes, this one has {got}")]
-    Name {
-        /// Bytes of it.
-        got: usize,
-    },
-    /// There are as many as there may be.
-    #[error("a new database {name:?} would pass the {max} databases of cardinality.max_databases")]
-    TooMany {
-        /// What it would be called.
-        name: String,
-        /// The limit.
-        max: u64,
-    },
-}
-
-/// Whether a database can have this name.
-pub fn check_database(name: &str) -> Result<(), BadDatabase> {
-    let fits = (1..=DATABASE_BYTES_MAX).contains(&name.len());
-    fits.then_some(()).ok_or(BadDatabase::Name { got: name.len() })
-}
-
 /// Everything that is kept. Shared by all parts of the daemon; dropping the last handle syncs and closes the log.
 pub struct Store {
     volume: Volume,
@@ -171,10 +145,10 @@ struct Sealing {
 }
 
 impl Store {
-    /// Starts a batch of lines for a database, which is made if it is not there. Those that [`Options::named`] has can
-    /// always be written to.
+    /// Starts a batch of lines for a database. One that is not there is made, or refused, as [`Options::make_databases`]
+    /// says; those that [`Options::named`] has can always be written to.
     pub fn stage(&self, database: &str, precision: Precision) -> Result<Stage, BadDatabase> {
-        Ok(self.stage_in(self.database(database)?, precision, true))
+        Ok(self.stage_in(self.database_of_write(database)?, precision, true))
     }
 
     /// Starts a batch of lines for a database; `limited` says whether the limits on cardinality hold.
@@ -197,18 +171,6 @@ impl Store {
             lookback: i64::try_from(options.lookback.as_millis()).unwrap_or(i64::MAX),
         };
         Stage::new(self.this.clone(), database, terms, self.pools.lease(Pool::Buffers))
-    }
-
-    /// The database that a client wants to write to; made where there is none, as far as there may be more.
-    fn database(&self, name: &str) -> Result<Arc<Database>, BadDatabase> {
-        check_database(name)?;
-        if self.options.named.contains_key(name) {
-            return Ok(self.databases.get_or_create(name));
-        }
-        self.databases.get_or_admit(name).ok_or_else(|| {
-            self.telemetry.http.rejected(RequestRejection::TooManyDatabases).inc();
-            BadDatabase::TooMany { name: name.to_string(), max: self.databases.cardinality().limits().databases_max }
-        })
     }
 
     /// The account of memory: what the store and its users hold.

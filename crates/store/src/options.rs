@@ -42,6 +42,8 @@ pub struct Options {
     pub disk_bytes_max: u64,
     /// With fewer bytes than this free on the disk, writes are refused; 0 sets no bound.
     pub free_bytes_min: u64,
+    /// Whether a write makes a database that is not there.
+    pub make_databases: bool,
     /// Databases that can always be written to, with their rules.
     pub named: BTreeMap<String, Rules>,
     /// The rules of all others.

@@ -1,6 +1,6 @@
 //! Figures about what is kept, for operators, `/metrics` and `status/tsdb`.
 
-use super::{BadDatabase, Store};
+use super::Store;
 use crate::wal::WalStats;
 use sealine_base::pools::Pool;
 use sealine_telemetry::Tier;
@@ -125,21 +125,5 @@ impl Store {
         self.telemetry.wal.disk_bytes.set(wal.bytes as i64);
         self.telemetry.wal.unsynced_bytes.set(wal.unsynced_bytes as i64);
         self.telemetry.wal.unsynced_age.set(wal.unsynced_age.as_secs_f64());
-    }
-}
-
-impl Store {
-    /// The names of all databases.
-    pub fn database_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.databases.all().iter().map(|d| d.name.to_string()).collect();
-        names.extend(self.partitions.databases().iter().map(ToString::to_string));
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// Makes sure that there is a database of this name. One without data is gone after a restart.
-    pub fn create_database(&self, name: &str) -> Result<(), BadDatabase> {
-        self.database(name).map(drop)
     }
 }

@@ -86,7 +86,7 @@ label! {
     RequestRejection {
         /// It is not HTTP, or its parameters cannot be read.
         Malformed => "malformed",
-        /// No such path.
+        /// No such path, or no such database.
         NotFound => "not_found",
         /// The path does not know this method.
         Method => "method",

@@ -13,7 +13,7 @@ use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 use sealine_base::causes;
 use sealine_lineproto::Precision;
-use sealine_store::{Refusal, WalError};
+use sealine_store::{BadDatabase, Refusal, WalError};
 use serde_json::{Value, json};
 
 /// Where lines go whose sender names no database.
@@ -137,7 +137,7 @@ async fn write(call: Call, dialect: Dialect, target: fn(&Params) -> Result<Write
     match body.await {
         Ok(written) if written.refused == 0 => Reply::empty(StatusCode::NO_CONTENT),
         Ok(written) => partial_write(dialect, &written, target.bad_lines),
-        Err(error) => not_written(dialect, &error),
+        Err(error) => not_written(dialect, &target.database, &error),
     }
 }
 
@@ -186,8 +186,8 @@ fn refusal_of_v3(refusal: &Refusal) -> Value {
     json!({ "line_number": refusal.line, "error_message": format!("column {}: {}", refusal.column, refusal.message) })
 }
 
-/// Nothing was stored.
-fn not_written(dialect: Dialect, error: &BodyError) -> Reply {
+/// Nothing was stored of what was to go to `database`.
+fn not_written(dialect: Dialect, database: &str, error: &BodyError) -> Reply {
     let what = causes::sentence(error);
     match error {
         BodyError::TooLarge { limit, setting, .. } => {
@@ -195,6 +195,11 @@ fn not_written(dialect: Dialect, error: &BodyError) -> Reply {
             dialect.refuse_with(StatusCode::PAYLOAD_TOO_LARGE, &what, more)
         }
         BodyError::Unavailable(WalError::RecordTooLarge { .. }) => dialect.refuse(StatusCode::PAYLOAD_TOO_LARGE, &what),
+        // Of a policy InfluxDB 1 says 500, at which clients other than Telegraf send again for ever.
+        BodyError::Database(BadDatabase::Unknown { .. } | BadDatabase::UnknownPolicy { .. }) => {
+            let what = if dialect == Dialect::V2 { format!("bucket {database:?} not found") } else { what };
+            dialect.refuse(StatusCode::NOT_FOUND, &what)
+        }
         BodyError::Coding(_) | BodyError::Malformed(_) | BodyError::Database(_) => {
             dialect.refuse(StatusCode::BAD_REQUEST, &what)
         }
