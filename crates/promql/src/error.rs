@@ -73,27 +73,3 @@ impl From<SourceError> for QueryError {
         }
     }
 }
-
-impl QueryError {
-    /// The `errorType` of the Prometheus API.
-    pub fn error_type(&self) -> &'static str {
-        match self {
-            QueryError::BadData(_) => "bad_data",
-            QueryError::Execution(_) | QueryError::TooMuch { .. } => "execution",
-            QueryError::Timeout { .. } => "timeout",
-            QueryError::Canceled => "canceled",
-            QueryError::Full(_) => "unavailable",
-            QueryError::Storage(_) => "internal",
-        }
-    }
-
-    /// The HTTP status of the Prometheus API.
-    pub fn status(&self) -> u16 {
-        match self {
-            QueryError::BadData(_) => 400,
-            QueryError::Execution(_) | QueryError::TooMuch { .. } => 422,
-            QueryError::Timeout { .. } | QueryError::Canceled | QueryError::Full(_) => 503,
-            QueryError::Storage(_) => 500,
-        }
-    }
-}

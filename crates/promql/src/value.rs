@@ -104,18 +104,6 @@ pub enum Value {
     Matrix(Vec<Series>),
 }
 
-impl Value {
-    /// The `resultType` of the Prometheus API.
-    pub fn result_type(&self) -> &'static str {
-        match self {
-            Value::Scalar(_) => "scalar",
-            Value::String(..) => "string",
-            Value::Vector(_) => "vector",
-            Value::Matrix(_) => "matrix",
-        }
-    }
-}
-
 /// What a query cost.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct QueryStats {
