@@ -24,13 +24,12 @@ pub trait Observer: Send + Sync + 'static {
     fn handshake_failed(&self, reason: HandshakeFailure) {
         let _ = reason;
     }
-    /// A request has arrived at `route` (its path in the table, or `unknown`).
-    fn request_started(&self, route: &'static str) {
-        let _ = route;
-    }
-    /// The request was answered with `status` after `took`; `None` where the client left before.
-    fn request_ended(&self, route: &'static str, status: Option<u16>, took: Duration) {
-        let _ = (route, status, took);
+    /// A request has arrived.
+    fn request_started(&self) {}
+    /// A request at `route` (its path in the table, or `unknown`) was answered with `status`; `None` where the client left
+    /// before.
+    fn request_ended(&self, route: &'static str, status: Option<u16>) {
+        let _ = (route, status);
     }
     /// A query or a look-up has come from one stage to the next; `None` is before it came, and after it ended.
     fn query_moved(&self, from: Option<Stage>, to: Option<Stage>) {

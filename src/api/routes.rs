@@ -18,8 +18,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// The page that `http.open_metrics` opens.
 const METRICS: &str = "/metrics";
@@ -300,21 +298,19 @@ async fn index(_: Call) -> Reply {
 struct Seen<'a> {
     api: &'a Api,
     route: &'static str,
-    started: Instant,
     status: Option<u16>,
 }
 
 impl<'a> Seen<'a> {
     fn new(api: &'a Api, route: &'static str) -> Self {
-        api.observer.request_started(route);
-        Seen { api, route, started: Instant::now(), status: None }
+        api.observer.request_started();
+        Seen { api, route, status: None }
     }
 }
 
 impl Drop for Seen<'_> {
     fn drop(&mut self) {
-        let took: Duration = self.started.elapsed();
-        self.api.observer.request_ended(self.route, self.status, took);
+        self.api.observer.request_ended(self.route, self.status);
     }
 }
 

@@ -24,11 +24,11 @@ impl Observer for Observed {
         self.0.tls.failed(reason).inc();
     }
 
-    fn request_started(&self, _route: &'static str) {
+    fn request_started(&self) {
         self.0.http.in_flight.inc();
     }
 
-    fn request_ended(&self, _route: &'static str, status: Option<u16>, _took: Duration) {
+    fn request_ended(&self, _: &'static str, status: Option<u16>) {
         self.0.http.in_flight.dec();
         if let Some(reason) = status.and_then(rejection) {
             self.0.http.rejected(reason).inc();

@@ -254,11 +254,11 @@ impl Observer for Recorder {
         self.refused.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn request_started(&self, _: &'static str) {
+    fn request_started(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn request_ended(&self, route: &'static str, status: Option<u16>, _: Duration) {
+    fn request_ended(&self, route: &'static str, status: Option<u16>) {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         self.ended.lock().push((route, status));
     }
