@@ -6,7 +6,7 @@ use super::disk::SimDisk;
 use sealine_base::vfs::{SharedVfs, Vfs};
 use sealine_codec::Overlay;
 use sealine_codec::varint;
-use sealine_model::{Gathering, MatchOp, Matcher, Samples, TimeUnit};
+use sealine_model::{LimitedSet, MatchOp, Matcher, Samples, TimeUnit};
 use sealine_store::parts::disk::{
     self, ChunkFile, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, merge, verify_file,
 };
@@ -61,7 +61,7 @@ fn read_each_way(bytes: &[u8]) {
         let _ = file.sets_passing(matchers, i64::MIN, i64::MAX);
     }
     let labels = file.index().map(|index| {
-        let mut names = Gathering::new(usize::MAX, &|| false);
+        let mut names = LimitedSet::new(usize::MAX, &|| false);
         index.label_names(None, &mut names);
         names.finish().unwrap_or_default()
     });

@@ -12,6 +12,7 @@ mod args;
 mod auth;
 mod backend;
 mod caller;
+mod connection_limits;
 mod drain;
 mod error;
 mod framing;
@@ -22,9 +23,7 @@ pub mod influx;
 mod json;
 mod labels;
 mod observe;
-mod pace;
 mod params;
-mod places;
 mod query;
 mod reply;
 mod requests;
@@ -35,6 +34,7 @@ mod slow;
 mod stats;
 mod status;
 mod time_limit;
+mod timed_socket;
 
 #[cfg(test)]
 mod tests;

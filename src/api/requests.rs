@@ -11,7 +11,7 @@
 use super::drain::STRANGER_BYTES_MAX;
 use super::framing::Framing;
 use super::head::{self, BadHead, HeadLimits};
-use super::pace::Busy;
+use super::timed_socket::Busy;
 use bytes::{Buf, BytesMut};
 use std::future::Future;
 use std::io::{self, IoSlice};

@@ -2,12 +2,12 @@
 //! stops.
 
 use super::Api;
+use super::connection_limits::{ConnectionLimits, ConnectionPermit, TooManyConnections};
 use super::handshake::shake;
 use super::head::HeadLimits;
-use super::pace::{Busy, Paced};
-use super::places::{NoPlace, Place, Places};
 use super::requests::Requests;
 use super::routes;
+use super::timed_socket::{Busy, TimedSocket};
 use crate::config::duration;
 use crate::sockets;
 use hyper::server::conn::http1;
@@ -103,7 +103,7 @@ impl Server {
     /// Serves until `shutdown` turns true (or its sender is gone). Then no connection is accepted, requests under way
     /// are finished, and what is not after `drain_timeout` is cut off.
     pub async fn serve(self, api: Arc<Api>, limits: ServerLimits, mut shutdown: watch::Receiver<bool>) {
-        let places = Places::new(limits.connections_max, limits.connections_per_ip_max);
+        let connection_limits = ConnectionLimits::new(limits.connections_max, limits.connections_per_ip_max);
         let mut connections = JoinSet::new();
         let mut refusals = JoinSet::new();
         let stopped = shutdown.clone();
@@ -115,10 +115,10 @@ impl Server {
                 Some(ended) = connections.join_next() => tell_of_panic(ended),
                 Some(_) = refusals.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((socket, peer)) => match places.take(peer.ip()) {
-                        Ok(place) => {
+                    Ok((socket, peer)) => match connection_limits.acquire(peer.ip()) {
+                        Ok(permit) => {
                             let (api, limits, tls) = (Arc::clone(&api), limits.clone(), self.tls.clone());
-                            connections.spawn(welcome(api, limits, tls, socket, peer, place, stopped.clone()));
+                            connections.spawn(welcome(api, limits, tls, socket, peer, permit, stopped.clone()));
                         }
                         Err(why) => {
                             api.observer.connection_refused();
@@ -152,8 +152,8 @@ impl Server {
     }
 }
 
-/// Tells the log of a connection that there is no place for.
-fn tell(api: &Api, peer: SocketAddr, why: NoPlace) {
+/// Logs that a connection was refused.
+fn tell(api: &Api, peer: SocketAddr, why: TooManyConnections) {
     let (reason, message) = ("too_many_connections", why.to_string());
     let notice = Notice { kind: Kind::Refusal, reason, count: 1, first: String::new(), message };
     api.notices.of_client(peer.ip(), Protocol::Http.as_str(), notice);
@@ -167,7 +167,7 @@ fn tell_of_panic(ended: Result<(), tokio::task::JoinError>) {
 
 /// Says that there are too many connections, and waits until the client has read it: closing at once would throw
 /// away the answer together with the request that nobody reads.
-async fn refuse(mut socket: TcpStream, why: NoPlace) -> io::Result<()> {
+async fn refuse(mut socket: TcpStream, why: TooManyConnections) -> io::Result<()> {
     let body = format!(r#"{{"status":"error","errorType":"unavailable","error":"{why}"}}"#);
     let length = body.len();
     let head = format!(
@@ -188,7 +188,7 @@ async fn welcome(
     tls: Option<TlsAcceptor>,
     socket: TcpStream,
     peer: SocketAddr,
-    _place: Place,
+    _permit: ConnectionPermit,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let _open = Open::new(&api);
@@ -220,7 +220,7 @@ async fn serve_connection(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let busy = Busy::default();
-    let socket = Paced::new(socket, busy.clone(), limits.idle_timeout, limits.header_timeout);
+    let socket = TimedSocket::new(socket, busy.clone(), limits.idle_timeout, limits.header_timeout);
     let heads = HeadLimits { bytes_max: limits.header_bytes_max, headers_max: limits.headers_max };
     let socket = TokioIo::new(Requests::new(socket, busy.clone(), heads));
     let service = service_fn(|request| {

@@ -5,9 +5,9 @@
 //! Signals: the first SIGTERM or SIGINT begins the shutdown, the second ends the process at once with 128 + signal;
 //! SIGHUP reads the configuration again.
 
+mod active_query_tracker;
 mod backend;
 mod certificate;
-mod left_running;
 mod logging;
 mod observed;
 mod options;
@@ -23,10 +23,10 @@ use crate::config::{Address, Config, Origin, ResolveError, Tcp};
 use crate::inlet::{Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::schedule::Schedule;
 use crate::tls::TlsError;
+use active_query_tracker::ActiveQueryTracker;
 use arc_swap::ArcSwap;
 use backend::Daemon;
 use certificate::Certified;
-use left_running::LeftRunning;
 use logging::LogLevel;
 use observed::Observed;
 use reload::{Reloadable, Reloader, Requests};
@@ -259,10 +259,10 @@ async fn start(
         header_bytes_max: HEADER_BYTES_MAX,
         headers_max: HEADERS_MAX,
     };
-    let left_running = LeftRunning::new(DiskVfs::shared(), &config.data_dir);
-    left_running.tell();
+    let tracker = ActiveQueryTracker::new(DiskVfs::shared(), &config.data_dir);
+    tracker.log_unfinished();
     let asked = Arc::clone(&api);
-    parts.start("running-queries", |stop| left_running.keep(asked, stop));
+    parts.start("running-queries", |stop| tracker.keep(asked, stop));
     parts.start("api", move |stop| server.serve(api, limits, stop));
     Ok(())
 }

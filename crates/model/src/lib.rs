@@ -3,8 +3,8 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests read files"))]
 
-mod gathering;
 mod labels;
+mod limited_set;
 mod matcher;
 mod naming;
 mod partition;
@@ -16,8 +16,8 @@ mod template;
 mod time;
 mod words;
 
-pub use gathering::Gathering;
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
+pub use limited_set::LimitedSet;
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use naming::{DATABASE_LABEL, INFO_LABEL, Naming, POLICY_LABEL, split_policy};
 pub use partition::{PARTITION_NS, partition_of};

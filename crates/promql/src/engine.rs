@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::error::QueryError;
-use super::eval::{self, Held, Metric, Run, Tally, Trimmed, Turns};
+use super::eval::{self, Held, Metric, Run, Semaphore, Tally, Trimmed};
 use super::grid::Grid;
 use super::limits::Limits;
 use super::notes::Notes;
@@ -41,13 +41,13 @@ impl Default for Options {
     }
 }
 
-/// Evaluates PromQL over any [`Source`]. Holds nothing but its options, an account of memory, and the turns that queries
-/// take: one engine serves all queries at once.
+/// Evaluates PromQL over any [`Source`]. Holds nothing but its options, an account of memory, and the permits that queries
+/// share: one engine serves all queries at once.
 #[derive(Debug, Clone)]
 pub struct Engine {
     options: Options,
     pools: Arc<Pools>,
-    turns: Arc<Turns>,
+    permits: Arc<Semaphore>,
 }
 
 impl Default for Engine {
@@ -59,8 +59,8 @@ impl Default for Engine {
 impl Engine {
     /// An engine with these options.
     pub fn new(options: Options) -> Self {
-        let turns = Arc::new(Turns::new(options.threads));
-        Engine { options, pools: Arc::default(), turns }
+        let permits = Arc::new(Semaphore::new(options.threads));
+        Engine { options, pools: Arc::default(), permits }
     }
 
     /// Has what queries hold counted in these pools, and refused where they are full.
@@ -123,7 +123,7 @@ impl Engine {
         let plan = plan::build(query, request.range, self.options.subquery_step_ms, limits.regex_steps_max)?;
         let tally = request.count_steps.then(|| Tally::new(grid));
         let (notes, threads) = (Notes::default(), self.options.threads);
-        let run = Run { source, budget, notes, tally, lookback_ms, threads, turns: &self.turns };
+        let run = Run { source, budget, notes, tally, lookback_ms, threads, permits: &self.permits };
         let value = match request.range {
             TimeRange::Instant { .. } => at_instant(&run, &plan, grid)?,
             TimeRange::Range { .. } => over_range(&run, &plan, grid)?,

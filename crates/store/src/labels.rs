@@ -5,7 +5,7 @@ use super::{Reader, Stopped};
 use crate::disk::{ChunkFile, DiskError, FileIndex};
 use crate::memory::Index;
 use roaring::RoaringBitmap;
-use sealine_model::{Gathering, Labels, METRIC_NAME, Matcher, SourceError, ns_from_ms, ns_through_ms};
+use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher, SourceError, ns_from_ms, ns_through_ms};
 use std::collections::BTreeSet;
 use std::hash::Hash;
 
@@ -107,8 +107,8 @@ impl Reader {
     fn gather(
         &self,
         question: &Question<'_>,
-        in_memory: impl Fn(&Index, &[Matcher], &mut Gathering<'_>),
-        in_file: impl Fn(&FileIndex, Option<&RoaringBitmap>, &mut Gathering<'_>),
+        in_memory: impl Fn(&Index, &[Matcher], &mut LimitedSet<'_>),
+        in_file: impl Fn(&FileIndex, Option<&RoaringBitmap>, &mut LimitedSet<'_>),
     ) -> Answer<String> {
         let (start, end) = question.times();
         self.search(question, in_memory, |file, matchers, into| {
@@ -127,13 +127,13 @@ impl Reader {
     fn search<T: Eq + Hash + Ord>(
         &self,
         question: &Question<'_>,
-        in_memory: impl Fn(&Index, &[Matcher], &mut Gathering<'_, T>),
-        in_file: impl Fn(&ChunkFile, &[Matcher], &mut Gathering<'_, T>) -> Result<(), DiskError>,
+        in_memory: impl Fn(&Index, &[Matcher], &mut LimitedSet<'_, T>),
+        in_file: impl Fn(&ChunkFile, &[Matcher], &mut LimitedSet<'_, T>) -> Result<(), DiskError>,
     ) -> Answer<T> {
         let Question { selectors, enough, .. } = *question;
         let (start, end) = question.times();
         let stop = || self.is_stopped();
-        let (mut into, mut warnings) = (Gathering::new(enough, &stop), BTreeSet::new());
+        let (mut into, mut warnings) = (LimitedSet::new(enough, &stop), BTreeSet::new());
         let all = [Vec::new()];
         for matchers in if selectors.is_empty() { &all } else { selectors } {
             for database in self.databases(matchers) {

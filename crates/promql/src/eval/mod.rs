@@ -7,15 +7,15 @@
 mod merge;
 mod run;
 mod selector;
+mod semaphore;
 mod spread;
-mod turns;
 mod vector;
 mod window;
 
 pub(super) use merge::{Nothing, Renamed};
 pub(super) use run::{Run, Scratch, Tally};
+pub(super) use semaphore::Semaphore;
 pub(super) use spread::spread;
-pub(super) use turns::Turns;
 pub(super) use vector::{BoxedVector, Columns, Held, Metric, Repeated, Trimmed, Vector, columns};
 pub(super) use window::{RangeVector, Window, Windows};
 

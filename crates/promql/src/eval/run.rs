@@ -1,6 +1,6 @@
 //! What every part of one running query shares, and what each worker has to itself.
 
-use super::turns::Turns;
+use super::semaphore::Semaphore;
 use super::window::Windows;
 use crate::budget::Budget;
 use crate::error::QueryError;
@@ -20,8 +20,8 @@ pub(crate) struct Run<'q> {
     pub lookback_ms: i64,
     /// How many threads may work on it.
     pub threads: usize,
-    /// What they work by.
-    pub turns: &'q Turns,
+    /// Each of them needs one to work.
+    pub permits: &'q Semaphore,
 }
 
 impl<'q> Run<'q> {

@@ -43,19 +43,19 @@ pub(crate) fn spread<'q, P: Send>(
     let size = len.div_ceil(CHUNKS_AIM).clamp(1, CHUNK_SERIES_MAX);
     let chunks = len.div_ceil(size);
     let line = Line { next: AtomicUsize::new(0), stop: AtomicBool::new(false), queue: Mutex::new(Queue::new(join)) };
-    // Each chunk is a turn. A helper that would have to wait for one goes instead: the caller does what is left.
+    // Each chunk needs a permit. A helper that would have to wait for one ends instead: the caller does what is left.
     let work = |scratch: &mut Scratch<'q>, until: Option<Instant>, helps: bool| {
         while !line.stop.load(Ordering::Relaxed) && until.is_none_or(|until| clock::instant() < until) {
-            let turn = match helps {
-                true => run.turns.try_take().map(Ok),
-                false => Some(run.turns.take(|| scratch.check())),
+            let permit = match helps {
+                true => run.permits.try_acquire().map(Ok),
+                false => Some(run.permits.acquire(|| scratch.check())),
             };
-            let Some(turn) = turn else { return };
+            let Some(permit) = permit else { return };
             let chunk = line.next.fetch_add(1, Ordering::Relaxed);
             if chunk >= chunks {
                 return;
             }
-            let result = turn.and_then(|_turn| {
+            let result = permit.and_then(|_permit| {
                 scratch.check()?;
                 job(chunk * size..((chunk + 1) * size).min(len), scratch)
             });

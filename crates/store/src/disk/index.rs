@@ -4,7 +4,7 @@ use super::format::SERIES_PER_BLOCK;
 use roaring::RoaringBitmap;
 use sealine_codec::varint::Cursor;
 use sealine_model::postings::{LabelIndex, name_passes, name_words, select_sets};
-use sealine_model::{Gathering, Labels, METRIC_NAME, Matcher};
+use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher};
 use std::ops::Range;
 
 /// The index of one chunk file. Built only over bytes whose checksum matched.
@@ -190,7 +190,7 @@ impl FileIndex {
     }
 
     /// Adds the names of the labels that sets among `sets` have; `None` stands for all sets.
-    pub fn label_names(&self, sets: Option<&RoaringBitmap>, into: &mut Gathering<'_>) {
+    pub fn label_names(&self, sets: Option<&RoaringBitmap>, into: &mut LimitedSet<'_>) {
         for table in &self.labels {
             if into.is_over() {
                 return;
@@ -205,7 +205,7 @@ impl FileIndex {
     }
 
     /// Adds the values that `label` has in sets among `sets`; `None` stands for all sets.
-    pub fn label_values(&self, label: &str, sets: Option<&RoaringBitmap>, into: &mut Gathering<'_>) {
+    pub fn label_values(&self, label: &str, sets: Option<&RoaringBitmap>, into: &mut LimitedSet<'_>) {
         let Some(table) = self.label(label) else { return };
         for value in 0..table.values.count {
             if into.is_over() {

@@ -356,7 +356,7 @@ fn own_key(measurement: &str, labels: &Labels) -> KeyHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sealine_model::{Gathering, METRIC_NAME, Matcher};
+    use sealine_model::{LimitedSet, METRIC_NAME, Matcher};
 
     fn fields(names: &[&str]) -> Vec<Field> {
         let field = |n: &&str| Field { raw: n.as_bytes().into(), metric: format!("cpu_{n}").into() };
@@ -444,7 +444,7 @@ mod tests {
         );
         assert_eq!(series(&[Matcher::equal("dc", "eu")]).len(), 3);
         let values = |label: &str, m: &[Matcher]| {
-            let mut into = Gathering::new(usize::MAX, &|| false);
+            let mut into = LimitedSet::new(usize::MAX, &|| false);
             index.label_values(label, m, (5, 6), &mut into);
             into.finish().unwrap()
         };

@@ -5,7 +5,7 @@ use crate::memory::row::Row;
 use hashbrown::HashMap;
 use roaring::{MultiOps, RoaringBitmap};
 use sealine_model::postings::{LabelIndex, name_passes, name_words, select_sets};
-use sealine_model::{Gathering, Labels, METRIC_NAME, Matcher};
+use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ impl Index {
     }
 
     /// Adds the names of the labels that series have which pass the matchers and may have a sample within the times.
-    pub fn label_names(&self, matchers: &[Matcher], times: Times, into: &mut Gathering<'_>) {
+    pub fn label_names(&self, matchers: &[Matcher], times: Times, into: &mut LimitedSet<'_>) {
         let asked = Asked::new(self, matchers, times);
         let mut any = false;
         for (name, values) in &self.labels {
@@ -106,7 +106,7 @@ impl Index {
     }
 
     /// Adds the values that `label` has in series which pass the matchers and may have a sample within the times.
-    pub fn label_values(&self, label: &str, matchers: &[Matcher], times: Times, into: &mut Gathering<'_>) {
+    pub fn label_values(&self, label: &str, matchers: &[Matcher], times: Times, into: &mut LimitedSet<'_>) {
         if label == METRIC_NAME {
             let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| select_sets(self, matchers));
             for metric in self.metrics_passing(matchers) {

@@ -1,13 +1,13 @@
-//! Distinct results, gathered until there are enough of them or nobody waits for them any more.
+//! A set of distinct results, which is complete when there are enough of them or nobody waits for them any more.
 
 use hashbrown::HashSet;
 use std::hash::Hash;
 
-/// How many times [`Gathering::is_over`] is asked before it asks in turn whether somebody still waits.
+/// `stop` is called once in so many calls of [`LimitedSet::is_over`].
 const PATIENCE: u32 = 1024;
 
-/// What an index puts the names, values or series in that it finds, and asks whether to go on looking.
-pub struct Gathering<'s, T = String> {
+/// Collects the names, values or series that an index finds, and says whether to go on looking.
+pub struct LimitedSet<'s, T = String> {
     found: HashSet<T>,
     enough: usize,
     stop: &'s dyn Fn() -> bool,
@@ -15,7 +15,7 @@ pub struct Gathering<'s, T = String> {
     stopped: bool,
 }
 
-impl Gathering<'_> {
+impl LimitedSet<'_> {
     /// Whether `text` is in already.
     pub fn has(&self, text: &str) -> bool {
         self.found.contains(text)
@@ -29,10 +29,10 @@ impl Gathering<'_> {
     }
 }
 
-impl<'s, T: Eq + Hash + Ord> Gathering<'s, T> {
+impl<'s, T: Eq + Hash + Ord> LimitedSet<'s, T> {
     /// Nothing yet. It is over with `enough` results, or once `stop` says so.
     pub fn new(enough: usize, stop: &'s dyn Fn() -> bool) -> Self {
-        Gathering { found: HashSet::new(), enough, stop, asked: 0, stopped: false }
+        LimitedSet { found: HashSet::new(), enough, stop, asked: 0, stopped: false }
     }
 
     /// Takes a result in, once.
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn it_is_over_with_enough_or_when_it_is_stopped() {
-        let mut enough: Gathering<'_> = Gathering::new(2, &|| false);
+        let mut enough: LimitedSet<'_> = LimitedSet::new(2, &|| false);
         for text in ["b", "b", "a"] {
             assert!(!enough.is_over(), "{text}");
             enough.add(text);
@@ -74,7 +74,7 @@ mod tests {
 
         let left = Cell::new(false);
         let stop = || left.get();
-        let mut stopped: Gathering<'_> = Gathering::new(usize::MAX, &stop);
+        let mut stopped: LimitedSet<'_> = LimitedSet::new(usize::MAX, &stop);
         stopped.add("a");
         assert!((0..2 * PATIENCE).all(|_| !stopped.is_over()));
         left.set(true);

@@ -1,4 +1,4 @@
-//! A socket that gives up on clients that do not keep pace.
+//! A socket that times out on slow and idle clients.
 //!
 //! hyper has one timer, from the end of an answer to the end of the next request's head. A client that rests between
 //! requests is welcome to rest longer than one may take to send a head, so the time is kept here: an idle connection
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What handlers and the socket that they work for tell each other. Written and read on the connection's task alone, so
+/// What the handlers and the socket of a connection share. Written and read on the connection's task alone, so
 /// relaxed ordering is enough.
 #[derive(Debug, Default)]
 struct Work {
@@ -27,7 +27,7 @@ struct Work {
     refused: Mutex<Option<(usize, BadHead)>>,
 }
 
-/// Tells a socket of handlers at work, and them of a head that is refused.
+/// Shows a socket which handlers are at work, and shows them why a head is refused.
 #[derive(Debug, Clone, Default)]
 pub struct Busy(Arc<Work>);
 
@@ -65,8 +65,8 @@ impl Drop for BusyGuard {
     }
 }
 
-/// A socket under watch.
-pub struct Paced<S> {
+/// A socket with timeouts.
+pub struct TimedSocket<S> {
     socket: S,
     busy: Busy,
     idle: Duration,
@@ -80,12 +80,12 @@ pub struct Paced<S> {
     timer: Pin<Box<Sleep>>,
 }
 
-impl<S> Paced<S> {
-    /// Watches over `socket`; `busy` is told of handlers at work.
+impl<S> TimedSocket<S> {
+    /// Wraps `socket`; `busy` counts the handlers at work.
     pub fn new(socket: S, busy: Busy, idle: Duration, head: Duration) -> Self {
         let active = Instant::now();
         let timer = Box::pin(sleep_until(active + idle.min(head)));
-        Paced { socket, busy, idle, head, active, head_began: None, begun_seen: 0, timer }
+        TimedSocket { socket, busy, idle, head, active, head_began: None, begun_seen: 0, timer }
     }
 
     /// Whether a handler is at work. Forgets about the head where one has taken over since the last look.
@@ -123,7 +123,7 @@ impl<S> Paced<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedSocket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_read(cx, buf) {
             let now = Instant::now();
@@ -137,7 +137,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_write(cx, buf) {
             self.active = Instant::now();

@@ -1,4 +1,4 @@
-//! Turns at the processors, which all queries of an engine share: so many threads evaluate series at once, however many
+//! A semaphore that all queries of an engine share: it limits how many threads evaluate series at once, however many
 //! queries there are.
 //!
 //! Reading a series takes the lock of its row for a moment. A thread that loses its processor in that moment keeps writes
@@ -8,23 +8,23 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How often whoever waits looks whether it still wants to.
+/// How often a waiting thread checks whether it should go on waiting.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// So many turns; who waits longest is next.
+/// A fair semaphore: who has waited longest is next.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct Semaphore {
     state: Mutex<State>,
     granted: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Whoever comes draws this number.
+    /// The number that the next thread draws.
     next: u64,
-    /// Numbers below this have their turn, or had it.
+    /// Numbers below this have or had a permit.
     granted: u64,
-    /// Numbers of those who went while they waited.
+    /// Numbers of threads that gave up while they waited.
     gone: BTreeSet<u64>,
 }
 
@@ -37,17 +37,17 @@ impl State {
     }
 }
 
-impl Turns {
-    /// At least one.
+impl Semaphore {
+    /// With `count` permits, at least one.
     pub fn new(count: usize) -> Self {
         let state = State { next: 0, granted: count.max(1) as u64, gone: BTreeSet::new() };
-        Turns { state: Mutex::new(state), granted: Condvar::new() }
+        Semaphore { state: Mutex::new(state), granted: Condvar::new() }
     }
 
-    /// Waits for a turn. Whoever has one must not wait for another.
+    /// Waits for a permit. A thread that has one must not wait for another.
     ///
     /// Errors: that of `go_on`, which is asked from time to time.
-    pub fn take<E>(&self, go_on: impl Fn() -> Result<(), E>) -> Result<Turn<'_>, E> {
+    pub fn acquire<E>(&self, go_on: impl Fn() -> Result<(), E>) -> Result<Permit<'_>, E> {
         let mut state = self.state.lock();
         let own = state.next;
         state.next += 1;
@@ -63,24 +63,24 @@ impl Turns {
                 return Err(error);
             }
         }
-        Ok(Turn(self))
+        Ok(Permit(self))
     }
 
-    /// A turn, where there is one that nobody waits for.
-    pub fn try_take(&self) -> Option<Turn<'_>> {
+    /// A permit, if one is free and nobody waits for it.
+    pub fn try_acquire(&self) -> Option<Permit<'_>> {
         let mut state = self.state.lock();
         (state.next < state.granted).then(|| {
             state.next += 1;
-            Turn(self)
+            Permit(self)
         })
     }
 }
 
-/// A turn; it ends when this is dropped.
+/// Given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(&'a Turns);
+pub(crate) struct Permit<'a>(&'a Semaphore);
 
-impl Drop for Turn<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.grant();
@@ -96,13 +96,13 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn no_more_than_so_many_have_a_turn() {
-        let (turns, at_work, done) = (Turns::new(2), AtomicUsize::new(0), AtomicUsize::new(0));
+    fn no_more_threads_than_permits_run_at_once() {
+        let (permits, at_work, done) = (Semaphore::new(2), AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        let _turn = turns.take(|| Ok::<_, ()>(())).unwrap();
+                        let _permit = permits.acquire(|| Ok::<_, ()>(())).unwrap();
                         assert!(at_work.fetch_add(1, Ordering::SeqCst) < 2);
                         std::thread::yield_now();
                         at_work.fetch_sub(1, Ordering::SeqCst);
@@ -115,17 +115,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_stops_waiting_takes_no_turn_with_it() {
-        let turns = Turns::new(1);
-        let first = turns.take(|| Ok::<_, ()>(())).unwrap();
-        assert!(turns.try_take().is_none());
+    fn a_thread_that_stops_waiting_takes_no_permit_with_it() {
+        let permits = Semaphore::new(1);
+        let first = permits.acquire(|| Ok::<_, ()>(())).unwrap();
+        assert!(permits.try_acquire().is_none());
         for _ in 0..3 {
-            assert_eq!(turns.take(|| Err("no time left")).unwrap_err(), "no time left");
+            assert_eq!(permits.acquire(|| Err("no time left")).unwrap_err(), "no time left");
         }
         drop(first);
-        let again = turns.try_take().expect("it is free, and nobody waits");
+        let again = permits.try_acquire().expect("it is free, and nobody waits");
         drop(again);
-        drop(turns.take(|| Err("asked in vain")).unwrap());
-        assert!(turns.state.lock().gone.is_empty());
+        drop(permits.acquire(|| Err("asked in vain")).unwrap());
+        assert!(permits.state.lock().gone.is_empty());
     }
 }

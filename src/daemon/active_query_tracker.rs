@@ -19,19 +19,19 @@ const PERIOD: Duration = Duration::from_secs(1);
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The file: a JSON object a line, as `/api/v1/status/active_queries` shows them.
-pub struct LeftRunning {
+pub struct ActiveQueryTracker {
     vfs: SharedVfs,
     path: PathBuf,
 }
 
-impl LeftRunning {
+impl ActiveQueryTracker {
     /// The file of the data folder `root`.
     pub fn new(vfs: SharedVfs, root: &Path) -> Self {
-        LeftRunning { vfs, path: root.join("running_queries") }
+        ActiveQueryTracker { vfs, path: root.join("running_queries") }
     }
 
-    /// Logs the queries that ran when the process before this one ended without taking leave, and forgets them.
-    pub fn tell(&self) {
+    /// Logs the queries that were running when the process before this one crashed or was killed, and forgets them.
+    pub fn log_unfinished(&self) {
         match self.read() {
             Ok(text) => {
                 for query in text.lines() {
@@ -51,7 +51,7 @@ impl LeftRunning {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Replaces what the file says; it goes where there is nothing to say.
+    /// Replaces the content of the file; without content, the file is removed.
     fn write(&self, text: &str) {
         let replace = || {
             match self.vfs.remove_file(&self.path) {
@@ -65,7 +65,7 @@ impl LeftRunning {
         }
     }
 
-    /// Keeps the file until it is told to stop; then nothing runs that could be left.
+    /// Keeps the file up to date until `stop`; then it is removed.
     pub async fn keep(self, api: Arc<Api>, mut stop: Stop) {
         let file = Arc::new(self);
         let mut written = String::new();
