@@ -48,7 +48,7 @@ impl Default for Config {
             ingest: Ingest {
                 max_line_bytes: 256 * KIB,
                 max_key_bytes: 64 * KIB,
-                max_tags: 40,
+                max_tags: 256,
                 max_fields: 4096,
                 max_name_bytes: 256,
                 max_value_bytes: 4 * KIB,

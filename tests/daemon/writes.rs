@@ -291,6 +291,28 @@ fn a_bad_line_costs_only_itself() {
     assert_eq!(setup.everything().keys().filter(|series| series.starts_with("bad")).count(), 0);
 }
 
+/// As many as label sets of Kubernetes have, and as many as there may be.
+#[test]
+fn lines_may_have_many_tags() {
+    let mut setup = start();
+    let line = |name: &str, tags: usize| {
+        // In no order, and each of them new.
+        let tags: String = (0..tags).map(|tag| format!(",label_{}=value_{tag}", tag * 89 % 509)).collect();
+        format!("{name}{tags} v=1 {TIME_MS}\n")
+    };
+    for (name, tags) in [("pod", 60), ("most", 256)] {
+        assert_stored(name, &setup.post(&[], line(name, tags).as_bytes()));
+        let found = setup.client.query(&format!("{name}_v{{label_89=\"value_1\",db=\"story\"}}"), TIME_MS);
+        let labels = found.keys().next().map_or(0, |series| series.matches('=').count());
+        assert_eq!((found.len(), labels), (1, tags), "{name}");
+    }
+    let answer = setup.post(&[], [line("good", 1), line("more", 257)].concat().as_bytes());
+    let json = answer.json();
+    assert_eq!((answer.status, &json["lines"][0]["reason"]), (400, &"too_many_tags".into()), "{json}");
+    let message = "line has 257 tags, more than the 256 of ingest.max_tags";
+    assert_eq!((&json["lines"][0]["message"], &json["written"]), (&message.into(), &1.into()), "{json}");
+}
+
 #[test]
 fn many_bad_lines_are_counted_and_some_are_named() {
     let mut setup = start();

@@ -178,7 +178,7 @@ fn fault_of_setting(settings: &BTreeMap<String, String>, code: &str, rest: &str)
         return (!found).then(|| format!("no setting begins with `{start}`"));
     }
     let Some(default) = settings.get(name) else { return Some(format!("there is no setting `{name}`")) };
-    // A number right behind it, as in "more than `ingest.max_tags`, 40": the default.
+    // A number right behind it, as in "more than `ingest.max_tags`, 256": the default.
     let stated = Regex::new(
         r"^(?:, | \(|: )(?:by default |default |the default,? )?([0-9][0-9,]*) ?(KiB|MiB|GiB|ms|s|m|h|d|%)?(?:[;,.)]| \||$)",
     );
@@ -239,8 +239,8 @@ fn pages_name_settings_that_exist_with_the_defaults_that_they_have() {
         ("ingest.max_line_bytes", ", 256 KiB; comments", true),
         ("ingest.max_line_bytes", ", 255 KiB; comments", false),
         ("ingest.line_bytes_max", "", false),
-        ("ingest.max_tags", ", 40 |", true),
-        ("ingest.max_tags", ", 41 |", false),
+        ("ingest.max_tags", ", 256 |", true),
+        ("ingest.max_tags", ", 257 |", false),
         ("query.timeout", " (30s)", true),
         ("query.timeout", " (default 31s)", false),
         ("query.max_text_bytes", ", 100 levels of nesting", true),

@@ -39,7 +39,7 @@ impl Default for Limits {
         Limits {
             line_bytes_max: 256 << 10,
             key_bytes_max: 64 << 10,
-            tags_max: 40,
+            tags_max: 256,
             name_bytes_max: 256,
             value_bytes_max: 4096,
             fields_max: 4096,

@@ -13,7 +13,7 @@ const TIGHT: Limits = Limits { line_bytes_max: 40, fields_max: 3, key_bytes_max:
 const WIDE: Limits = Limits {
     line_bytes_max: 256 << 10,
     key_bytes_max: 64 << 10,
-    tags_max: 40,
+    tags_max: 256,
     name_bytes_max: 256,
     value_bytes_max: 4096,
     fields_max: 4096,

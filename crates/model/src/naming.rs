@@ -1,6 +1,6 @@
 //! How a line's measurement, tags and fields become metric names and labels.
 
-use super::{Labels, LabelsBuilder, METRIC_NAME, Matcher};
+use super::{Labels, METRIC_NAME, Matcher};
 use std::borrow::Cow;
 
 /// The label that holds the name of the database.
@@ -80,24 +80,18 @@ impl Naming {
         tags: impl Iterator<Item = (&'a str, &'a str)>,
         info: Option<&str>,
     ) -> Result<Labels, String> {
-        let mut builder = LabelsBuilder::default();
-        let mut seen: Vec<Cow<'a, str>> = Vec::new();
-        for (name, value) in tags {
-            let name = self.label(name, database, info);
-            if seen.contains(&name) {
-                return Err(name.into_owned());
-            }
-            builder.set(&name, value);
-            seen.push(name);
+        let label = |(tag, value)| (self.label(tag, database, info), value);
+        let mut named: Vec<(Cow<'a, str>, &str)> = tags.map(label).collect();
+        named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        if let Some(twice) = named.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(twice[0].0.to_string());
         }
-        for (name, value) in self.own(database, info) {
-            builder.set(name, value);
-        }
-        Ok(builder.build())
+        let tags = named.iter().map(|(name, value)| (&**name, *value));
+        Ok(Labels::from_pairs(tags.chain(self.own(database, info))))
     }
 
     /// The labels of ours, beside those that were tags.
-    fn own<'a>(&self, database: &'a str, info: Option<&'a str>) -> impl Iterator<Item = (&'static str, &'a str)> {
+    fn own<'a>(&self, database: &'a str, info: Option<&'a str>) -> impl Iterator<Item = (&'a str, &'a str)> {
         let (name, policy) = split_policy(database);
         let place = [Some((DATABASE_LABEL, name)), policy.map(|policy| (POLICY_LABEL, policy))];
         let place = place.map(|label| label.filter(|_| self.db_label));
