@@ -84,7 +84,7 @@ fn print(mut stream: impl Write, text: &str) -> Outcome {
     stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).or_else(seen_enough)
 }
 
-/// What comes of output that could not be written: where the reader has closed the pipe, it has seen enough.
+/// The outcome of a failed write to the output: a reader that has closed the pipe has seen enough.
 fn seen_enough(error: io::Error) -> Outcome {
     if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(InspectError::Output(error).into()) }
 }

@@ -129,7 +129,7 @@ impl Active {
         self.cost.get().copied()
     }
 
-    /// Notes how it ended, as the client is told. A query of which nobody notes that was left by its client.
+    /// Notes how it ended, as the client is told. A query without such a note was abandoned by its client.
     pub fn settle<T>(&self, result: Result<T, ApiError>) -> Result<T, ApiError> {
         let outcome = match &result {
             Ok(_) => Outcome::Ok,

@@ -44,7 +44,7 @@ pub enum Refusal {
         "a token is needed: send it as `Authorization: Bearer <token>`, as the password of Basic, or as the parameter p"
     )]
     NoToken,
-    /// 401: it is none of ours.
+    /// 401: it is not a token of this daemon.
     #[error("the token is not one of those in the configuration")]
     WrongToken,
     /// 403: it is one of ours, and has not this right.
@@ -206,7 +206,7 @@ fn of_header(value: &str) -> Option<Cow<'_, str>> {
     Some(password.to_string().into())
 }
 
-/// Without any token, administrators are told by where they are.
+/// Without any token, administrators are recognised by their address.
 fn local(peer: IpAddr, headers: &HeaderMap) -> Result<(), Refusal> {
     let proxied = headers.contains_key(FORWARDED) || PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
     if !peer.to_canonical().is_loopback() || proxied {

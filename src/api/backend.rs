@@ -8,7 +8,7 @@ use sealine_model::{Labels, Matcher};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Which series a question about labels is asked of.
+/// Which series a question about labels covers.
 #[derive(Debug, Clone)]
 pub struct Scope {
     /// A series counts where all matchers of at least one list pass. No list at all: every series.
@@ -155,7 +155,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Makes sure that a database of this name can be written to and is listed from now on.
     fn create_database(&self, name: &str) -> Result<(), ApiError>;
 
-    /// Seals all open chunks; returns once they are durable, with what was done for whoever asked.
+    /// Seals all open chunks; returns once they are durable, with a summary for the client.
     fn seal(&self) -> Result<serde_json::Value, ApiError>;
 
     /// Archives what is due; with `force`, every partition.
@@ -165,6 +165,6 @@ pub trait Backend: Send + Sync + 'static {
     /// waits for a restart. On an error everything stays as it was: `ErrorKind::Execution` blames the configuration.
     fn reload(&self) -> Result<serde_json::Value, ApiError>;
 
-    /// The daemon's inner state, for whoever runs it.
+    /// The daemon's inner state, for its operator.
     fn status(&self) -> serde_json::Value;
 }

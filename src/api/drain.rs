@@ -1,4 +1,4 @@
-//! Reads away the beginning of a body that nobody wants, so that its sender gets to read why.
+//! Drains the beginning of a body that is refused, so that its sender can read why.
 //!
 //! Closing a connection on which bytes still arrive resets it, and the reset may overtake the answer.
 
@@ -22,7 +22,7 @@ pub const CLIENT_BYTES_MAX: usize = 64 << 20;
 /// How long that may take at most.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The body of a request. Where its handler does not read it to the end, it comes back to whoever made this.
+/// The body of a request. If its handler does not read it to the end, it goes back to its [`Lender`].
 pub struct Lent {
     body: Option<Incoming>,
     back: Option<oneshot::Sender<Incoming>>,

@@ -34,7 +34,7 @@ pub enum ErrorKind {
     Unavailable,
     /// There is no such thing: 404.
     NotFound,
-    /// Nobody knows who asks: 401.
+    /// The client is unknown: 401.
     Unauthorized,
     /// Who asks is known, and may not: 403.
     Forbidden,
@@ -74,7 +74,7 @@ impl ErrorKind {
     }
 }
 
-/// A class and a sentence for whoever sent the request.
+/// A class and a sentence for the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
     /// The class.

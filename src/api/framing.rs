@@ -30,7 +30,7 @@ pub enum Chunked {
     SizeEnd {
         size: u64,
     },
-    /// The data of a chunk: so many bytes are to come.
+    /// The data of a chunk: this many bytes are still to come.
     Data {
         left: u64,
     },

@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{Error, InvalidMessage};
 use tokio_rustls::server::TlsStream;
 
-/// What whoever speaks HTTP here is told, as far as one can tell what it speaks.
+/// The answer to a client that speaks plain HTTP, as far as that can be recognised.
 const NOT_TLS: &str = "this port speaks TLS: ask with https:// in place of http://\n";
 
 /// Why a connection has no TLS.
@@ -22,7 +22,7 @@ pub struct NoTls {
     pub error: io::Error,
 }
 
-/// Shakes hands within `patience`. Whoever begins with the first letter of a method is told that this is TLS.
+/// Shakes hands within `patience`. A client that begins with the first letter of an HTTP method is told that this is TLS.
 pub async fn shake(tls: &TlsAcceptor, socket: TcpStream, patience: Duration) -> Result<TlsStream<TcpStream>, NoTls> {
     let late = || NoTls { reason: HandshakeFailure::Timeout, error: io::ErrorKind::TimedOut.into() };
     timeout(patience, shake_slowly(tls, socket)).await.unwrap_or_else(|_| Err(late()))

@@ -131,7 +131,7 @@ pub struct Api {
     observer: Arc<dyn Observer>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
     intake: Option<Intake>,
-    /// Where the log is told of requests that are refused.
+    /// Logs requests that are refused.
     notices: Notices,
     /// Where what forms hold is counted.
     pools: Arc<Pools>,

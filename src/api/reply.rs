@@ -109,7 +109,7 @@ impl Reply {
     }
 }
 
-/// Compresses and lets go of the original.
+/// Compresses and frees the original.
 fn gzipped(body: Vec<u8>) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     encoder.write_all(&body)?;

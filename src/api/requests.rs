@@ -74,7 +74,7 @@ struct Farewell {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Requests<S> {
-    /// Reads along on `socket`; `busy` tells of handlers at work, and is told of heads that are refused.
+    /// Reads along on `socket`; `busy` shows handlers at work, and is shown heads that are refused.
     pub fn new(socket: S, busy: Busy, limits: HeadLimits) -> Self {
         Requests {
             socket,

@@ -25,7 +25,7 @@ const METRICS: &str = "/metrics";
 /// Bytes of a method that a message repeats.
 const METHOD_BYTES_MAX: usize = 20;
 
-/// Whose path it is; decides how errors are told and what is asked of the client.
+/// The API that a path belongs to; decides the form of errors and what is asked of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     Prometheus,

@@ -38,7 +38,7 @@ const ENCODED: usize = 3;
 /// After a failed accept (too many open files, mostly) the next try waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// And it is told of this often.
+/// Failed accepts are logged this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a refused client has to take its answer.
@@ -251,7 +251,7 @@ async fn serve_connection(
         }
     };
     if let Err(error) = ended {
-        // Clients come and go as they like; that is nothing to log but for whoever looks for it.
+        // Clients come and go as they like; that is logged for debugging only.
         tracing::debug!(%peer, "the connection ended early: {error}");
     }
 }

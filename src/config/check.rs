@@ -221,7 +221,7 @@ impl Found {
         self.naming(&format!("{section}.naming"), &policy.naming);
     }
 
-    /// No listener is open to strangers unless the configuration says so in so many words.
+    /// No listener is open to strangers unless the configuration says so explicitly.
     fn strangers(&mut self, config: &Config) {
         let Config { http, udp, tcp, token, .. } = config;
         for (section, listen, guarded, way_out) in [

@@ -73,7 +73,7 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// Our own log.
     pub log: Log,
-    /// Who may do what over HTTP; with none, whoever reaches the address may read and write.
+    /// Who may do what over HTTP; with none, everyone who reaches the address may read and write.
     pub token: Vec<Token>,
     /// Databases and policies with rules of their own: what their block does not set was filled in, that of a policy from
     /// its database's block, others from the sections above.
@@ -241,7 +241,7 @@ pub struct Naming {
     pub template: String,
     /// A field of this name gives the measurement alone as the metric's name; empty elides none.
     pub elide_field: String,
-    /// What becomes of characters outside `[a-zA-Z0-9_:]`.
+    /// What happens to characters outside `[a-zA-Z0-9_:]`.
     #[serde(with = "text")]
     pub names: Names,
     /// Whether series carry their database as the label `db`, and their retention policy as `rp`.

@@ -24,7 +24,7 @@ impl Origin {
     }
 }
 
-/// What comes of a configuration that was read again.
+/// The result of reading the configuration again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reload {
     /// What is in force from now on.
@@ -36,7 +36,7 @@ pub struct Reload {
 }
 
 impl Config {
-    /// What comes of reading `new` while this configuration is in force.
+    /// The result of reading `new` while this configuration is in force.
     ///
     /// Errors: [`ConfigError::Halfway`] where what would take effect does not go with what stays as it is.
     pub fn reload(&self, new: &Config) -> Result<Reload, ConfigError> {

@@ -30,7 +30,7 @@ impl Certified {
         self.certificate.acceptor()
     }
 
-    /// Reads the files where they have changed. A pair that is bad is told of once, and the one before stays in use.
+    /// Reads the files again if they have changed. A bad pair is logged once, and the one before stays in use.
     pub fn look(&mut self) {
         let (cert, key) = (&self.files.cert, &self.files.key);
         if !self.watch.is_due(stamp(cert, key)) {

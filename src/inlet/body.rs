@@ -203,7 +203,7 @@ impl Intake {
     }
 }
 
-/// Why a body broke off. Of what arrives, hyper finds fault with how chunks are told; all else is the connection's.
+/// Why a body broke off: hyper rejects the framing of chunks only; every other fault is the connection's.
 fn not_whole(error: Box<dyn std::error::Error + Send + Sync>) -> BodyError {
     let malformed = causes::chain(&*error)
         .filter_map(|error| error.downcast_ref::<io::Error>())

@@ -30,7 +30,7 @@ impl Drops {
         self.is_stale = true;
     }
 
-    /// A datagram says that so many had been dropped when it came. One that comes before the first drop says nothing.
+    /// A datagram says how many had been dropped when it came. One that comes before the first drop says nothing.
     pub(super) fn told(&mut self, total: u32) {
         let more = total.wrapping_sub(self.seen);
         // A datagram may have come before the table was read, and be received behind that.

@@ -54,7 +54,7 @@ fn store_all_along(every_ms: i64, instance: &str, clock: &SharedClock, intake: &
         let now = clock.now_ms();
         let stored = store(now - now.rem_euclid(every_ms), instance, intake);
         match &stored {
-            // A gap is told once; how long it was, the counters say.
+            // A gap is logged once; the counters show how long it was.
             Err(error) if !failed => tracing::warn!(error, "the daemon's own metrics are not stored"),
             Ok(()) if failed => tracing::info!("the daemon's own metrics are stored again"),
             _ => {}

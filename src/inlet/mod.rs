@@ -19,7 +19,7 @@ use sealine_telemetry::{Names, Overwritten, Protocol, Suspect, Telemetry};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Takes lines for the store, and counts what becomes of them.
+/// Takes lines for the store, and counts what happens to them.
 #[derive(Clone)]
 pub struct Intake {
     store: Arc<Store>,
@@ -47,7 +47,7 @@ impl Intake {
         Intake { store, telemetry, notices, limits }
     }
 
-    /// Where the log is told of what clients send.
+    /// Logs what clients send wrongly.
     pub fn notices(&self) -> &Notices {
         &self.notices
     }

@@ -23,7 +23,7 @@ const READ_BYTES: usize = 64 << 10;
 /// How long to wait when a connection cannot be taken, so that a lack of file descriptors does not become a spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// And it is told of this often.
+/// Failed accepts are logged this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a connection is left alone while there is no memory for more: its agent's writes block meanwhile.

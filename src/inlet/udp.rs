@@ -67,7 +67,7 @@ impl Block {
         Block { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(bytes / BYTES_PER_DATAGRAM) }
     }
 
-    /// What one of so many bytes takes, the ends included.
+    /// What one of this many bytes takes, the ends included.
     fn heap_bytes(bytes: usize) -> usize {
         bytes + bytes / BYTES_PER_DATAGRAM * size_of::<(usize, IpAddr)>()
     }

@@ -22,7 +22,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 /// The only protocol that we speak inside.
 const PROTOCOL: &[u8] = b"http/1.1";
 
-/// The certificate in use. Handshakes read it, whoever reloads replaces it.
+/// The certificate in use. Handshakes read it, a reload replaces it.
 #[derive(Debug)]
 pub struct Certificate(ArcSwap<CertifiedKey>);
 
@@ -54,7 +54,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// What computes: the one that builds without tools of its own.
+/// The cryptography: the provider that builds without additional tools.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

@@ -25,7 +25,7 @@ pub enum TlsError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// A file has not what it should have.
+    /// A file lacks what it should contain.
     #[error("{setting}: got {got} in {path}, want {want}")]
     Content {
         /// The setting that names it.

@@ -29,7 +29,7 @@ impl Watch {
     }
 
     /// Whether to read them: they have changed, and look as they did the last time. So the two files, which are written
-    /// one after the other, are not read in between. Each change is read once, whatever comes of it.
+    /// one after the other, are not read in between. Each change is read once, whatever the outcome.
     pub fn is_due(&mut self, now: Stamp) -> bool {
         let settled = std::mem::replace(&mut self.seen, now) == now;
         let due = settled && now != self.read;

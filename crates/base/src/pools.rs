@@ -203,7 +203,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// It stands for so many bytes from now on.
+    /// It accounts for this many bytes from now on.
     pub fn set(&mut self, bytes: usize) {
         let bytes = bytes as u64;
         if bytes != self.bytes {

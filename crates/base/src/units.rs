@@ -13,7 +13,7 @@ pub const UNITS: [(&str, u64); 7] = [
     ("ms", 1),
 ];
 
-/// The units that a time is told in, from large to small.
+/// The units that a duration is written in, from large to small.
 const SPOKEN: [(&str, u64); 6] = [
     ("y", UNITS[0].1),
     ("d", UNITS[2].1),

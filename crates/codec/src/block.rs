@@ -27,7 +27,7 @@ use values::{Stored, Values};
 /// spread over.
 pub const SAMPLES_PER_PAGE: usize = 512;
 
-/// Samples of a block; bounds the memory of whoever writes or reads one.
+/// Samples of a block; bounds the memory that writing or reading one takes.
 pub const SAMPLES_PER_BLOCK_MAX: usize = 16_384;
 
 /// A block takes no further page from here on: what a query reads and sums to get at one of them.
@@ -316,7 +316,7 @@ fn read_values(
         Values::Floats(column) => column.read(wanted, &mut |floats: &[f64]| into.extend_from_slice(floats))?,
         Values::Decimals { places, base, width, column } => {
             let (base, scale) = (*base, values::scale(*places));
-            // `base` and the numbers are sound in any block of ours; where they are not, what comes of it is some value.
+            // `base` and the numbers are sound in every block that was written here; otherwise the result is some value.
             let value = |number: u64| base.wrapping_add(number as i64) as f64 / scale;
             // A processor makes several such numbers of 32 bits at once, of 64 bits one by one.
             let narrow = i32::try_from(base).ok().filter(|base| base.checked_add(i32::from(u16::MAX)).is_some());

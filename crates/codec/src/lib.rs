@@ -11,7 +11,7 @@ pub use overlay::{Finer, Overlay};
 
 use sealine_model::TimeUnit;
 
-/// What is known of a chunk or a block besides its bytes: whoever keeps one keeps this beside it.
+/// What is known of a chunk or a block besides its bytes, and is stored beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// What its times are counted in.

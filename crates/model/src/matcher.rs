@@ -46,7 +46,7 @@ impl Matcher {
         Matcher::within(REGEX_STEPS_MAX, name, op, value)
     }
 
-    /// Builds a matcher whose regex may need so many steps of an automaton.
+    /// Builds a matcher whose regex may need this many steps of an automaton.
     pub fn within(steps_max: u64, name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
         let (test, steps) = match op {
             MatchOp::Equal | MatchOp::NotEqual => (Filtering::Words(Words::one(value)), 0),

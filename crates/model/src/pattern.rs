@@ -112,7 +112,7 @@ pub enum PatternError {
 }
 
 impl Pattern {
-    /// Compiles `text`, which may need so many steps.
+    /// Compiles `text`, which may need this many steps.
     pub fn new(text: &str, steps_max: u64) -> Result<Self, PatternError> {
         with_tree(text, steps_max, |Tree { node, names }| {
             let hir = node.hir();
@@ -147,7 +147,7 @@ impl Pattern {
 }
 
 impl Filtering {
-    /// Compiles `text`, which may need so many steps; tells how many it does.
+    /// Compiles `text`, which may need this many steps; returns how many it needs.
     pub fn new(text: &str, steps_max: u64) -> Result<(Self, u64), PatternError> {
         with_tree(text, steps_max, |Tree { node, .. }| {
             let mut room = Room(TEXTS_BYTES_MAX.max(text.len().saturating_mul(8)));

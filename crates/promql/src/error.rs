@@ -65,7 +65,7 @@ impl fmt::Display for Heaviest {
 }
 
 impl From<SourceError> for QueryError {
-    /// Memory that is short is the same to whoever asks, wherever in the query it shows.
+    /// A shortage of memory is the same error wherever in the query it occurs.
     fn from(error: SourceError) -> Self {
         match error.0.downcast::<Full>() {
             Ok(full) => QueryError::Full(*full),

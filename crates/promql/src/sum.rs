@@ -43,11 +43,11 @@ impl Sum {
     }
 }
 
-/// Values are summed in so many lanes at once: a processor adds them side by side, where one sum would have to wait for
+/// Values are summed in this many lanes at once: a processor adds them side by side, where one sum would have to wait for
 /// each addition before the next.
 const LANES: usize = 4;
 
-/// From so many values on, lanes pay.
+/// From this many values on, lanes pay off.
 const LANES_FROM: usize = 8 * LANES;
 
 impl Sum {

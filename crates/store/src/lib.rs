@@ -119,8 +119,8 @@ pub struct Store {
     partitions: Partitions,
     quarantine: PathBuf,
     wal: Wal<Batch>,
-    /// The queries that run: a seal lets go of chunks in memory only when those have ended that began before their file
-    /// was there.
+    /// The queries that run: a seal drops chunks from memory only when the queries that began before their file was there
+    /// have ended.
     pins: Pins,
     /// Whether files could not be opened when that was looked at last.
     short_of_descriptors: AtomicBool,
@@ -178,7 +178,7 @@ impl Store {
         &self.pools
     }
 
-    /// The sizes that lines must keep to: for whoever cuts bodies into lines.
+    /// The limits on the sizes of lines, for the code that cuts bodies into lines.
     pub fn limits(&self) -> Limits {
         self.options.lines
     }

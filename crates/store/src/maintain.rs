@@ -173,7 +173,7 @@ impl Store {
         Ok(archived)
     }
 
-    /// How much may describe the series of one file that comes of a merge.
+    /// How many bytes the entries and indexes of one merged file may take.
     fn described_max(&self) -> u64 {
         (self.pools.limit() / DESCRIBED_PART).min(DESCRIBED_MAX)
     }
@@ -212,7 +212,7 @@ impl Store {
         Ok(false)
     }
 
-    /// Brings young files into memory and lets go of old ones.
+    /// Loads young files into memory and drops old ones from it.
     fn update_residence(&self, partition: &Arc<Partition>) -> Result<(), StoreError> {
         let horizon = self.memory_horizon(&partition.database);
         let maybe_young = (partition.day + 1).saturating_mul(PARTITION_NS) > horizon;

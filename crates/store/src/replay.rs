@@ -132,7 +132,7 @@ impl Fields {
         let _ = lines::read_values(version, line, |field, _| {
             count += 1;
             end = self.number(field).map_or(end, |number| end.max(usize::from(number) + 1));
-        }); // where it cannot be read, who reads it next is told as well
+        }); // where it cannot be read, the next reader finds that as well
         (count, end)
     }
 }

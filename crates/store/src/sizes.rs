@@ -33,7 +33,7 @@ pub struct Sizes {
 /// A size, and what has it: of equal sizes the first name counts as larger.
 type Entry<'a> = (u64, Reverse<(&'a str, &'a str)>);
 
-/// The largest so many of what was added; of equal ones, the first by name.
+/// Keeps the `most` largest of what is added; of equal ones, the first by name.
 struct Largest<'a> {
     most: usize,
     heap: BinaryHeap<Reverse<Entry<'a>>>,

@@ -74,7 +74,7 @@ pub struct Report {
     pub strings_dropped: u64,
     /// Integers that were stored rounded.
     pub integers_rounded: u64,
-    /// What the log is told of lines.
+    /// What is logged about lines.
     pub notices: Vec<Notice>,
     /// Lines that look wrong, by `Suspect`.
     pub suspects: [u64; Suspect::ALL.len()],
@@ -158,7 +158,7 @@ impl Stage {
         self
     }
 
-    /// Has room kept for a batch of so many bytes.
+    /// Reserves room for a batch of this many bytes.
     pub fn expect(&mut self, bytes: usize) {
         self.batch.expect(bytes);
     }

@@ -67,7 +67,7 @@ impl Store {
             let status = databases.entry(partition.database.to_string()).or_default();
             status.partitions += 1;
             for file in partition.files() {
-                let info = file.info().unwrap_or_default(); // a damaged file is reported by whoever reads it
+                let info = file.info().unwrap_or_default(); // a damaged file is reported by the query or merge that reads it
                 status.files += 1;
                 status.disk.series += info.series;
                 status.disk.samples += info.samples;

@@ -131,7 +131,7 @@ impl std::ops::Deref for Telemetry {
 }
 
 impl Metrics {
-    /// The counters of what comes in by `protocol`.
+    /// The counters of what arrives by `protocol`.
     pub fn inlet(&self, protocol: Protocol) -> &InletMetrics {
         &self.inlets[protocol as usize]
     }

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Clients, by reason, that are told apart. What comes from more of them is told together: a reason has one more entry.
+/// How many clients are told apart for each reason. All others share one more entry.
 const ENTRIES_MAX: usize = 1024;
 
 /// Bytes of a line or a request that a notice repeats.
@@ -53,7 +53,7 @@ pub struct Notice {
     pub message: String,
 }
 
-/// Who is told of. The name tells names apart where no client is meant.
+/// What a notice is about: a client, or a name where no client is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Subject {
     Client(IpAddr),
@@ -87,7 +87,7 @@ struct Entry {
     since: Told,
 }
 
-/// Decides what is told when; knows neither the clock nor the log.
+/// Decides what is logged when; knows neither the clock nor the log.
 #[derive(Default)]
 struct Ledger(HashMap<Key, Entry>);
 
@@ -138,7 +138,7 @@ impl Ledger {
     }
 }
 
-/// What clients are told of in the log. Cloning shares it.
+/// Logs what clients do wrong. Clones share one state.
 #[derive(Clone)]
 pub struct Notices {
     clock: SharedClock,
@@ -156,7 +156,7 @@ impl Notices {
         self.take(Told { subject: Subject::Client(client.to_canonical()), protocol, notice });
     }
 
-    /// Notes what is the same whoever sends it; `name` tells one such thing from another.
+    /// Notes something that does not depend on the client; `name` tells one such thing from another.
     pub fn of_name(&self, name: String, protocol: &'static str, notice: Notice) {
         self.take(Told { subject: Subject::Name(name), protocol, notice });
     }

@@ -123,7 +123,7 @@ fn words(text: &str) -> Option<Vec<Word>> {
     Some(words)
 }
 
-/// Reads a statement word by word; `None` anywhere says that it is none of ours.
+/// Reads a statement word by word; `None` anywhere says that it is not one that is supported.
 struct Reader<I: Iterator<Item = Word>>(Peekable<I>);
 
 impl<I: Iterator<Item = Word>> Reader<I> {

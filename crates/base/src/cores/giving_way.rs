@@ -24,7 +24,7 @@ const YIELDS: u32 = 10;
 /// What is away for longer has met somebody who takes all there is. Our own threads, and who talks to them, are done sooner.
 const LOST: Duration = Duration::from_millis(1);
 
-/// For each part of time lost, so many parts are worked.
+/// For each unit of time lost, this many are worked.
 const WORKED_FOR_LOST: u32 = 9;
 
 /// More than this between two requests was a wait, not work.

@@ -33,7 +33,7 @@ pub(super) struct Head<'a> {
 
 /// Where times come from.
 pub(super) enum Times<'a> {
-    /// Runs of equal steps of so many units.
+    /// Runs of equal steps of this many units.
     Runs { step: i64, runs: Vec<Run> },
     /// Units from one to the next, in 64 bits where they are wide, and the time that each page starts with.
     Column { firsts: Vec<i64>, is_wide: bool, column: Pages<'a> },
@@ -44,7 +44,7 @@ pub(super) enum Times<'a> {
 /// How times are written.
 #[derive(Clone, Copy)]
 pub(super) enum Written<'a> {
-    /// In steps of so many units, most of them.
+    /// In steps of this many units, most of them.
     Steps(i64),
     Column {
         column: &'a Column,
@@ -63,7 +63,7 @@ pub(super) struct Run {
     pub first: i64,
 }
 
-/// Times have no column where a run is so many samples long on average.
+/// Times have no column where a run is at least this many samples long on average.
 const RUN_SAMPLES_MIN: usize = 64;
 
 /// The step of times that are mostly equally far apart, by their [`time_deltas`]. `None` where they are not.

@@ -37,7 +37,7 @@ impl Line {
 /// What values off a line are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counts {
-    /// Decimals, of so many places: the line is one of integers.
+    /// Decimals with this many places: the line is one of integers.
     Decimals(u8),
     /// Values that are no decimals: how many an `f64` can be lie between.
     Floats,

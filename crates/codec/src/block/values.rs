@@ -53,7 +53,7 @@ pub(super) enum Values<'a> {
     OffLine { line: Line, counts: Counts, base: i64, width: Stored, column: Pages<'a> },
 }
 
-/// What decimals with so many places are divided by.
+/// What decimals with this many places are divided by.
 pub(super) fn scale(places: u8) -> f64 {
     const SCALES: [f64; PLACES_MAX as usize + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
     SCALES[usize::from(places.min(PLACES_MAX))]

@@ -29,7 +29,7 @@ impl Node {
         if parts.is_empty() { Node::Empty } else { Node::Sequence(parts) }
     }
 
-    /// This part so many times.
+    /// This part this many times.
     pub fn repeat(node: Node, min: u32, max: Option<u32>, greedy: bool) -> Node {
         let times = max.unwrap_or(min);
         let repeats = match max {

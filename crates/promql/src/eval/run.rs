@@ -71,7 +71,7 @@ impl Tally {
     }
 }
 
-/// The buffers of one worker, reused from series to series: whoever takes one gives it back.
+/// The buffers of one worker, reused from series to series: code that takes one gives it back.
 pub(crate) struct Scratch<'q> {
     pub run: &'q Run<'q>,
     columns: Vec<Vec<f64>>,

@@ -22,7 +22,7 @@ pub(crate) struct Histograms<'q> {
     place: Place,
 }
 
-/// What is asked of each histogram; one number a step.
+/// What is computed from each histogram: one number a step.
 enum Question {
     /// With the label value that tells each quantile, where there are several.
     Quantiles(Vec<Vec<f64>>),

@@ -249,7 +249,7 @@ pub(super) enum SortOrder {
     Labels { names: Vec<String>, descending: bool },
 }
 
-/// What is asked of classic histograms: series that differ in `le` only.
+/// What is computed from classic histograms: series that differ in `le` only.
 #[derive(Debug)]
 pub(super) enum HistogramFunction {
     Quantile(ScalarPlan),

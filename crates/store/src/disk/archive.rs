@@ -1,9 +1,9 @@
-//! Writes the series of an archive in blocks, and finds out which of them tell each other.
+//! Writes the series of an archive in blocks, and finds out which series can be predicted from another.
 //!
-//! Fields of one measurement often do: what is free is what is not used, a percentage is a part of a total. Their series
-//! have one label set and the same times, and lie near one another in the order of metrics. So the first changing series
-//! of a metric is held against those of its label set that were written just before; where one tells it, the metric's
-//! series are written as blocks over those (docs/format/block.md).
+//! Fields of one measurement often are related: free memory is total less used memory, a percentage is a part of a total.
+//! Their series have one label set and the same times, and lie near one another in the order of metrics. So the first
+//! changing series of a metric is compared with those of its label set that were written just before; where one predicts
+//! it, the metric's series are written as blocks over those (docs/format/block.md).
 
 use super::DiskError;
 use super::writer::ChunkFileWriter;
@@ -12,23 +12,23 @@ use sealine_codec::block::{self, Block, Reference};
 use sealine_model::{Samples, TimeUnit};
 use std::collections::VecDeque;
 
-/// A series of fewer samples is kept in chunks: there a block saves little, and takes long to find that.
+/// A series of fewer samples is kept in chunks: a block of so few saves little, and takes long to encode.
 const BLOCK_SAMPLES_MIN: usize = 128;
 
-/// Metrics that a series is held against: the last ones that change, and are over none themselves.
+/// How many metrics a series is compared with: the last ones that change and are not written over another themselves.
 const METRICS_MAX: usize = 8;
 
-/// Blocks of those that are known, at 32 bytes each: bounds memory in an archive of very many series.
+/// How many of their blocks are remembered, at 32 bytes each: bounds memory in an archive of very many series.
 const BLOCKS_MAX: usize = 1 << 18;
 
-/// Series of a metric that are looked at in search for one that has the times of another.
+/// How many series of a metric are tried, in search of one that has the same times as another.
 const SERIES_MAX: usize = 16;
 
-/// Samples of two series that are compared.
+/// How many samples of two series are compared.
 const COMPARED: usize = 2 * block::SAMPLES_PER_PAGE;
 
-/// A block over another has to be shorter than this part of one over none, and by so many bytes a sample: it takes two to
-/// read it.
+/// A block over another must be shorter than this fraction of one by itself, and by this many bytes a sample: reading it
+/// takes two blocks.
 const SHORTER: f64 = 0.75;
 const SAVED_MIN: f64 = 0.125;
 
@@ -40,23 +40,23 @@ pub(super) struct Archive {
     written: Vec<Written>,
     earlier: VecDeque<Vec<Written>>,
     choice: Choice,
-    /// Series of the metric that were looked at.
+    /// How many series of the metric were tried.
     looked_at: usize,
 }
 
-/// Over what the series of a metric are written.
+/// What the series of a metric are written over.
 #[derive(Default, Clone, Copy)]
 enum Choice {
-    /// None has been found yet that changes and has the times of another.
+    /// Not decided: no series so far changes and has the same times as another.
     #[default]
     Open,
-    /// None.
+    /// Nothing.
     Alone,
-    /// A metric, by its place in `earlier`. Over none, they would take so many bytes a sample.
+    /// A metric, by its index in `earlier`. By themselves, they would take `alone` bytes a sample.
     Over { place: usize, alone: f64 },
 }
 
-/// A block over none, of a series that changes.
+/// A block that is not over another, of a series that changes.
 #[derive(Clone, Copy)]
 struct Written {
     unit: TimeUnit,
@@ -68,7 +68,7 @@ struct Written {
 }
 
 impl Archive {
-    /// Writes a series in blocks. `false` where it is one for chunks: then nothing is written.
+    /// Writes a series in blocks. Returns `false`, and writes nothing, if the series belongs in chunks.
     pub(super) fn series(
         &mut self,
         writer: &mut ChunkFileWriter,
@@ -95,7 +95,7 @@ impl Archive {
         };
         let each = |blocks: &[Block]| bytes_each(blocks, samples.len());
         let blocks = match (over, self.choice) {
-            // It is held against what the metric's first series takes over none; where that is no gain, against itself.
+            // Compared with what the metric's first series takes by itself; where that is no gain, with what this one does.
             (Some(over), Choice::Over { alone, .. }) if is_worth(each(&over), alone) => Some(over),
             (Some(over), _) => alone().filter(|alone| !is_worth(each(&over), each(alone))).or(Some(over)),
             (None, _) => alone(),
@@ -150,7 +150,7 @@ impl Archive {
         Ok(choice)
     }
 
-    /// A series in blocks over those of an earlier metric. `None` where that one has not the same times.
+    /// A series in blocks over those of an earlier metric. `None` if that one does not have the same times.
     fn over(
         &self,
         writer: &ChunkFileWriter,
@@ -175,12 +175,12 @@ impl Archive {
     }
 }
 
-/// Bytes that blocks of so many samples take for each.
+/// How many bytes the blocks take per sample.
 fn bytes_each(blocks: &[Block], samples: usize) -> f64 {
     blocks.iter().map(|block| block.bytes.len()).sum::<usize>() as f64 / samples as f64
 }
 
-/// Whether so many bytes a sample over another series are enough of a gain where there are `alone` over none.
+/// Whether `over` bytes a sample, over another series, are enough of a gain against `alone` by itself.
 fn is_worth(over: f64, alone: f64) -> bool {
     over < alone * SHORTER && over < alone - SAVED_MIN
 }
@@ -204,7 +204,7 @@ fn read_back(
     let Some((times, last)) = times.and_then(|times| Some((times, *times.last()?))) else { return Ok(None) };
     let bytes = writer.read_back(block.at, block.length as usize)?;
     let mut others = Samples::default();
-    // Where the last time is another, that is an error here.
+    // Fails where the last time differs.
     let decoded = block::decode(
         &bytes,
         None,

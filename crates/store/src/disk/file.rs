@@ -195,7 +195,7 @@ impl ChunkFile {
         self.volume.handles.let_go(self.handle);
     }
 
-    /// Lets go of its index; whoever needs it next loads it again. Returns the bytes that went.
+    /// Drops its index from memory; it is loaded again when it is needed. Returns the bytes that were freed.
     pub fn unload(&self) -> u64 {
         self.loaded.lock().take().map_or(0, |loaded| loaded.index.heap_bytes() as u64)
     }
@@ -232,7 +232,7 @@ impl ChunkFile {
         (resident, index)
     }
 
-    /// Holds the chunks in memory from now on, or lets go of them.
+    /// Keeps the chunks in memory from now on, or drops them from it.
     pub fn set_resident(&self, resident: bool) -> Result<(), DiskError> {
         if !resident {
             *self.resident.write() = None;

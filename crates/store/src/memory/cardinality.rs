@@ -45,12 +45,12 @@ pub struct Cardinality {
 }
 
 impl Cardinality {
-    /// Nothing yet; what indexes take is told to `pools`.
+    /// Nothing yet; the memory of indexes is accounted for in `pools`.
     pub fn new(limits: CardinalityLimits, pools: Arc<Pools>) -> Self {
         Cardinality { limits: Arc::new(ArcSwap::from_pointee(limits)), series: AtomicU64::new(0), pools }
     }
 
-    /// The same limits and the same memory, with a count of its own.
+    /// The same limits and the same account of memory, with a separate count.
     pub(super) fn apart(&self) -> Self {
         Cardinality { limits: self.limits.clone(), series: AtomicU64::new(0), pools: self.pools.clone() }
     }
@@ -103,7 +103,7 @@ impl Counts {
         }
     }
 
-    /// The index grew by so many bytes, or shrank.
+    /// The index grew by this many bytes, or shrank.
     pub fn add_bytes(&self, bytes: i64) {
         self.cardinality.pools.add(Pool::Index, bytes);
     }

@@ -49,7 +49,7 @@ impl Default for Newest {
 }
 
 impl Held {
-    /// Nothing yet; bytes are told to `pools` as well.
+    /// Nothing yet; bytes are accounted for in `pools` as well.
     fn new(pools: Arc<Pools>) -> Self {
         Held { pools, ..Held::default() }
     }
@@ -97,7 +97,7 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// No database yet; `naming` says how series of one are to be named, `pools` are told what memory they take.
+    /// No database yet; `naming` says how the series of one are named, `pools` has the account of their memory.
     pub fn new(
         naming: impl Fn(&str) -> Naming + Send + Sync + 'static,
         limits: CardinalityLimits,

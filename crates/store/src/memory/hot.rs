@@ -227,7 +227,7 @@ impl Hot {
         grown
     }
 
-    /// Encodes lines into the open chunks, field by field, but for the newest, of which so many are kept.
+    /// Encodes lines into the open chunks, field by field, except for this many of the newest.
     pub fn encode<const ROOM: usize>(&mut self, lines: &mut Lines<ROOM>, kept: usize) -> Growth {
         let fields = lines.fields();
         let mut grown = self.make_room(fields);
@@ -268,7 +268,7 @@ impl Hot {
         grown
     }
 
-    /// Makes room for the open chunks of so many fields. Where fields come one by one it is made for an eighth more.
+    /// Makes room for the open chunks of this many fields. Where fields come one by one, it is made for an eighth more.
     fn make_room(&mut self, fields: usize) -> Growth {
         let (had, room) = (self.open.len(), self.open.capacity());
         if fields <= had {

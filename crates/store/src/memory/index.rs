@@ -119,7 +119,7 @@ pub fn hash_key(raw: &[u8]) -> (u64, u64) {
 }
 
 impl Index {
-    /// No row yet; what comes is counted in `cardinality`, and held against its limits by [`Self::admit`].
+    /// No row yet; new ones are counted in `cardinality`, and checked against its limits by [`Self::admit`].
     pub fn new(cardinality: Arc<Cardinality>) -> Self {
         Index { counts: Counts::new(cardinality), ..Index::default() }
     }

@@ -109,7 +109,7 @@ impl<const ROOM: usize> Lines<ROOM> {
         }
     }
 
-    /// Makes room for so many fields a line; the lines that are there do not have those that are new.
+    /// Makes room for this many fields a line; the lines that are there have no values of the new ones.
     #[inline]
     fn widen(&mut self, fields: usize) {
         if self.words.is_empty() {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Up to so many names are compared one by one. A table finds one among more.
+/// Up to this many names are compared one by one. Of more, a table finds one.
 const COMPARED_MAX: usize = 16;
 
 /// A measurement with a list of fields that only grows. Each of its rows has the first so many of them, so a field's
@@ -46,7 +46,7 @@ struct Spelling {
     fields: u16,
 }
 
-/// The fields of one row: the first so many of its schema's.
+/// The fields of one row, which are the first ones of its schema.
 #[derive(Debug, Clone, Copy)]
 pub struct RowSchema<'a> {
     /// The measurement, unescaped.

@@ -60,7 +60,7 @@ impl Terms {
 }
 
 impl Stage {
-    /// Notes something about a line, which is `raw`. Of several with one reason the first is told.
+    /// Notes something about the line `raw`. Of several with the same reason, the first is logged.
     pub(super) fn note(&mut self, kind: Kind, reason: &'static str, raw: &[u8], message: impl FnOnce() -> String) {
         match self.report.notices.iter_mut().find(|notice| notice.reason == reason) {
             Some(notice) => notice.count += 1,

@@ -39,7 +39,7 @@ pub enum Event<E> {
     },
 }
 
-/// The end on which a sender is told how its entry fared.
+/// Tells a sender what became of its entry.
 pub struct Receipt(pub(super) oneshot::Sender<Result<(), WalError>>);
 
 impl Receipt {

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 /// Groups that may wait to be applied. When full the log's thread waits, and requests queue up behind it.
 const GROUPS_WAITING_MAX: usize = 4;
 
-/// For how long it is held against the log that it could not be written, where nobody has tried since.
+/// How long a failed write counts as a failure of the log, if nobody has tried again.
 const REFUSED_LATELY: Duration = Duration::from_secs(60);
 
 /// When a write is answered.

@@ -1,11 +1,11 @@
-//! What the findings about a segment mean: what of it is lost, and what is done to it.
+//! Decides what the findings about a segment mean: what of it is lost, and what is done to it.
 
 use super::Damage;
 use super::repair::Repair;
 use super::scan::{Findings, Segment};
 use crate::wal::segment::SEGMENT_HEADER_BYTES;
 
-/// What is told of a segment and done to it.
+/// What is reported of a segment and done to it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// In this order.
