@@ -54,7 +54,7 @@ def test_influxdb_1_sends_the_token_as_a_password(guarded):
 def test_influxdb_1_is_told_what_its_token_may_not(guarded):
     for database, password, code, part in [
         ("other", guarded.writer, 403, "not on the database `other`"),
-        ("mine", guarded.reader, 403, "has not the right `write`"),
+        ("mine", guarded.reader, 403, "does not have the right `write`"),
         ("mine", "guessed", 401, "not one of those"),
     ]:
         with pytest.raises(InfluxDBClientError) as failure:

@@ -44,7 +44,7 @@ fn serve(settings: &Settings) -> Outcome {
 fn check_config(file: &std::path::Path) -> Outcome {
     let config = Config::load(Some(file), std::env::vars_os(), &Flags::default())?;
     print(io::stdout(), &format!("{}\n", config.to_toml()))?;
-    print(io::stderr(), &format!("{} is a good configuration\n", file.display()))
+    print(io::stderr(), &format!("{} is a valid configuration\n", file.display()))
 }
 
 fn verify(dir: &std::path::Path) -> Outcome {

@@ -48,7 +48,7 @@ pub enum Refusal {
     #[error("the token is not one of those in the configuration")]
     WrongToken,
     /// 403: it is one of ours, and has not this right.
-    #[error("the token `{token}` has not the right `{right}`: want it among `rights` in its [[token]] block")]
+    #[error("the token `{token}` does not have the right `{right}`: want it among `rights` in its [[token]] block")]
     Right {
         /// Its name.
         token: String,
@@ -69,7 +69,7 @@ pub enum Refusal {
         database: String,
     },
     /// 403: it reads some databases, and the answer is made of all.
-    #[error("the token `{token}` has the right `read` on some databases only, and this page is made of all of them")]
+    #[error("the token `{token}` has the right `read` on some databases only, and this page covers all of them")]
     NotAll {
         /// Its name.
         token: String,

@@ -260,8 +260,7 @@ impl Call {
         let mut held = self.api.pools.lease(Pool::Buffers);
         let body = params::read_body(self.body, "JSON", limits, &mut held).await?;
         let value = serde_json::from_slice(&body);
-        let value =
-            value.map_err(|error| ApiError::bad_data(format!("the body is not the JSON that is wanted: {error}")))?;
+        let value = value.map_err(|error| ApiError::bad_data(format!("the body is not the expected JSON: {error}")))?;
         Ok((self.api, value))
     }
 

@@ -160,7 +160,7 @@ pub fn decode(encoded: &[u8]) -> Result<String, String> {
         if digits.len() < 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
             let escape = &encoded[at..encoded.len().min(at + 3)];
             let got = quoted(&escape.escape_ascii().to_string());
-            return Err(format!("{got} is no escape: want % and two hexadecimal digits, and %25 for % itself"));
+            return Err(format!("{got} is not an escape: want % and two hexadecimal digits, and %25 for % itself"));
         }
     }
     let text = percent_decode(encoded).decode_utf8().map_err(|_| {
@@ -232,14 +232,14 @@ mod tests {
             ("db=%c0%80", Err(r#"invalid parameter "db": "%c0%80" is not UTF-8"#)),
             ("db=%ed%a0%80", Err(r#"invalid parameter "db": "%ed%a0%80" is not UTF-8"#)),
             ("db=a&db=%c3", Err(r#"invalid parameter "db": "%c3" is not UTF-8"#)),
-            ("%6d=%zz", Err(r#"invalid parameter "m": "%zz" is no escape"#)),
-            ("m=100%", Err(r#"invalid parameter "m": "%" is no escape"#)),
-            ("m=%2", Err(r#"invalid parameter "m": "%2" is no escape"#)),
-            ("m=%2&x=1", Err(r#"invalid parameter "m": "%2" is no escape"#)),
-            ("m=%+1", Err(r#"invalid parameter "m": "% 1" is no escape"#)),
-            ("m=%%31", Err(r#"invalid parameter "m": "%%3" is no escape"#)),
+            ("%6d=%zz", Err(r#"invalid parameter "m": "%zz" is not an escape"#)),
+            ("m=100%", Err(r#"invalid parameter "m": "%" is not an escape"#)),
+            ("m=%2", Err(r#"invalid parameter "m": "%2" is not an escape"#)),
+            ("m=%2&x=1", Err(r#"invalid parameter "m": "%2" is not an escape"#)),
+            ("m=%+1", Err(r#"invalid parameter "m": "% 1" is not an escape"#)),
+            ("m=%%31", Err(r#"invalid parameter "m": "%%3" is not an escape"#)),
             ("%fe=1", Err(r#"a parameter's name: "%fe" is not UTF-8"#)),
-            ("%=1", Err(r#"a parameter's name: "%" is no escape"#)),
+            ("%=1", Err(r#"a parameter's name: "%" is not an escape"#)),
         ] {
             let got = Params::parse(encoded.as_bytes()).map_err(|error| error.message);
             match want {

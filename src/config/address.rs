@@ -44,7 +44,9 @@ pub enum ResolveError {
         source: io::Error,
     },
     /// `localhost` was taken for this machine alone, and is not.
-    #[error("`{name}` resolves to {ip}, which other machines may reach: write the address itself, or mend /etc/hosts")]
+    #[error(
+        "`{name}` resolves to {ip}, which other machines may reach: write the address itself, or correct /etc/hosts"
+    )]
     NotLocal {
         /// The name.
         name: String,

@@ -196,7 +196,7 @@ impl Found {
         let rest = naming.template.replace("{measurement}", "").replace("{field}", "");
         let right = naming.template.contains("{field}") && !rest.contains(['{', '}']);
         self.unless(right, &format!("{section}.template"), || {
-            format!("got `{}`, want a text with {{field}} and, if wished, {{measurement}}", naming.template)
+            format!("got `{}`, want a text with {{field}} and optionally {{measurement}}", naming.template)
         });
         for pattern in &naming.string_fields {
             let right = pattern.split_once('.').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());

@@ -28,7 +28,9 @@ pub enum ConfigError {
     #[error("the configuration has {}", faults_text(.0))]
     Faults(Vec<Fault>),
     /// It was read again, and is right; but what would take effect at once does not go with what stays as it is.
-    #[error("some of the new configuration needs a restart, and the rest cannot go without: {key}: {message}")]
+    #[error(
+        "some of the new configuration needs a restart, and the rest cannot be applied without it: {key}: {message}"
+    )]
     Halfway {
         /// The key that would be at fault.
         key: String,

@@ -176,7 +176,7 @@ mod tests {
         old.http.listen = listen("0.0.0.0:8086");
         // The last token goes, and the address with it; but the address stays until a restart.
         let error = old.reload(&Config::default()).unwrap_err().to_string();
-        let want = "some of the new configuration needs a restart, and the rest cannot go without: \
+        let want = "some of the new configuration needs a restart, and the rest cannot be applied without it: \
                     http.listen: got 0.0.0.0:8086";
         assert!(error.starts_with(want), "{error}");
     }

@@ -206,7 +206,7 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "template",
             "[naming]\ntemplate = '{measurment}_{field}'",
-            "test.toml:2: naming.template: got `{measurment}_{field}`, want a text with {field} and, if wished, {measurement}",
+            "test.toml:2: naming.template: got `{measurment}_{field}`, want a text with {field} and optionally {measurement}",
         ),
         (
             "pattern",
@@ -270,7 +270,7 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "policy_of_a_wrong_database",
             "[[database]]\nname = 'a/b'\nretention.disk = '8d'\n[[database]]\nname = 'a'\nnaming.template = 'x'",
-            "test.toml:6: database[1].naming.template: got `x`, want a text with {field} and, if wished, {measurement}",
+            "test.toml:6: database[1].naming.template: got `x`, want a text with {field} and optionally {measurement}",
         ),
         (
             "policy_that_is_none",
@@ -285,7 +285,7 @@ fn each_fault_names_its_place_its_key_and_what_is_wanted() {
         (
             "wrong_value_of_the_general_section",
             "[naming]\ntemplate = 'x'\n[[database]]\nname = 'a'",
-            "test.toml:2: naming.template: got `x`, want a text with {field} and, if wished, {measurement}",
+            "test.toml:2: naming.template: got `x`, want a text with {field} and optionally {measurement}",
         ),
     ] {
         let got = load(text, &[], &Flags::default()).expect_err(name);

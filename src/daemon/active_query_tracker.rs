@@ -35,12 +35,14 @@ impl ActiveQueryTracker {
         match self.read() {
             Ok(text) => {
                 for query in text.lines() {
-                    tracing::warn!(query, "this query was running when the daemon ended last");
+                    tracing::warn!(query, "this query was running when the daemon last ended");
                 }
                 self.write("");
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(path = %self.path.display(), %error, "cannot read which queries were left"),
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "cannot read which queries were running when the daemon last ended")
+            }
         }
     }
 
@@ -61,7 +63,7 @@ impl ActiveQueryTracker {
             if text.is_empty() { Ok(()) } else { self.vfs.create(&self.path)?.append(text.as_bytes()) }
         };
         if let Err(error) = replace() {
-            tracing::debug!(path = %self.path.display(), %error, "cannot note which queries run");
+            tracing::debug!(path = %self.path.display(), %error, "cannot record which queries are running");
         }
     }
 

@@ -44,7 +44,7 @@ impl Certified {
             Err(error) => {
                 self.telemetry.tls.read_succeeded.set(0);
                 let why = causes::sentence(&error);
-                tracing::warn!("the certificate has changed, and cannot be used; the one before stays in use: {why}");
+                tracing::warn!("the certificate has changed but cannot be used; the previous one stays in use: {why}");
             }
         }
     }

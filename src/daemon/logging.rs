@@ -18,7 +18,7 @@ pub enum LoggingError {
         source: ParseError,
     },
     /// The process has a log already.
-    #[error("the process has a log already")]
+    #[error("logging is already set up")]
     Twice(#[from] TryInitError),
 }
 

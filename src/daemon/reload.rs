@@ -134,7 +134,7 @@ impl Reloader {
             Err(error) => {
                 self.reloadable.daemon.telemetry.config.refused();
                 let why = causes::sentence(error);
-                tracing::error!(by, "the configuration was not reloaded, the one before stays in force: {why}");
+                tracing::error!(by, "the configuration was not reloaded; the previous one stays in force: {why}");
             }
         }
         outcome

@@ -36,7 +36,7 @@ fn the_reference_file_is_good_and_what_is_printed_is_good_too() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let first = sealine(folder.path(), &["check-config", REFERENCE], &[]);
     assert_eq!(first.status.code(), Some(0), "{}", stderr(&first));
-    assert_eq!(stderr(&first), format!("{REFERENCE} is a good configuration\n"));
+    assert_eq!(stderr(&first), format!("{REFERENCE} is a valid configuration\n"));
     assert!(stdout(&first).contains("[http]\n"), "{}", stdout(&first));
     file(folder.path(), &stdout(&first));
     let second = sealine(folder.path(), &["check-config", "bad.toml"], &[]);

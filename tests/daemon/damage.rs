@@ -221,7 +221,7 @@ fn a_second_daemon_on_the_same_folder_says_why_it_ends_and_harms_nothing() {
     let Err(second) = Daemon::try_start(data.path(), &[]) else { panic!("two daemons run on one folder") };
     assert_eq!(second.status.code(), Some(1), "{second:#?}");
     let said = second.log.concat();
-    assert!(said.contains("another process works on this data directory"), "{said}");
+    assert!(said.contains("another process uses this data directory"), "{said}");
     assert!(said.contains(&*data.path().to_string_lossy()), "which folder: {said}");
     write(&mut client, &["bravo"], 0);
     assert_eq!(counts(&mut client, &["alpha", "bravo"]), (vec![10, 10], vec![]));

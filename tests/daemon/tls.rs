@@ -225,7 +225,7 @@ fn a_new_certificate_is_shown_without_a_restart_and_a_bad_one_is_not() {
     eventually("the bad pair is found", || (good() == 0.0).then_some(()));
     assert_eq!(shown(&daemon), second);
     let warning =
-        "the certificate has changed, and cannot be used; the one before stays in use: http.tls.key: got a key";
+        "the certificate has changed but cannot be used; the previous one stays in use: http.tls.key: got a key";
     assert!(daemon.log().iter().any(|line| line.contains("WARN") && line.contains(warning)), "{:?}", daemon.log());
     // A reload finds it bad as well, and takes nothing.
     let mut stream = trusting(tcp(daemon.http()), daemon.http().ip()).expect("a connection");

@@ -26,7 +26,7 @@ pub enum NotNow {
         least: u64,
     },
     /// More samples came than are wanted.
-    #[error("more samples come than ingest.max_samples_per_second allows, which is {0}; try again later")]
+    #[error("more samples arrive than ingest.max_samples_per_second allows, which is {0}; try again later")]
     Rate(u64),
 }
 
@@ -123,7 +123,7 @@ impl Store {
         self.telemetry.disk.free_bytes.set(i64::try_from(free).unwrap_or(i64::MAX));
         match (was_short, self.space.admit()) {
             (false, Err(why)) => tracing::error!("writes are refused: {why}"),
-            (true, Ok(())) => tracing::info!(free, "writes are taken again: the disk has space"),
+            (true, Ok(())) => tracing::info!(free, "writes are accepted again: the disk has space"),
             _ => {}
         }
     }

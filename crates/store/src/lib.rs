@@ -76,7 +76,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another process works on the data directory.
-    #[error("cannot lock {path}: another process works on this data directory")]
+    #[error("cannot lock {path}: another process uses this data directory")]
     Locked {
         /// The lock file.
         path: PathBuf,

@@ -17,7 +17,7 @@ impl Store {
         let (files, bytes) = self.let_go_of_files(wanted);
         if files > 0 {
             self.telemetry.memory.files_dropped.inc_by(files);
-            tracing::debug!(files, bytes, "memory is short: chunk files were let go of");
+            tracing::debug!(files, bytes, "memory is short: chunk files were dropped from memory");
         }
     }
 

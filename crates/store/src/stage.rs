@@ -501,7 +501,7 @@ fn shown(time: i64) -> String {
 fn too_many_row_fields() -> Refused {
     Refused::Store {
         reason: "too_many_row_fields",
-        message: format!("the row would come to more than {FIELDS_MAX} different fields"),
+        message: format!("the row would have more than {FIELDS_MAX} different fields"),
     }
 }
 

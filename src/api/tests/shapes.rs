@@ -216,7 +216,7 @@ async fn label_queries() {
             error("bad_data", &format!("invalid label name: {what}"))
         }),
         ("/api/v1/label/a%zz/values", 400, {
-            let what = r#"\"%zz\" is no escape: want % and two hexadecimal digits, and %25 for % itself"#;
+            let what = r#"\"%zz\" is not an escape: want % and two hexadecimal digits, and %25 for % itself"#;
             error("bad_data", &format!("invalid label name: {what}"))
         }),
     ])
@@ -302,7 +302,7 @@ async fn health_and_influx() {
             r#"{"error":"invalid parameter \"db\": \"a%ff\" is not UTF-8, and all names and texts must be"}"#
         }),
         ("POST", "/query?q=%zz", 400, {
-            r#"{"error":"invalid parameter \"q\": \"%zz\" is no escape: want % and two hexadecimal digits, and %25 for % itself"}"#
+            r#"{"error":"invalid parameter \"q\": \"%zz\" is not an escape: want % and two hexadecimal digits, and %25 for % itself"}"#
         }),
         ("POST", "/write", 503, r#"{"error":"this server takes no lines"}"#),
         ("POST", "/api/v2/write?org=o", 400, r#"{"code":"invalid","message":"bucket is required: ?bucket=<name>"}"#),

@@ -59,7 +59,7 @@ pub enum NoDescriptor {
         limit: u64,
     },
     /// All processes together have as many as they may.
-    #[error("the machine has as many files open as it may: raise fs.file-max")]
+    #[error("the machine has reached its limit on open files: raise fs.file-max")]
     Machine,
 }
 

@@ -142,13 +142,16 @@ impl Partitions {
         };
         for database in list(root)?.into_iter().filter(|entry| entry.is_dir) {
             let Some(name) = unescape(&database.name) else {
-                tracing::warn!(folder = database.name, "a folder among the databases is not ours and is left alone");
+                tracing::warn!(
+                    folder = database.name,
+                    "a folder among the databases is not Sealine's and is left alone"
+                );
                 continue;
             };
             let dir = root.join(&database.name);
             for day in list(&dir)?.into_iter().filter(|entry| entry.is_dir) {
                 let Some(number) = parse_day(&day.name) else {
-                    tracing::warn!(folder = %dir.join(&day.name).display(), "a folder among the partitions is not ours and is left alone");
+                    tracing::warn!(folder = %dir.join(&day.name).display(), "a folder among the partitions is not Sealine's and is left alone");
                     continue;
                 };
                 let dir = dir.join(&day.name);
@@ -186,7 +189,7 @@ impl Partitions {
             } else if let Some(name) = FileName::parse(&entry.name) {
                 files.push((name, entry.bytes));
             } else {
-                tracing::warn!(path = %path.display(), "a file among the chunk files is not ours and is left alone");
+                tracing::warn!(path = %path.display(), "a file among the chunk files is not Sealine's and is left alone");
             }
         }
         let (kept, superseded) = sift(files);

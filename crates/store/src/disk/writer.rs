@@ -226,7 +226,7 @@ impl ChunkFileWriter {
     /// Gives up: nothing of the file stays.
     pub fn abandon(self) {
         if let Err(error) = self.volume.vfs.remove_file(&self.from) {
-            tracing::warn!(path = %self.from.display(), %error, "a chunk file that was given up stays until the next start");
+            tracing::warn!(path = %self.from.display(), %error, "an unfinished chunk file cannot be removed; it stays until the next start");
         }
     }
 

@@ -142,7 +142,7 @@ impl Index {
     }
 
     /// Finds or makes a row, gives it the fields it does not have yet, and remembers that a line calls it `key`.
-    /// `None` where the row would come to more than [`FIELDS_MAX`] fields. Asks no limit on cardinality. For a line, notes
+    /// `None` where the row would have more than [`FIELDS_MAX`] fields. Asks no limit on cardinality. For a line, notes
     /// names that became one: [`Self::take_collisions`].
     pub fn define(&mut self, key: Option<KeyHash>, new: &NewRow<'_>) -> Option<u32> {
         let own = new.own;
