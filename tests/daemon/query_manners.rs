@@ -415,7 +415,7 @@ fn stats_tell_what_each_step_looked_at() {
 fn a_start_tells_which_queries_the_last_end_has_cut_off() {
     let Story { daemon, _data } = Story::start(&[]);
     let left = |log: &[String]| -> Vec<String> {
-        log.iter().filter(|line| line.contains("was running when the daemon ended")).cloned().collect()
+        log.iter().filter(|line| line.contains("was running when the daemon last ended")).cloned().collect()
     };
     let story = Story { daemon, _data };
     let _waits = story.begin(&LONG_OF_ONE);

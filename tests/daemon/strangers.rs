@@ -113,7 +113,7 @@ fn a_token_opens_what_it_says_and_nothing_else() {
         ("not by name", "GET", "/api/v1/query?query=other_v&db=other", &r, "", 403, "not on the database `other`"),
         ("nor names", "GET", "/api/v1/label/__name__/values", &r, "", 200, r#"["mine_v"]"#),
         ("the chief all", "GET", "/api/v1/label/__name__/values", &c, "", 200, r#"["mine_v","other_v"]"#),
-        ("pages of all", "GET", "/api/v1/status/tsdb", &r, "", 403, "made of all of them"),
+        ("pages of all", "GET", "/api/v1/status/tsdb", &r, "", 403, "this page covers all of them"),
         ("metrics", "GET", "/metrics", "", "", 401, "a token is needed"),
         ("metrics of all", "GET", "/metrics", &c, "", 200, "sealine_"),
         ("the reader seals", "POST", "/admin/seal", &r, "", 403, "`grafana` does not have the right `admin`"),
