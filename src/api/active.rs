@@ -2,7 +2,7 @@
 //!
 //! An [`Active`] is held by the request's handler and by the work that it has started; whoever lets go of it last ends
 //! it. So a query whose client has left stays on the list for as long as it holds a place at the gate. How it ended is
-//! told to the observer and, where it was slow, to the log (`slow`).
+//! reported to the observer and, if it was slow, logged (`slow`).
 
 use super::caller::Caller;
 use super::error::{ApiError, ErrorKind};
@@ -121,7 +121,7 @@ impl Active {
 
     /// Notes what it has cost.
     pub fn set_cost(&self, cost: Cost) {
-        let _ = self.cost.set(cost); // it is told once
+        let _ = self.cost.set(cost); // it is set once
     }
 
     /// What it has cost, where it was answered.

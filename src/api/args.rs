@@ -50,7 +50,7 @@ pub fn time_or(name: &str, text: &str, default: i64) -> Result<i64, ApiError> {
     parse_time(text).map_err(|what| ApiError::parameter(name, format!("Invalid time value for '{name}': {what}")))
 }
 
-/// Checks that a query can be evaluated at `time`, which parameter `name` told as `text`.
+/// Checks that a query can be evaluated at `time`, which parameter `name` gave as `text`.
 pub fn within_reach(name: &str, text: &str, time: i64) -> Result<i64, ApiError> {
     /// 1980 to 2100: what a number is likely to mean that was sent in another unit.
     const LIKELY_S: std::ops::Range<f64> = 315_532_800.0..4_102_444_800.0;

@@ -116,7 +116,7 @@ impl Grant {
         }
     }
 
-    /// Whether the name of `database` may be told.
+    /// Whether the name of `database` may be shown.
     pub fn sees(&self, database: &str) -> bool {
         match self {
             Grant::Everything => true,
@@ -171,7 +171,7 @@ impl Tokens {
         Ok(Grant::Token(Arc::clone(token)))
     }
 
-    /// Compares with every token, so that the time tells nothing of which one it is.
+    /// Compares with every token, so that the time does not reveal which one it is.
     fn find(&self, given: &str) -> Option<&Arc<Token>> {
         if given.len() > TOKEN_BYTES_MAX {
             return None;

@@ -37,7 +37,7 @@ impl Caller {
         Caller { client, told: HEADERS.into_iter().filter_map(told).collect() }
     }
 
-    /// What the caller told of itself, by our names.
+    /// What the caller said about itself, under Sealine's names.
     pub fn told(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.told.iter().map(|(name, value)| (*name, value.as_str()))
     }

@@ -20,7 +20,7 @@ pub fn quoted(text: &str) -> String {
 pub enum ErrorKind {
     /// The request itself is at fault: 400.
     BadData,
-    /// The request carries more than a limit allows: 413, told as `bad_data`.
+    /// The request carries more than a limit allows: 413, with the error type `bad_data`.
     TooLarge,
     /// The query is well formed, but cannot be answered on this data or within the limits: 422.
     Execution,
@@ -38,7 +38,7 @@ pub enum ErrorKind {
     Unauthorized,
     /// Who asks is known, and may not: 403.
     Forbidden,
-    /// The path is right, the method is not: 405, told as `bad_data`.
+    /// The path is right, the method is not: 405, with the error type `bad_data`.
     WrongMethod,
 }
 

@@ -44,7 +44,7 @@ impl Gate {
         Gate { threads: Some(threads), ..self }
     }
 
-    /// Runs `work` on a thread where it may block, once there is a place; `work` is told how long that took.
+    /// Runs `work` on a thread where it may block, once there is a place; `work` gets how long that took.
     ///
     /// Sets `cancel` where the returned future is dropped (the client left) or the deadline has passed. The place
     /// stays taken until `work` returns.

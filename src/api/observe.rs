@@ -1,4 +1,4 @@
-//! What the API tells of itself, for metrics.
+//! What the API reports of itself, for metrics.
 
 use sealine_telemetry::{HandshakeFailure, Outcome};
 use std::time::Duration;

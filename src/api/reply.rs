@@ -26,7 +26,7 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body, not compressed.
     pub body: Vec<u8>,
-    /// Whether the log was told of what it refuses.
+    /// Whether the refusal was logged.
     pub is_told: bool,
 }
 
@@ -36,7 +36,7 @@ impl Reply {
         Reply { status, headers: HeaderMap::new(), body: Vec::new(), is_told: false }
     }
 
-    /// The same, of which the log was told.
+    /// The same reply, whose refusal was logged.
     pub fn told(self) -> Self {
         Reply { is_told: true, ..self }
     }

@@ -49,7 +49,7 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ServerLimits {
     /// Connections that may be open at once; one more is answered with 503.
     pub connections_max: usize,
-    /// Clients beyond that which are being told so at once; others are just cut off.
+    /// How many clients beyond that are answered with a refusal at a time; others are just cut off.
     pub refusals_max: usize,
     /// Those of one address, likewise; zero sets no limit.
     pub connections_per_ip_max: usize,
@@ -95,7 +95,7 @@ impl Server {
         Server { tls, ..self }
     }
 
-    /// Where it listens; tells the port where 0 was asked for.
+    /// Where it listens; has the actual port if 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }

@@ -129,7 +129,7 @@ pub async fn targets(_: Call) -> Result<Reply, ApiError> {
     Reply::success(&json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} }))
 }
 
-/// Alertmanagers: none is told anything.
+/// Alertmanagers: there are none.
 pub async fn alertmanagers(_: Call) -> Result<Reply, ApiError> {
     Reply::success(&json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))
 }

@@ -56,8 +56,8 @@ pub enum ResolveError {
 }
 
 impl Address {
-    /// Whether other machines can reach it, for all that can be told without asking: a name other than `localhost` may
-    /// stand for any address.
+    /// Whether other machines can reach it, as far as that is known without resolving it: a name other than `localhost`
+    /// may stand for any address.
     pub fn reaches_out(&self) -> bool {
         match &self.host {
             Host::All => true,

@@ -81,7 +81,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The line, from 1, on which `key` (or its section) stands, as far as a look at the text tells: inline tables and
+/// The line, from 1, on which `key` (or its section) stands, as far as a look at the text shows: inline tables and
 /// quoted keys are not followed, and what is found is only ever printed.
 pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     let (mut section, mut blocks, mut of_section) = (String::new(), [0; BLOCKS.len()], None);

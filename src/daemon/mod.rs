@@ -52,13 +52,13 @@ const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
 
-/// Clients beyond the limit that are being told so, as a part of the connections that there may be.
+/// Clients beyond the limit that are answered with a refusal at a time: the limit on connections divided by this.
 const REFUSALS_PART: usize = 8;
 
 /// The least and the most that those may be.
 const REFUSALS: (usize, usize) = (4, 64);
 
-/// How often it is looked whether the log is to be told of something.
+/// How often notices that wait are logged.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the daemon did not start, or did not end well.
@@ -311,7 +311,7 @@ fn api(config: &Config, daemon: &Arc<Daemon>) -> Api {
     Api::new(daemon.clone(), observer, metrics, options::api(config))
 }
 
-/// Has the log told what has waited for it, and at the end all there is.
+/// Logs the notices that have waited long enough, and at the end all there are.
 async fn tell(notices: Notices, mut stop: Stop) {
     while tokio::time::timeout(TELL_EVERY, stop.wait_for(|stop| *stop)).await.is_err() {
         notices.tell_due();

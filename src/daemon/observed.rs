@@ -1,4 +1,4 @@
-//! What the HTTP server tells of itself, as metrics.
+//! What the HTTP server reports of itself, as metrics.
 
 use crate::api::{Observer, Stage};
 use sealine_telemetry::{Endpoint, HandshakeFailure, Outcome, RequestRejection, Telemetry};

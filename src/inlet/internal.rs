@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The label that tells daemons apart, as scrapers call it.
+/// The label that distinguishes daemons, as scrapers call it.
 const INSTANCE_LABEL: &str = "instance";
 
 /// The thread. [`InternalInlet::stop`] ends it.

@@ -1,5 +1,5 @@
 //! Sockets to lines: bodies of HTTP requests, datagrams, streams; and the daemon's own metrics. What is good is stored,
-//! what is not is counted, and the log tells of it.
+//! what is not is counted and logged.
 
 mod body;
 mod drops;
@@ -98,7 +98,7 @@ impl Intake {
         self.notices.of_name(pair, protocol.as_str(), notice);
     }
 
-    /// Counts a body of which bad lines cost all, and tells the log of them.
+    /// Counts a body that bad lines cost completely, and logs them.
     fn count_none(&self, client: IpAddr, report: &mut Report) {
         let inlet = self.telemetry.inlet(Protocol::Http);
         for (reason, lines) in &report.reasons {

@@ -1,5 +1,5 @@
 //! Line protocol over TCP: for agents that keep a connection and write lines to it. There is no answer, so what is
-//! refused is counted, and told in the log.
+//! refused is counted and logged.
 
 use super::Intake;
 use crate::config::Tcp;

@@ -63,7 +63,7 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct Pair {
     pub(super) certified: Arc<CertifiedKey>,
-    /// When the certificate expires, seconds since the Unix epoch; `None` where that cannot be told.
+    /// When the certificate expires, seconds since the Unix epoch; `None` if that is unknown.
     pub expires: Option<i64>,
 }
 

@@ -19,7 +19,7 @@ pub fn memory_bytes() -> u64 {
     limits.chain(machine).min().unwrap_or(MEMORY_UNKNOWN)
 }
 
-/// The host's name, as the kernel tells it; `localhost` where it does not.
+/// The host's name, as the kernel has it; `localhost` if it has none.
 pub fn host_name() -> String {
     let name = kernel_text("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();

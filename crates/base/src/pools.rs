@@ -1,6 +1,6 @@
 //! One account of memory, by pool, and the order in which the daemon sheds load when it nears `memory.limit`.
 //!
-//! What holds memory tells its pool, once a batch, a file or a series of a query, never once a line. What is counted is
+//! Code that holds memory reports it to its pool, once a batch, a file or a series of a query, never once a line. What is counted is
 //! what was asked of the allocator; the tenth between the last step and the limit is for what it keeps beside that,
 //! and for stacks.
 

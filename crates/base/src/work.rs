@@ -2,7 +2,7 @@
 //! n log n of what it is given.
 //!
 //! What is counted are steps of loops whose length is not bounded: fields looked at, words moved, samples decoded or
-//! compared, bytes read. A loop tells its steps at once, not one by one. In a release build nothing of this is left.
+//! compared, bytes read. A loop reports its steps together, not one by one. In a release build nothing of this is left.
 
 /// So many more steps were done.
 #[cfg(debug_assertions)]

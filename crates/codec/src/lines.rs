@@ -93,7 +93,7 @@ fn push_value(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&value.to_bits().to_le_bytes());
 }
 
-/// A value that its varint tells all of.
+/// A value that its varint holds completely.
 #[inline]
 fn short_value(head: u64) -> Option<f64> {
     match head & 3 {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Unit of the times of a request, the finest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Precision {
-    /// What each time looks like, by its size, as InfluxDB 3 tells it where a request does not; nanoseconds, mostly.
+    /// Guessed for each time by its size, as InfluxDB 3 does if a request names none; mostly nanoseconds.
     Auto,
     /// `n`, `ns`; what a request without a precision means.
     #[default]

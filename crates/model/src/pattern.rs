@@ -43,7 +43,7 @@ const HEAD_STEPS: u64 = 500;
 /// Bytes of such texts that count as a step, beyond those of the pattern itself.
 const TEXTS_BYTES_A_STEP: u64 = 64;
 
-/// A pattern that tells what its groups have found.
+/// A pattern that reports what its groups matched.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     regex: Regex,
@@ -51,7 +51,7 @@ pub struct Pattern {
     steps: u64,
 }
 
-/// A pattern that tells whether a text matches.
+/// A pattern that reports whether a text matches.
 #[derive(Debug, Clone)]
 pub(super) struct Filter {
     sets: Sets,

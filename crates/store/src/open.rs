@@ -116,7 +116,7 @@ fn databases(options: &Arc<Options>, pools: &Arc<Pools>, partitions: &Partitions
     Arc::new(databases)
 }
 
-/// Fills memory from the log, and tells what was found in it.
+/// Fills memory from the log, and logs what was found in it.
 fn read_log(
     vfs: &dyn Vfs,
     clock: &SharedClock,
@@ -133,7 +133,7 @@ fn read_log(
     let replayed = replayed?;
     telemetry.disk.quarantined.inc_by(replayed.damages.len() as u64);
     telemetry.wal.missing_segments.inc_by(replayed.missing_segments);
-    tell_losses(&replayed, filled, &folders.quarantine);
+    log_losses(&replayed, filled, &folders.quarantine);
     let cardinality = databases.cardinality();
     tracing::info!(series = cardinality.series(), max = cardinality.limits().series_max, "series counted");
     tracing::info!(
@@ -147,7 +147,7 @@ fn read_log(
     Ok(replayed)
 }
 
-fn tell_losses(replayed: &Replayed, filled: Filled, quarantine: &Path) {
+fn log_losses(replayed: &Replayed, filled: Filled, quarantine: &Path) {
     for damage in &replayed.damages {
         tracing::error!(
             path = %damage.path.display(), offset = damage.offset, bytes = damage.bytes,
@@ -170,7 +170,7 @@ fn tell_losses(replayed: &Replayed, filled: Filled, quarantine: &Path) {
     }
 }
 
-/// Generations count on from whatever is there: a chunk file's name tells its order.
+/// Generations count on from the highest that is there: chunk files are ordered by their names.
 fn next_generation(replayed: &Replayed, partitions: &Partitions) -> u64 {
     let on_disk = partitions.all().iter().flat_map(|p| p.files()).map(|file| file.name().last).max().unwrap_or(0);
     replayed.last_generation.unwrap_or(0).max(on_disk).saturating_add(1)

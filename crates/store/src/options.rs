@@ -34,7 +34,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// With this many bytes of log, writes are refused until a seal.
     pub log_bytes_max: u64,
-    /// Whether chunk files are merged and archived without being told to.
+    /// Whether chunk files are merged and archived automatically.
     pub merge: bool,
     /// How many files of about one size make one of the next.
     pub fan_in: usize,

@@ -28,7 +28,7 @@ pub struct Reader {
     _pin: Pin,
 }
 
-/// A reader stopped, since it was told that nobody waits for the answer any more.
+/// A reader stopped, since nobody waits for the answer any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the search was stopped")]
 pub struct Stopped;

@@ -191,7 +191,7 @@ impl HttpMetrics {
 pub struct TlsMetrics {
     /// Whether the files of the certificate were good when they were last read; 1 without TLS.
     pub read_succeeded: IntGauge,
-    /// When the certificate in use expires, seconds since the epoch; 0 without TLS or where that cannot be told.
+    /// When the certificate in use expires, seconds since the epoch; 0 without TLS or if it is unknown.
     pub expires: IntGauge,
     failed: [IntCounter; HandshakeFailure::ALL.len()],
 }
@@ -228,7 +228,7 @@ impl TlsMetrics {
 pub struct UdpMetrics {
     /// Datagrams read from the socket.
     pub datagrams: IntCounter,
-    /// Datagrams that the kernel dropped, as it tells: the socket's buffer was full.
+    /// Datagrams that the kernel reports as dropped: the socket's buffer was full.
     pub kernel_drops: IntCounter,
 }
 

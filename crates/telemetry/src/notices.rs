@@ -41,7 +41,7 @@ impl Kind {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// How often it may be told.
+    /// How often it may be logged.
     pub kind: Kind,
     /// The same word as in the counter.
     pub reason: &'static str,
@@ -79,7 +79,7 @@ struct Told {
     notice: Notice,
 }
 
-/// What was told of a subject and reason, and what was not yet.
+/// What was logged of a subject and reason, and what was not yet.
 struct Entry {
     /// When the last line was, on the monotonic clock.
     told: Duration,
@@ -95,7 +95,7 @@ struct Ledger(HashMap<Key, Entry>);
 type Key = (Subject, &'static str, &'static str);
 
 impl Ledger {
-    /// Takes a notice. Returns it where it is to be told now.
+    /// Takes a notice. Returns it if it is to be logged now.
     fn take(&mut self, now: Duration, mut told: Told) -> Option<Told> {
         let key = |told: &Told| (told.subject.clone(), told.protocol, told.notice.reason);
         if self.0.len() >= ENTRIES_MAX && !self.0.contains_key(&key(&told)) {
@@ -118,7 +118,7 @@ impl Ledger {
         }
     }
 
-    /// What is to be told by now: `all` that there is, or what has waited for its time.
+    /// What is to be logged by now: `all` that there is, or what has waited long enough.
     fn due(&mut self, now: Duration, all: bool) -> Vec<Told> {
         let mut due = Vec::new();
         self.0.retain(|_, entry| {
@@ -146,7 +146,7 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Nothing was told yet.
+    /// Nothing was logged yet.
     pub fn new(clock: SharedClock) -> Self {
         Notices { clock, ledger: Arc::default() }
     }
@@ -173,7 +173,7 @@ impl Notices {
         due.iter().for_each(log);
     }
 
-    /// Tells everything that has not been told: before the end.
+    /// Logs everything that has not been logged yet: for the end.
     pub fn tell_all(&self) {
         let due = self.ledger.lock().due(self.clock.monotonic(), true);
         due.iter().for_each(log);

@@ -1,4 +1,4 @@
-//! How each InfluxDB tells an error, so that its clients find the sentence where they look for it.
+//! How each InfluxDB reports an error, so that its clients find the sentence where they look for it.
 
 use crate::api::reply::Reply;
 use hyper::StatusCode;

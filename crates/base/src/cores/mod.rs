@@ -1,4 +1,4 @@
-//! Who goes first at the processors: writes and short questions, whose senders wait, before what takes its time.
+//! Which threads get the processors first: writes and short questions, whose senders wait, before what takes its time.
 //!
 //! Our own threads settle that among themselves. None lowers its priority: that would put every other process of the
 //! machine first, and people look at dashboards when the machine is busy.

@@ -20,7 +20,7 @@ pub struct OpenFiles {
     pub limit: usize,
     /// Handles of chunk files that are kept to be read again.
     pub chunk_files: usize,
-    /// Sockets of clients, those included that are only told that there are too many.
+    /// Sockets of clients, including those that are refused because there are too many.
     pub connections: usize,
 }
 

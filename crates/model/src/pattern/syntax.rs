@@ -325,7 +325,7 @@ impl<'p> Parser<'p> {
         Ok(name)
     }
 
-    /// Reads flags behind `(?`, up to a `:`, which begins a group, or a `)`, which does not: tells which.
+    /// Reads flags behind `(?`, up to a `:`, which begins a group, or a `)`, which does not; returns which.
     fn switch(&mut self, start: usize) -> Result<bool, PatternError> {
         let (mut flags, mut on, mut seen) = (self.flags, true, false);
         loop {

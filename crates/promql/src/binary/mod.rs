@@ -13,7 +13,7 @@ use super::grid::{ABSENT, is_absent};
 use super::plan::Operator;
 
 impl Operator {
-    /// Whether it compares: then it filters, or with `bool` tells 1 or 0.
+    /// Whether it compares: then it filters, or with `bool` yields 1 or 0.
     pub fn compares(self) -> bool {
         use Operator::*;
         matches!(self, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual)

@@ -83,7 +83,7 @@ mod tests {
     use crate::grid::{Grid, Shift};
     use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
-    /// With NaN among the samples and without, and with zeros of both signs: what is taken is told by its bits.
+    /// With NaN among the samples and without, and with zeros of both signs: results are compared by their bits.
     #[test]
     fn the_extreme_is_the_last_of_the_best() {
         let seed = rand::rng().next_u64();

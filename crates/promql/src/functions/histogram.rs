@@ -24,7 +24,7 @@ pub(crate) struct Histograms<'q> {
 
 /// What is computed from each histogram: one number a step.
 enum Question {
-    /// With the label value that tells each quantile, where there are several.
+    /// With the label value that names each quantile, where there are several.
     Quantiles(Vec<Vec<f64>>),
     Fraction {
         lower: Vec<f64>,
@@ -223,7 +223,7 @@ fn quantile(quantile: f64, buckets: &mut [Bucket], forced: &mut bool) -> f64 {
     }
 }
 
-/// Lifts counts that are below the one before; tells whether one was lower by more than rounding explains.
+/// Raises counts that are below the one before; returns whether one was lower by more than rounding explains.
 fn make_monotonic(buckets: &mut [Bucket]) -> bool {
     let (mut forced, mut before) = (false, buckets[0].count);
     for bucket in &mut buckets[1..] {

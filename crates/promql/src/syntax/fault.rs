@@ -47,7 +47,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Where the lines of a text start, so that places can be told quickly.
+/// Where the lines of a text start, so that positions are found quickly.
 #[derive(Debug)]
 pub struct Lines {
     /// Offset of each line's first byte; the first is 0.

@@ -102,7 +102,7 @@ fn push_escaped(quoted: &mut String, character: char) {
     }
 }
 
-/// Characters that would not be seen, or not be told from a space.
+/// Characters that would be invisible, or look like a space.
 fn is_hidden(character: char) -> bool {
     character.is_control() || character != ' ' && character.is_whitespace() || character == '\u{feff}'
 }

@@ -345,7 +345,7 @@ fn sift(mut files: Files) -> (Files, Files) {
     (kept, superseded)
 }
 
-/// What a file is called in quarantine: it tells where it came from.
+/// What a file is called in quarantine: the name says where it came from.
 fn set_aside_name(database: &str, day: i64, name: FileName) -> String {
     format!("{}.{}.{name}", escape(database), day_name(day))
 }

@@ -16,7 +16,7 @@ const STATES_MAX: usize = 1 << 16;
 /// A string at a time.
 pub type StateSample = (i64, Arc<str>);
 
-/// The states of a database, by a hash of what tells one from another.
+/// The states of a database, by a hash of what identifies one.
 #[derive(Default)]
 pub struct States(HashMap<KeyHash, State>);
 

@@ -1,4 +1,4 @@
-//! Reads the records of the log, and tells each worker which lines are its own.
+//! Reads the records of the log, and assigns their lines to workers.
 
 use super::numbered::Numbered;
 use super::{Definition, Line, STRETCH_BYTES, Share, Stretch};
@@ -178,7 +178,7 @@ impl<'a> Records<'a> {
         self.handed.push_back(stretch);
     }
 
-    /// Hands over what is left, and tells the workers that no more comes. Returns how many lines are nobody's.
+    /// Hands over what is left, and ends the workers' input. Returns how many lines belong to no row.
     pub(super) fn end(mut self) -> u64 {
         self.hand_over();
         self.orphans

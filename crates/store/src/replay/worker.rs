@@ -155,7 +155,7 @@ fn read_line(fields: &Fields, version: Version, line: &[u8], into: &mut Vec<(u16
     known.then_some(())
 }
 
-/// What was added to rows of a database that it has not been told of.
+/// What was added to rows of a database and not reported to it yet.
 #[derive(Default)]
 struct OfDatabase {
     database: Option<Arc<Database>>,

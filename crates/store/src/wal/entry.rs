@@ -34,7 +34,7 @@ pub enum Event<E> {
     Rotated {
         /// The generation that ended.
         generation: u64,
-        /// To be told.
+        /// Who waits for the rotation.
         done: oneshot::Sender<Result<u64, WalError>>,
     },
 }
