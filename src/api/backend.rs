@@ -149,7 +149,7 @@ pub trait Backend: Send + Sync + 'static {
     /// The databases, sorted.
     fn databases(&self) -> Vec<String>;
 
-    /// How long samples of `database` stay on disk; zero is for ever.
+    /// How long samples of `database` stay on disk; zero is forever.
     fn retention(&self, database: &str) -> Duration;
 
     /// Makes sure that a database of this name can be written to and is listed from now on.

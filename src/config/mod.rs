@@ -298,7 +298,7 @@ pub struct Retention {
     /// Samples younger than this are answered from memory, as far as `memory.limit` allows.
     #[serde(with = "duration")]
     pub memory: Duration,
-    /// Samples older than this go, a day at a time; 0 keeps them for ever.
+    /// Samples older than this go, a day at a time; 0 keeps them forever.
     #[serde(with = "duration")]
     pub disk: Duration,
 }

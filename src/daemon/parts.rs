@@ -43,7 +43,7 @@ impl Parts {
         self.running.push(Part { name, stop, task });
     }
 
-    /// The name of the next part that ends, whether it returned or panicked; waits for ever while all run.
+    /// The name of the next part that ends, whether it returned or panicked; waits forever while all run.
     pub async fn ended(&mut self) -> &'static str {
         // `self.ended.0` lives as long as the receiver, so the channel never closes.
         self.ended.1.recv().await.expect("BUG: the parts' own sender is gone")

@@ -65,6 +65,6 @@ pub struct Rules {
     pub naming: Naming,
     /// Samples younger than this are answered from memory.
     pub in_memory: Duration,
-    /// Samples older than this go; zero keeps them for ever.
+    /// Samples older than this go; zero keeps them forever.
     pub on_disk: Duration,
 }

@@ -33,7 +33,7 @@ pub enum Statement {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     pub name: Option<String>,
-    /// Zero is for ever.
+    /// Zero is forever.
     pub duration: Option<Duration>,
     /// Whether lines that name no policy should have this one.
     pub is_default: bool,
@@ -234,7 +234,7 @@ impl<I: Iterator<Item = Word>> Reader<I> {
     }
 }
 
-/// `INF` or zero, which are for ever, or numbers with units: `90d`, `1h30m`.
+/// `INF` or zero, which are forever, or numbers with units: `90d`, `1h30m`.
 fn parse_duration(text: &str) -> Option<Duration> {
     if text.eq_ignore_ascii_case("inf") {
         return Some(Duration::ZERO);

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const DEFAULT_DATABASE: &str = "default";
 
 /// InfluxDB 1's words for lines whose time is beyond retention. Its clients look for them, to throw away what would be
-/// refused for ever.
+/// refused forever.
 const BEYOND_RETENTION: &str = " points beyond retention policy";
 
 /// Where the lines of a write go, and how to read them.
@@ -195,7 +195,7 @@ fn not_written(dialect: Dialect, database: &str, error: &BodyError) -> Reply {
             dialect.refuse_with(StatusCode::PAYLOAD_TOO_LARGE, &what, more)
         }
         BodyError::Unavailable(WalError::RecordTooLarge { .. }) => dialect.refuse(StatusCode::PAYLOAD_TOO_LARGE, &what),
-        // Of a policy InfluxDB 1 says 500, at which clients other than Telegraf send again for ever.
+        // Of a policy InfluxDB 1 says 500, at which clients other than Telegraf send again forever.
         BodyError::Database(BadDatabase::Unknown { .. } | BadDatabase::UnknownPolicy { .. }) => {
             let what = if dialect == Dialect::V2 { format!("bucket {database:?} not found") } else { what };
             dialect.refuse(StatusCode::NOT_FOUND, &what)

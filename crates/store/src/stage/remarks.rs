@@ -25,7 +25,7 @@ pub enum Unit {
 pub(super) enum Odd {
     /// It has strings alone, and none is kept.
     StringsAlone,
-    /// Its time, as it stands, lies about 1970, where it does not say the unit.
+    /// Its time lies near 1970, in the unit that it was read in.
     Early(i64),
     /// Two of its fields are one series.
     FieldTwice,
