@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where nobody reads it any more, the exit code says it alone.
+            // If nobody reads it any more, the exit code has to do.
             let _ = writeln!(io::stderr(), "error: {}", causes::text(&*error).trim_end());
             ExitCode::FAILURE
         }

@@ -1,6 +1,6 @@
 //! The queries and look-ups under way, each from its arrival until nothing works for it any more.
 //!
-//! An [`Active`] is held by the request's handler and by the work that it has started; whoever lets go of it last ends
+//! An [`Active`] is held by the request's handler and by the work that it has started; the last one to drop it ends
 //! it. So a query whose client has left stays on the list for as long as it holds a place at the gate. How it ended is
 //! reported to the observer and, if it was slow, logged (`slow`).
 

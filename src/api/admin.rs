@@ -29,7 +29,7 @@ pub async fn status(call: Call) -> Result<Reply, ApiError> {
     Ok(Reply::json_value(StatusCode::OK, &status))
 }
 
-/// Reads the configuration again, and answers when what changed is in force.
+/// Reads the configuration again, and answers once the changes are in force.
 pub async fn reload(call: Call) -> Result<Reply, ApiError> {
     let done = call.api.action(|api| api.backend.reload()).await?;
     Ok(Reply::json_value(StatusCode::OK, &done))

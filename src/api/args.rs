@@ -10,7 +10,7 @@ use sealine_promql::TIME_MAX;
 /// ranges and offsets cannot overflow. Nothing lies beyond.
 pub const TIME_MS_MAX: i64 = i64::MAX / 4;
 
-/// What upstream's own clients send for "since ever" and "forever"; no calendar of ours reaches that far.
+/// What upstream's own clients send for "since the beginning" and "forever"; no calendar here reaches that far.
 const BEFORE_ALL: &str = "-292273086-05-16T16:47:06Z";
 const AFTER_ALL: &str = "292277025-08-18T07:12:54.999999999Z";
 

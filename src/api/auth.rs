@@ -47,7 +47,7 @@ pub enum Refusal {
     /// 401: it is not a token of this daemon.
     #[error("the token is not one of those in the configuration")]
     WrongToken,
-    /// 403: it is one of ours, and has not this right.
+    /// 403: it is a token of this daemon, and lacks this right.
     #[error("the token `{token}` does not have the right `{right}`: want it among `rights` in its [[token]] block")]
     Right {
         /// Its name.
@@ -68,7 +68,7 @@ pub enum Refusal {
         /// And where.
         database: String,
     },
-    /// 403: it reads some databases, and the answer is made of all.
+    /// 403: it reads some databases, and the answer covers all of them.
     #[error("the token `{token}` has the right `read` on some databases only, and this page covers all of them")]
     NotAll {
         /// Its name.

@@ -3,7 +3,7 @@
 //! Follows the rules by which hyper reads bodies. Where a body breaks them, hyper ends the connection, so that there is no
 //! next request.
 
-/// What is still to come of a body.
+/// What is still missing of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// So many bytes; zero is the end.

@@ -46,7 +46,7 @@ pub struct BadHead {
     pub path: String,
 }
 
-/// Reads the head that `bytes` begin with; `None` where it has not come to its end yet.
+/// Reads the head that `bytes` begin with; `None` if it is not complete yet.
 pub fn read(bytes: &[u8], limits: &HeadLimits) -> Result<Option<Head>, BadHead> {
     let mut headers = vec![httparse::EMPTY_HEADER; limits.headers_max];
     let mut request = httparse::Request::new(&mut headers);

@@ -44,7 +44,7 @@ pub struct Requests<S> {
     news: bool,
     /// A head that was mended, on its way to hyper.
     mended: BytesMut,
-    /// What is to come of the current body; a head comes next where it is over.
+    /// What is still missing of the current body; after its end comes the next head.
     body: Framing,
     /// Heads that hyper was given.
     heads: usize,
@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Requests<S> {
         self.busy.refuse(self.heads, bad);
     }
 
-    /// Where nothing more comes: tells hyper so, once nothing is at work or on its way for the client any more.
+    /// At the end of the input: passes it on to hyper once nothing is at work or on its way for the client any more.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let is_in_body = !self.body.is_over();
         if is_in_body || !self.busy.is_at_work() && !self.unflushed {
@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Requests<S> {
             let timer = Box::pin(sleep_until(Instant::now() + FIRST_LOOK));
             Box::new(Look { timer, pause: FIRST_LOOK, sent: 0 })
         });
-        // With an answer on its way, the socket says by itself that nobody takes it.
+        // With an answer on its way, the socket itself reports that nobody reads it.
         while !*unflushed && look.sent < ANSWER_BEGINS.len() {
             ready!(look.timer.as_mut().poll(cx));
             look.sent += ready!(Pin::new(&mut *socket).poll_write(cx, &ANSWER_BEGINS[look.sent..=look.sent]))?;

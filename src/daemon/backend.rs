@@ -28,7 +28,7 @@ pub struct Daemon {
     pub store: Arc<Store>,
     /// Evaluates queries.
     pub engine: ArcSwap<Engine>,
-    /// As it is in force.
+    /// The configuration in force.
     pub config: ArcSwap<Config>,
     /// Reads it again.
     pub reloads: Requests,

@@ -285,7 +285,7 @@ async fn resolve_if_on(
     }
 }
 
-/// As many connections as a setting says, or as there is room for.
+/// As many connections as a setting says, or as the file descriptors allow.
 fn within(setting: &'static str, wanted: usize, room: usize) -> usize {
     if wanted > room {
         tracing::warn!(

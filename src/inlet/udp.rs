@@ -291,7 +291,7 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
         let mut stage = stage.with_unit(Unit::Setting("udp.precision"));
         let (mut start, mut last) = (0, NOBODY);
         for &(end, sender) in &block.ends {
-            // Each datagram by itself: one that is cut cannot spoil the next.
+            // Each datagram is parsed separately: one that is cut off cannot spoil the next.
             stage.add(&block.bytes[start..end], 1);
             intake.tell(Protocol::Udp, sender, stage.take_notices());
             cores::give_way(clock::instant());

@@ -7,7 +7,7 @@ pub use open_files::OpenFiles;
 
 use std::path::{Path, PathBuf};
 
-/// Assumed where the kernel does not tell: small enough for every machine that runs a daemon.
+/// Assumed if the kernel does not say: small enough for every machine that runs a daemon.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
 
 /// Bytes of memory that the process may use: the machine's, or less where a control group or one above it says so.

@@ -41,7 +41,7 @@ pub struct MatcherError {
 }
 
 impl Matcher {
-    /// Builds a matcher; only a regex can fail: where it does not parse, or is too large.
+    /// Builds a matcher. Fails only for a regex that does not parse or is too large.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
         Matcher::within(REGEX_STEPS_MAX, name, op, value)
     }

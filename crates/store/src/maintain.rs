@@ -1,4 +1,4 @@
-//! What is done to chunk files once they are there: merged, archived, held in memory, let go of, expired.
+//! What happens to chunk files once they are there: they are merged, archived, held in memory, dropped from it, expired.
 
 use super::{Store, StoreError, nanoseconds};
 use crate::disk::{ChunkFile, DiskError, Partition, Size, merge, plan_merge, runs};
@@ -223,7 +223,7 @@ impl Store {
                     Err(error) if error.is_damage() => false,
                     Err(error) => return Err(error.into()),
                 };
-            // Where memory is short, what was let go of stays away; below, there is room to bring it back.
+            // While memory is short, what was dropped stays away; below, there is room to bring it back.
             let short = young && self.pools.is_due(Step::Seal);
             if young != file.is_resident() && !short {
                 match file.set_resident(young) {

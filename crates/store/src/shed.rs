@@ -8,7 +8,7 @@ use sealine_base::pools::Step;
 use std::sync::Arc;
 
 impl Store {
-    /// Has chunk files let go of what they hold where memory is short. Asked every second, and between the files of a query.
+    /// Drops what chunk files hold in memory, if that is short. Called every second, and between the files of a query.
     pub fn shed(&self) {
         let wanted = self.pools.beyond(Step::Files);
         if wanted == 0 {

@@ -320,7 +320,7 @@ impl TierMetrics {
 pub struct MemoryMetrics {
     /// `memory.limit` in bytes.
     pub limit: IntGauge,
-    /// Indexes of chunk files and chunks of young ones that were let go of.
+    /// Indexes of chunk files and chunks of young ones that were dropped from memory.
     pub files_dropped: IntCounter,
     pools: [IntGauge; Pool::ALL.len()],
 }

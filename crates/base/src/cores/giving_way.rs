@@ -118,7 +118,7 @@ thread_local! {
     static STINT: Cell<Stint> = const { Cell::new(Stint::NEW) };
 }
 
-/// A question begins on this thread; what came before it was none of its work.
+/// A query begins on this thread; what ran before does not count as its work.
 pub fn begin_question() {
     STINT.set(Stint::NEW);
 }

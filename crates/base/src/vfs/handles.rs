@@ -1,7 +1,7 @@
-//! Files that are open to be read again: no more than there is room for, and those that were used last.
+//! Files that are kept open to be read again: as many as fit, those that were used last.
 //!
 //! A file that lost its handle is opened by its name when it is asked for again. Where its name may lead elsewhere by
-//! then, its handle is held: it stays until it is let go of.
+//! then, its handle is held: it stays until it is released.
 
 use super::{Entry, SharedVfs, Vfs, VfsFile};
 use hashbrown::HashMap;

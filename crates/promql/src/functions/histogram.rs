@@ -74,7 +74,7 @@ impl<'q> Histograms<'q> {
         Ok(Renamed::new(Box::new(histograms), metrics).into_merged())
     }
 
-    /// How many series come of one histogram.
+    /// How many series one histogram yields.
     fn answers(&self) -> usize {
         match &self.question {
             Question::Quantiles(quantiles) => quantiles.len(),

@@ -47,7 +47,7 @@ fn number(text: &str) -> Option<f64> {
     if octal {
         return u64::from_str_radix(&plain, 8).ok().map(|number| number as f64);
     }
-    // `parse` would take words such as `1nfinity` for none of its numbers, but those start with a letter.
+    // `parse` takes words such as `infinity` as numbers too, but those start with a letter.
     plain.parse().ok().filter(|number: &f64| number.is_finite())
 }
 

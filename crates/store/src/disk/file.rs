@@ -497,7 +497,7 @@ impl Drop for ChunkFile {
     }
 }
 
-/// Adds the series of one block. `None` where the bytes are not in the form, or name a set that the file has not.
+/// Adds the series of one block. `None` where the bytes are not in the form, or name a set that the file does not have.
 fn parse_block(
     bytes: &[u8],
     block: &BlockRef,

@@ -52,7 +52,7 @@ pub fn plan_merge(files: &[Size], fan_in: usize, described_max: u64) -> Option<R
 }
 
 /// Neighbours that `may_join`, in runs that are as long as they may be: no more than `described_max` is described by one,
-/// but for a file that comes to more by itself.
+/// except for a single file that is larger.
 pub fn runs(files: &[Size], described_max: u64, may_join: impl Fn(&Size) -> bool) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     let mut described = 0u64;
@@ -74,7 +74,7 @@ pub fn runs(files: &[Size], described_max: u64, may_join: impl Fn(&Size) -> bool
 
 /// Merges `files`, which are neighbours in the order in which they count, into one. Holds their indexes, the entries of
 /// a metric and the samples of a series at a time. With `archived` it writes blocks. `keep_on` is asked between series:
-/// where it says no, nothing comes of the merge.
+/// where it says no, the merge is abandoned.
 pub fn merge(
     volume: &Volume,
     dir: &Path,

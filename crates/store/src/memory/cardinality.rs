@@ -1,6 +1,6 @@
 //! How many series and databases there may be, and how many there are.
 //!
-//! Only what is new is held against the limits: rows that are there go on, and a replay makes whatever the log has.
+//! Only what is new is checked against the limits: rows that are there go on, and a replay makes whatever the log has.
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
@@ -109,7 +109,7 @@ impl Counts {
     }
 
     /// Whether a measurement may have `more` series; the narrowest limit that it meets, where it may not. Kept strings
-    /// are of no measurement (""), and what has none is not held against the limit on one.
+    /// are of no measurement (""), and what has none is not checked against the limit on one.
     pub fn room<'a>(&self, measurement: &'a str, more: u64) -> Result<(), Exceeded<'a>> {
         let limits = self.cardinality.limits();
         let fits = |have: u64, max: u64| have.saturating_add(more) <= max;

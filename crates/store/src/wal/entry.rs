@@ -1,4 +1,4 @@
-//! What is logged, and what comes of it: entries, and the events that fill memory with them.
+//! What is logged: entries, and the events that fill memory with them.
 
 use super::WalError;
 use tokio::sync::oneshot;

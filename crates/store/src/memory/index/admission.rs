@@ -6,7 +6,7 @@ use hashbrown::HashSet;
 use sealine_model::Labels;
 
 impl Index {
-    /// Whether a line may make what these rows have and the index has not. The first is the line's own row, the others
+    /// Whether a line may make what these rows have and the index lacks. The first is the line's own row, the others
     /// are those of its strings. Rows and fields that are there are never refused.
     pub fn admit<'a>(&self, rows: &[NewRow<'a>]) -> Result<(), Exceeded<'a>> {
         let Some(first) = rows.first() else { return Ok(()) };
