@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use sealine_model::{Labels, METRIC_NAME, MatchOp, Matcher};
+use sealine_model::{Column, Kind, Labels, METRIC_NAME, MatchOp, Matcher, Naming};
 use sealine_store::parts::memory::{Field, Index, NewRow};
 use std::hint::black_box;
 
@@ -13,7 +13,15 @@ const RACKS: usize = 100;
 
 fn index() -> Index {
     let mut rng = StdRng::seed_from_u64(1);
-    let field = |at| Field { raw: format!("usage_{at}").into_bytes().into(), metric: format!("cpu_usage_{at}").into() };
+    let naming = Naming::default();
+    let field = |at| {
+        let name = format!("usage_{at}");
+        Field::new(
+            name.as_bytes().into(),
+            Column::Field { measurement: "cpu", field: &name, kind: Kind::Float },
+            &naming,
+        )
+    };
     let fields: Vec<Field> = (0..FIELDS).map(field).collect();
     let mut index = Index::default();
     for host in 0..HOSTS {

@@ -44,7 +44,7 @@ fn read_each_way(bytes: &[u8]) {
     let mut shown = Vec::new();
     let dumped = disk::dump(&vfs, &path, &mut shown).map(|written| written.expect("a vector takes all"));
     let file = Arc::new(open(bytes));
-    let Ok((metrics, sets)) = file.index().map(|index| (index.metric_count(), index.set_count())) else {
+    let Ok((metrics, sets)) = file.index().map(|index| (index.column_count(), index.set_count())) else {
         assert!(!faults.is_empty() && dumped.is_err(), "a file that cannot be read is damaged");
         return;
     };
@@ -53,12 +53,13 @@ fn read_each_way(bytes: &[u8]) {
     for set in 0..sets as u32 {
         file.labels(set).expect("the index is there");
     }
+    let naming = Arc::default();
     let all = [Matcher::new("host", MatchOp::Regex, ".*").expect("it is an expression")];
     for matchers in [&all[..], &[], &[Matcher::equal("__name__", "cpu_idle"), Matcher::equal("host", "a")]] {
-        let selected = file.select(matchers, i64::MIN, i64::MAX);
+        let selected = file.select(matchers, &naming, i64::MIN, i64::MAX);
         bounded(&selected, bytes.len());
-        let _ = file.select(matchers, 1_699_920_000_000, 1_699_920_010_000).map(|found| read(&file, &found));
-        let _ = file.sets_passing(matchers, i64::MIN, i64::MAX);
+        let _ = file.select(matchers, &naming, 1_699_920_000_000, 1_699_920_010_000).map(|found| read(&file, &found));
+        let _ = file.sets_passing(matchers, &naming, i64::MIN, i64::MAX);
     }
     let labels = file.index().map(|index| {
         let mut names = LimitedSet::new(usize::MAX, &|| false);
@@ -137,7 +138,7 @@ fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
 /// The checksums of the blocks of entries. Their descriptions are what the index ends with.
 fn sum_blocks(bytes: &mut [u8], parsed: &FileIndex, entries: usize, index: usize, trailer: usize) {
     let mut end = trailer;
-    for metric in (0..parsed.metric_count()).rev() {
+    for metric in (0..parsed.column_count()).rev() {
         let blocks: Vec<_> = (0..parsed.block_count(metric)).map(|block| parsed.block(metric, block)).collect();
         for (number, block) in blocks.iter().enumerate() {
             let after = parsed.block_after(metric, number).map_or(index - entries, |next| next.entries_at as usize);
@@ -163,7 +164,7 @@ fn sum_ends(bytes: &mut [u8], index: usize, trailer: usize) {
 /// The checksums of the chunks that can be found.
 fn sum_chunks(bytes: &mut [u8], entries: usize) {
     let file = open(bytes);
-    let metrics = file.index().map(|index| index.metric_count()).unwrap_or(0);
+    let metrics = file.index().map(|index| index.column_count()).unwrap_or(0);
     for found in (0..metrics).filter_map(|metric| file.series_of(metric).ok()) {
         for chunk in &found.chunks {
             let (from, to) = (chunk.at as usize, chunk.at as usize + chunk.length);

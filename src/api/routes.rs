@@ -13,7 +13,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
-use sealine_telemetry::notices::{Kind, Notice, excerpt};
+use sealine_telemetry::notices::{Notice, NoticeKind, excerpt};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -232,7 +232,7 @@ fn tell_of_refusal(api: &Api, peer: SocketAddr, method: &Method, route: &'static
         _ => return,
     };
     let (first, message) = (format!("{method} {route}"), excerpt(&reply.body));
-    api.notices.of_client(peer.ip(), "http", Notice { kind: Kind::Refusal, reason, count: 1, first, message });
+    api.notices.of_client(peer.ip(), "http", Notice { kind: NoticeKind::Refusal, reason, count: 1, first, message });
 }
 
 fn wrong_method(route: &Route, method: &Method) -> Reply {

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use sealine_base::clock::Seldom;
 use sealine_telemetry::Protocol;
-use sealine_telemetry::notices::{Kind, Notice};
+use sealine_telemetry::notices::{Notice, NoticeKind};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -155,7 +155,7 @@ impl Server {
 /// Logs that a connection was refused.
 fn tell(api: &Api, peer: SocketAddr, why: TooManyConnections) {
     let (reason, message) = ("too_many_connections", why.to_string());
-    let notice = Notice { kind: Kind::Refusal, reason, count: 1, first: String::new(), message };
+    let notice = Notice { kind: NoticeKind::Refusal, reason, count: 1, first: String::new(), message };
     api.notices.of_client(peer.ip(), Protocol::Http.as_str(), notice);
 }
 

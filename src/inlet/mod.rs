@@ -14,7 +14,7 @@ pub use udp::{UdpError, UdpInlet};
 
 use crate::config::Http;
 use sealine_store::{Collision, Report, Store};
-use sealine_telemetry::notices::{Kind, Notice, Notices};
+use sealine_telemetry::notices::{Notice, NoticeKind, Notices};
 use sealine_telemetry::{Names, Overwritten, Protocol, Suspect, Telemetry};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,14 +58,14 @@ impl Intake {
         self.telemetry.inlet(Protocol::Http).suspect(reason).inc();
         let message = format!("a write names no database and goes to `{database}`: send the parameter db");
         let notice =
-            Notice { kind: Kind::Hint, reason: reason.as_str(), count: 1, first: "/write".to_string(), message };
+            Notice { kind: NoticeKind::Hint, reason: reason.as_str(), count: 1, first: "/write".to_string(), message };
         self.notices.of_client(client, Protocol::Http.as_str(), notice);
     }
 
     /// Tells the log that something was not taken of a client, which was nothing that can be shown.
     fn refuse(&self, protocol: Protocol, client: IpAddr, (reason, count): (&'static str, u64), message: &str) {
         let (first, message) = (String::new(), message.to_string());
-        let notice = Notice { kind: Kind::Refusal, reason, count, first, message };
+        let notice = Notice { kind: NoticeKind::Refusal, reason, count, first, message };
         self.notices.of_client(client, protocol.as_str(), notice);
     }
 
@@ -85,7 +85,7 @@ impl Intake {
             Names::Measurement => format!("fields of the measurements `{first}` and `{second}`"),
         };
         let notice = Notice {
-            kind: Kind::Warning,
+            kind: NoticeKind::Warning,
             reason: of.as_str(),
             count: 1,
             first: became.to_string(),
@@ -128,7 +128,6 @@ impl Intake {
             inlet.lines.inc_by(report.lines);
             inlet.samples.inc_by(report.samples);
             inlet.strings_dropped.inc_by(report.strings_dropped);
-            inlet.integers_rounded.inc_by(report.integers_rounded);
             inlet.overwritten(Overwritten::Field).inc_by(report.fields_overwritten);
         } else if report.lines > 0 {
             inlet.rejected("unavailable", report.lines);

@@ -79,7 +79,8 @@ fn dump_shows_samples_of_chunk_files_and_of_the_log() {
     }
     assert!(!shown.contains("FileInfo"), "{shown}");
     assert!(
-        shown.contains("cpu_user{db=\"telegraf\", host=\"a\"}") && shown.contains("1600000000000000000 1.5"),
+        shown.contains("\"cpu\".\"user\" (float) {db=\"telegraf\", host=\"a\"}")
+            && shown.contains("1600000000000000000 1.5"),
         "{shown}"
     );
     let log = sealine("dump", &only(&dir.path().join("wal")));

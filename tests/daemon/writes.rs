@@ -238,7 +238,6 @@ fn every_kind_of_value_is_a_number_or_is_counted() {
         assert_eq!(setup.value(&format!("{measurement}_other")), Some(1.0), "{value}: the field beside it");
     }
     for (metric, want) in [
-        ("sealine_integers_rounded_total{protocol=\"http\"}", 2.0),
         ("sealine_strings_dropped_total{protocol=\"http\"}", 1.0),
         ("sealine_ingested_lines_total{protocol=\"http\"}", 9.0),
         ("sealine_ingested_samples_total{protocol=\"http\"}", 17.0),

@@ -115,6 +115,30 @@ fn write(store: &Arc<Store>, lines: &str) {
 }
 
 #[test]
+fn a_log_from_before_units_whose_header_has_rotted_is_read_as_what_it_is() {
+    let dir = folder();
+    let segment = dir.path().join("wal/0000000004-000000.wal");
+    for byte in [9, 20] {
+        let mut bytes = fs::read(&segment).unwrap();
+        bytes[byte] ^= 1;
+        fs::write(&segment, &bytes).unwrap();
+        check(&open(dir.path()), &written(), &format!("byte {byte} has rotted"));
+    }
+}
+
+#[test]
+fn a_day_that_nanoseconds_do_not_reach_stays_as_it_is() {
+    let dir = folder();
+    let day = dir.path().join("db/story/0001-01-01");
+    copy(&dir.path().join("db/story/2020-09-16"), &day);
+    let store = open(dir.path());
+    check(&store, &written(), "beside such a day");
+    store.maintain(&|| true).unwrap();
+    store.archive(true, &|| true).unwrap();
+    assert_eq!(fs::read_dir(day).unwrap().count(), 1, "what is in it cannot be asked for, and is not taken away");
+}
+
+#[test]
 fn a_folder_from_before_units_reads_the_same_and_moves_into_the_formats_of_today() {
     let dir = folder();
     let mut want = written();

@@ -62,7 +62,7 @@ fn lines_are_as_docs_format_lines_md_shows_them() {
 fn a_chunk_is_as_docs_format_chunk_md_shows_it() {
     let page = include_str!("../../docs/format/chunk.md");
     assert_example(page, "chunk", &chunk(&[1000, 1010, 1020].map(|ms| ms * NS_PER_MS), &[1.0, 1.0, 2.0]).bytes);
-    assert_example(page, "chunk of nanoseconds", &chunk(&[1_000_001, 1_000_999], &[1.0, 1.0]).bytes);
+    assert_example(page, "chunk of nanoseconds", &chunk(&[1_000_000_001, 1_000_999_999], &[1.0, 1.0]).bytes);
 }
 
 #[test]

@@ -24,3 +24,4 @@ mod strange_folders;
 mod corpora;
 mod earlier_formats;
 mod formats;
+mod identity;

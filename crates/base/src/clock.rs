@@ -8,6 +8,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub trait Clock: Send + Sync {
     /// Milliseconds since the Unix epoch. May jump either way.
     fn now_ms(&self) -> i64;
+    /// The same in nanoseconds, as far as the clock tells them.
+    fn now_ns(&self) -> i64 {
+        self.now_ms().saturating_mul(1_000_000)
+    }
     /// Time since some fixed moment. Never goes back.
     fn monotonic(&self) -> Duration;
 }
@@ -72,6 +76,15 @@ impl SystemClock {
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
         wall_ms()
+    }
+
+    fn now_ns(&self) -> i64 {
+        #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clock")]
+        let now = SystemTime::now();
+        match now.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |before| -before),
+        }
     }
 
     fn monotonic(&self) -> Duration {

@@ -12,13 +12,13 @@
 //! What `tsz` cannot encode ends the chunk: time going back, a delta of deltas that does not fit its 32 bits.
 //!
 //! Times are counted in the coarsest unit that keeps them. In nanoseconds, 32 bits would end a chunk after two seconds; so
-//! there `tsz` has microseconds, and what is left of each time stands behind the bits.
+//! there `tsz` has milliseconds, and what is left of each time stands behind the bits.
 
 mod decoder;
 
 use super::{Extent, Overlay};
 use decoder::Decoder;
-use sealine_model::{Samples, TimeUnit};
+use sealine_model::{NS_PER_MS, Samples, TimeUnit};
 use std::cell::Cell;
 use tsz::stream::Write;
 use tsz::{Bit, DataPoint, Encode, StdEncoder};
@@ -79,9 +79,9 @@ pub fn chunks(times: &[i64], values: &[f64]) -> Vec<Chunk> {
 #[derive(Debug)]
 pub struct OpenChunk {
     bits: Bits,
-    /// Of nanoseconds: what is left of each time beyond the microseconds that `tsz` has.
+    /// Of nanoseconds: what is left of each time beyond the milliseconds that `tsz` has.
     #[expect(clippy::box_collection, reason = "few chunks have it, and all pay for its room")]
-    rest: Option<Box<Vec<u16>>>,
+    rest: Option<Box<Vec<u32>>>,
     count: u32,
     unit: TimeUnit,
     /// As `tsz` has it, as is `time`.
@@ -99,7 +99,7 @@ impl OpenChunk {
     /// A chunk with its first sample.
     pub fn start(unit: TimeUnit, time: i64, value: f64) -> Self {
         let is_finest = unit == TimeUnit::Nanoseconds;
-        let first = if is_finest { time.div_euclid(NS_PER_US) } else { time };
+        let first = if is_finest { time.div_euclid(NS_PER_MS) } else { time };
         let mut chunk = OpenChunk {
             bits: Bits { words: Vec::with_capacity(4), word: 0, free: 64 },
             rest: is_finest.then(|| Box::new(vec![rest_of(time)])),
@@ -135,10 +135,10 @@ impl OpenChunk {
     }
 
     #[inline]
-    fn ns(&self, time: i64, of_rest: impl FnOnce(&[u16]) -> Option<&u16>) -> i64 {
+    fn ns(&self, time: i64, of_rest: impl FnOnce(&[u32]) -> Option<&u32>) -> i64 {
         match &self.rest {
             None => self.unit.ns(time),
-            Some(rest) => time.wrapping_mul(NS_PER_US).wrapping_add(of_rest(rest).map_or(0, |rest| i64::from(*rest))),
+            Some(rest) => time.wrapping_mul(NS_PER_MS).wrapping_add(of_rest(rest).map_or(0, |rest| i64::from(*rest))),
         }
     }
 
@@ -150,7 +150,7 @@ impl OpenChunk {
 
     /// Bytes it takes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        let rest = self.rest.as_ref().map_or(0, |rest| size_of::<Vec<u16>>() + rest.capacity() * 2);
+        let rest = self.rest.as_ref().map_or(0, |rest| size_of::<Vec<u32>>() + rest.capacity() * 4);
         self.bits.words.capacity() * 8 + rest
     }
 
@@ -172,11 +172,11 @@ impl OpenChunk {
     fn append_nanoseconds(&mut self, times: &[i64], values: &[f64]) -> usize {
         let in_order = times.first().map_or(0, |first| if *first >= self.last() { times.len() } else { 0 });
         let room = SAMPLES_PER_CHUNK_MAX - self.count as usize;
-        let microseconds: Vec<i64> =
-            times[..in_order.min(room)].iter().map(|time| time.div_euclid(NS_PER_US)).collect();
-        let taken = self.takes(&microseconds);
+        let milliseconds: Vec<i64> =
+            times[..in_order.min(room)].iter().map(|time| time.div_euclid(NS_PER_MS)).collect();
+        let taken = self.takes(&milliseconds);
         if taken > 0 {
-            self.write(&microseconds[..taken], &values[..taken]);
+            self.write(&milliseconds[..taken], &values[..taken]);
         }
         if let Some(rest) = &mut self.rest {
             rest.extend(times[..taken].iter().map(|time| rest_of(*time)));
@@ -276,11 +276,9 @@ impl OpenChunk {
     }
 }
 
-const NS_PER_US: i64 = 1_000;
-
-/// What a time has beyond its microseconds.
-fn rest_of(ns: i64) -> u16 {
-    ns.rem_euclid(NS_PER_US) as u16
+/// What a time has beyond its milliseconds.
+fn rest_of(ns: i64) -> u32 {
+    ns.rem_euclid(NS_PER_MS) as u32
 }
 
 /// Times are signed, those of `tsz` are not: this keeps their order and their differences.
@@ -473,16 +471,16 @@ fn decode_nanoseconds(
     into: &mut Samples,
 ) -> Result<(), ChunkError> {
     let truncated = |got| ChunkError::Truncated { got, want: count };
-    let rest_bytes = count.checked_mul(2).filter(|rest| *rest <= bytes.len()).ok_or_else(|| truncated(0))?;
+    let rest_bytes = count.checked_mul(4).filter(|rest| *rest <= bytes.len()).ok_or_else(|| truncated(0))?;
     let (bits, rest) = bytes.split_at(bytes.len() - rest_bytes);
     let mut decoder = Decoder::new(bits).ok_or_else(|| truncated(0))?;
     let mut before = i64::MIN;
-    for (at, rest) in rest.as_chunks::<2>().0.iter().enumerate() {
+    for (at, rest) in rest.as_chunks::<4>().0.iter().enumerate() {
         if at > 0 {
             decoder.advance().ok_or_else(|| truncated(at))?;
         }
-        let (microseconds, value) = decoder.sample();
-        let time = from_tsz(microseconds).wrapping_mul(NS_PER_US).wrapping_add(i64::from(u16::from_le_bytes(*rest)));
+        let (milliseconds, value) = decoder.sample();
+        let time = from_tsz(milliseconds).wrapping_mul(NS_PER_MS).wrapping_add(i64::from(u32::from_le_bytes(*rest)));
         if time < before {
             return Err(ChunkError::Disordered { at });
         }

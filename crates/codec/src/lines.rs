@@ -13,7 +13,7 @@
 //! Which row a line belongs to is not in here: rows are named once a record, by whoever keeps the body.
 
 use super::varint::{self, Cursor, unzigzag, zigzag};
-use sealine_model::TimeUnit;
+use sealine_model::{TimeUnit, ns_from_ms};
 
 const WHOLE: u64 = 0;
 const THOUSANDTHS: u64 = 1;
@@ -187,7 +187,8 @@ fn pass(version: Version, cursor: &mut Cursor<'_>) -> Option<TimeUnit> {
 /// In which form lines are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
-    /// That of version 1 of the log: times are milliseconds, and a shape is `count * 2 + sparse`.
+    /// That of version 1 of the log: times are milliseconds, and a shape is `count * 2 + sparse`. A time that nanoseconds do
+    /// not reach comes as `i64::MIN` or `i64::MAX`, which no other is.
     Milliseconds,
     /// The one that is written.
     #[default]
@@ -199,6 +200,7 @@ pub struct LineReader<'a> {
     version: Version,
     body: &'a [u8],
     cursor: Cursor<'a>,
+    /// In nanoseconds, or in milliseconds where those are what lines have.
     last_time: i64,
 }
 
@@ -237,9 +239,20 @@ impl<'a> LineReader<'a> {
         let step = cursor.read_signed()?;
         let at = self.body.len() - cursor.rest().len();
         let unit = values(&mut cursor)?;
-        let time = self.last_time.wrapping_add(unit.ns(step));
-        (self.cursor, self.last_time) = (cursor, time);
-        Some((time, at))
+        self.cursor = cursor;
+        Some((
+            match self.version {
+                Version::Units => {
+                    self.last_time = self.last_time.wrapping_add(unit.ns(step));
+                    self.last_time
+                }
+                Version::Milliseconds => {
+                    self.last_time = self.last_time.wrapping_add(step);
+                    ns_from_ms(self.last_time)
+                }
+            },
+            at,
+        ))
     }
 }
 
@@ -298,6 +311,13 @@ mod tests {
         assert_eq!(reader.next(&mut values), Some(1010 * NS_PER_MS));
         assert_eq!((&values[..], reader.is_empty()), (&[(1, 0.0)][..], true));
         assert_eq!(count_of_first(Version::Milliseconds, &body[2..]), Some(2));
+        for (ms, want) in [(-62_135_596_800_000i64, i64::MIN), (253_402_300_799_999, i64::MAX)] {
+            let mut body = Vec::new();
+            varint::push_signed(&mut body, ms);
+            body.extend_from_slice(&[2, 4]);
+            let mut reader = LineReader::new(Version::Milliseconds, &body);
+            assert_eq!(reader.next(&mut values), Some(want), "{ms} ms are beyond nanoseconds");
+        }
     }
 
     proptest! {

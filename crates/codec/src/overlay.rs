@@ -1,6 +1,6 @@
 //! One series from many pieces: of two samples with one time, that of the later piece counts.
 
-use sealine_model::{Samples, TimeUnit};
+use sealine_model::{Kind, Samples, TimeUnit};
 
 /// Puts pieces of a series together. They come in the order in which they were written, and their times may lie anywhere.
 ///
@@ -23,6 +23,8 @@ pub struct Overlay<'a> {
     unit: TimeUnit,
     /// Whether there was a piece with finer times.
     met_finer: bool,
+    /// The kind of what comes, where its words are not the values that are wanted.
+    wide: Option<Kind>,
 }
 
 /// Some times are finer than the unit that was asked for.
@@ -34,7 +36,12 @@ impl<'a> Overlay<'a> {
     pub fn new(into: &'a mut Samples, unit: TimeUnit) -> Self {
         into.clear();
         let (aside, runs, piece) = (Vec::new(), Vec::new(), Samples::default());
-        Overlay { into, aside, runs, last: None, piece, unit, met_finer: false }
+        Overlay { into, aside, runs, last: None, piece, unit, met_finer: false, wide: None }
+    }
+
+    /// What comes from now on are words of this kind; the values of PromQL are wanted of them. Without this, words stay.
+    pub fn next_kind(&mut self, kind: Kind) {
+        self.wide = kind.is_wide().then_some(kind);
     }
 
     /// By what the times of a piece that counts in `unit` are multiplied. Where they are finer than what was asked for, the
@@ -54,12 +61,15 @@ impl<'a> Overlay<'a> {
         decode: impl FnOnce(TimeUnit, &mut Samples) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.last.is_none_or(|last| last < first) {
+            let held = self.into.len();
             let decoded = decode(self.unit, self.into);
+            to_floats(self.wide, &mut self.into.values[held..]);
             self.last = self.into.times.last().copied().max(self.last);
             return decoded;
         }
         self.piece.clear();
         decode(self.unit, &mut self.piece)?;
+        to_floats(self.wide, &mut self.piece.values);
         sealine_base::work::count(self.piece.len());
         self.last = self.piece.times.last().copied().max(self.last);
         self.aside.extend(self.piece.times.iter().copied().zip(self.piece.values.iter().copied()));
@@ -75,6 +85,7 @@ impl<'a> Overlay<'a> {
             return;
         }
         let time = self.unit.floor(time);
+        let value = self.wide.map_or(value, |kind| kind.to_float(value));
         if self.last.is_none_or(|last| last < time) {
             self.into.push(time, value);
             self.last = Some(time);
@@ -104,6 +115,14 @@ impl<'a> Overlay<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Words of a wide kind as the values that PromQL sees.
+#[inline]
+fn to_floats(wide: Option<Kind>, values: &mut [f64]) {
+    if let Some(kind) = wide {
+        values.iter_mut().for_each(|word| *word = kind.to_float(*word));
     }
 }
 

@@ -3,6 +3,8 @@
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests read files"))]
 
+mod column;
+mod kind;
 mod labels;
 mod limited_set;
 mod matcher;
@@ -16,6 +18,8 @@ mod template;
 mod time;
 mod words;
 
+pub use column::Column;
+pub use kind::Kind;
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use limited_set::LimitedSet;
 pub use matcher::{MatchOp, Matcher, MatcherError};
@@ -24,5 +28,5 @@ pub use partition::{PARTITION_NS, partition_of};
 pub use pattern::{Pattern, PatternError, REGEX_STEPS_MAX};
 pub use samples::{STALE_NAN_BITS, Samples};
 pub use source::{Selection, Source, SourceError};
-pub use time::{NS_PER_MS, TimeUnit, ms_of_ns, ns_from_ms, ns_through_ms};
+pub use time::{NS_PER_MS, TimeUnit, ms_of_ns, ns_from_ms, ns_range};
 pub use words::Words;

@@ -9,10 +9,14 @@ pub fn ns_from_ms(ms: i64) -> i64 {
     ms.saturating_mul(NS_PER_MS)
 }
 
-/// The last nanosecond of a millisecond; of one that nanoseconds do not reach, the closest there is.
+/// The first and the last nanosecond of a range of milliseconds. Where nanoseconds reach none of it, a range in which no time
+/// lies.
 #[inline]
-pub fn ns_through_ms(ms: i64) -> i64 {
-    ms.saturating_mul(NS_PER_MS).saturating_add(NS_PER_MS - 1)
+pub fn ns_range(start_ms: i64, end_ms: i64) -> (i64, i64) {
+    if start_ms > ms_of_ns(i64::MAX) || end_ms < ms_of_ns(i64::MIN) {
+        return (i64::MAX, i64::MIN);
+    }
+    (ns_from_ms(start_ms), end_ms.saturating_mul(NS_PER_MS).saturating_add(NS_PER_MS - 1))
 }
 
 /// The millisecond that a time lies in.
@@ -155,8 +159,11 @@ mod tests {
 
     #[test]
     fn milliseconds_hold_a_million_nanoseconds_each() {
-        assert_eq!((ns_from_ms(-1), ns_through_ms(-1)), (-1_000_000, -1));
+        assert_eq!((ns_from_ms(-1), ns_range(-1, 0)), (-1_000_000, (-1_000_000, 999_999)));
         assert_eq!((ms_of_ns(-1), ms_of_ns(0), ms_of_ns(999_999)), (-1, 0, 0));
-        assert_eq!((ns_from_ms(i64::MIN), ns_through_ms(i64::MAX)), (i64::MIN, i64::MAX));
+        assert_eq!(ns_range(i64::MIN, i64::MAX), (i64::MIN, i64::MAX));
+        for (start, end) in [(i64::MIN, -9_223_372_036_856), (9_223_372_036_855, i64::MAX)] {
+            assert_eq!(ns_range(start, end), (i64::MAX, i64::MIN), "no nanosecond lies in {start} to {end}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::wal::{Dictionary, Entry, Record};
 use sealine_base::pools::Lease;
 use sealine_codec::lines::{LineReader, LineWriter, Version};
 use sealine_codec::varint::{self, Cursor};
-use sealine_model::Labels;
+use sealine_model::{Column, Labels};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -127,7 +127,7 @@ impl Entry for Batch {
                 varint::push(out, fields.len() as u64);
                 for field in fields {
                     varint::push_bytes(out, &field.raw);
-                    varint::push_bytes(out, field.metric.as_bytes());
+                    varint::push_bytes(out, field.column.as_bytes());
                 }
             }
         }
@@ -163,8 +163,8 @@ fn dump_payload(record: Record<'_>, out: &mut dyn Write) -> Option<io::Result<()
         let (id, measurement, labels) = (cursor.read()?, cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
         text.push_str(&format!("  row {id} is {measurement:?} {labels}, fields from {}:", cursor.read()?));
         for _ in 0..cursor.read()? {
-            let (raw, metric) = (cursor.read_bytes()?, cursor.read_str()?);
-            text.push_str(&format!(" {}={metric}", String::from_utf8_lossy(raw)));
+            let (_, column) = (cursor.read_bytes()?, cursor.read_str()?);
+            text.push_str(&format!(" {}", Column::of(column)));
         }
         text.push('\n');
     }

@@ -5,9 +5,10 @@ use super::{Reader, Stopped};
 use crate::disk::{ChunkFile, DiskError, FileIndex};
 use crate::memory::Index;
 use roaring::RoaringBitmap;
-use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher, SourceError, ns_from_ms, ns_through_ms};
+use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher, Naming, SourceError, ns_range};
 use std::collections::BTreeSet;
 use std::hash::Hash;
+use std::sync::Arc;
 
 /// An answer, sorted, and the sentences about what is missing from it.
 pub type Answer<T> = Result<(Vec<T>, Vec<String>), SourceError>;
@@ -28,7 +29,7 @@ pub struct Question<'a> {
 
 impl Question<'_> {
     fn times(&self) -> (i64, i64) {
-        (ns_from_ms(self.start), ns_through_ms(self.end))
+        ns_range(self.start, self.end)
     }
 }
 
@@ -44,14 +45,15 @@ impl Reader {
                     !into.is_over()
                 });
             },
-            |file, matchers, into| {
-                let selection = file.select(matchers, start, end)?;
+            |file, naming, matchers, into| {
+                let selection = file.select(matchers, naming, start, end)?;
                 let index = file.index()?;
+                let names = index.names(naming);
                 for series in &selection.series {
                     if into.is_over() {
                         break;
                     }
-                    into.take(index.series(series.metric, series.set));
+                    into.take(index.series(names.of(series.column), series.set));
                 }
                 Ok(())
             },
@@ -86,18 +88,18 @@ impl Reader {
         self.search(
             question,
             |memory, matchers, into| memory.label_values(METRIC_NAME, matchers, question.times(), into),
-            |file, matchers, into| {
-                let index = file.index()?;
-                let metrics = if by_label(matchers) {
-                    let selection = file.select(matchers, start, end)?;
-                    let mut metrics: Vec<usize> =
-                        selection.series.iter().map(|series| series.metric as usize).collect();
-                    metrics.dedup(); // they come in order
-                    metrics
+            |file, naming, matchers, into| {
+                let names = file.index()?.names(naming);
+                let columns = if by_label(matchers) {
+                    let selection = file.select(matchers, naming, start, end)?;
+                    let mut columns: Vec<usize> =
+                        selection.series.iter().map(|series| series.column as usize).collect();
+                    columns.dedup(); // they come in order
+                    columns
                 } else {
-                    index.metrics_passing(matchers)
+                    names.columns_passing(matchers)
                 };
-                metrics.iter().for_each(|metric| into.add(index.metric(*metric)));
+                columns.iter().for_each(|column| into.add(names.of(*column as u32)));
                 Ok(())
             },
         )
@@ -111,10 +113,10 @@ impl Reader {
         in_file: impl Fn(&FileIndex, Option<&RoaringBitmap>, &mut LimitedSet<'_>),
     ) -> Answer<String> {
         let (start, end) = question.times();
-        self.search(question, in_memory, |file, matchers, into| {
+        self.search(question, in_memory, |file, naming, matchers, into| {
             let sets = match matchers {
                 [] => None,
-                _ => Some(file.sets_passing(matchers, start, end)?),
+                _ => Some(file.sets_passing(matchers, naming, start, end)?),
             };
             if !sets.as_ref().is_some_and(RoaringBitmap::is_empty) {
                 in_file(&*file.index()?, sets.as_ref(), into);
@@ -128,7 +130,7 @@ impl Reader {
         &self,
         question: &Question<'_>,
         in_memory: impl Fn(&Index, &[Matcher], &mut LimitedSet<'_, T>),
-        in_file: impl Fn(&ChunkFile, &[Matcher], &mut LimitedSet<'_, T>) -> Result<(), DiskError>,
+        in_file: impl Fn(&ChunkFile, &Arc<Naming>, &[Matcher], &mut LimitedSet<'_, T>) -> Result<(), DiskError>,
     ) -> Answer<T> {
         let Question { selectors, enough, .. } = *question;
         let (start, end) = question.times();
@@ -138,13 +140,14 @@ impl Reader {
         for matchers in if selectors.is_empty() { &all } else { selectors } {
             for database in self.databases(matchers) {
                 warnings.extend(self.lost(&database, start, end));
+                let memory = self.store.databases.get_or_create(&database);
                 for (partition, file) in self.files(&database, start, end) {
                     self.go_on()?;
                     let looked = file.info().and_then(|info| {
                         let beside = info.times.0 > end || info.times.1 < start;
                         match beside || into.is_over() {
                             true => Ok(()),
-                            false => self.ask(&file, || in_file(&file, matchers, &mut into)),
+                            false => self.ask(&file, || in_file(&file, &memory.naming, matchers, &mut into)),
                         }
                     });
                     if let Err(error) = looked {
@@ -153,7 +156,6 @@ impl Reader {
                 }
                 self.go_on()?;
                 if !into.is_over() {
-                    let memory = self.store.databases.get_or_create(&database);
                     in_memory(&memory.index.read(), matchers, &mut into);
                 }
             }

@@ -153,7 +153,7 @@ impl Store {
 
     /// Starts a batch of lines for a database; `limited` says whether the limits on cardinality hold.
     fn stage_in(&self, database: Arc<Database>, precision: Precision, limited: bool) -> Stage {
-        let (now, latest) = (ns_from_ms(self.clock.now_ms()), ns_from_ms(self.time.latest()));
+        let (now, latest) = (self.clock.now_ns(), ns_from_ms(self.time.latest()));
         let options = &self.options;
         let terms = Terms {
             limits: options.lines,
@@ -168,7 +168,7 @@ impl Store {
             errors_listed_max: options.errors_listed_max,
             limited,
             unit: Unit::Named,
-            lookback: i64::try_from(options.lookback.as_millis()).unwrap_or(i64::MAX),
+            lookback: nanoseconds(options.lookback),
         };
         Stage::new(self.this.clone(), database, terms, self.pools.lease(Pool::Buffers))
     }

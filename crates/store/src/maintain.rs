@@ -81,8 +81,7 @@ impl Store {
         keep_on: &dyn Fn() -> bool,
         done: &mut Maintained,
     ) -> Result<(), StoreError> {
-        // What milliseconds reach and nanoseconds do not stays as it was written.
-        if !(partition_of(i64::MIN)..=partition_of(i64::MAX)).contains(&partition.day) {
+        if !is_reachable(partition) {
             return Ok(());
         }
         self.update_residence(partition)?;
@@ -240,14 +239,15 @@ impl Store {
         // A seal must not publish into a partition that goes.
         let _no_seal = self.sealing.lock();
         self.partitions.remove_left()?;
-        for partition in self.partitions.all() {
+        for partition in self.partitions.all().iter().filter(|partition| is_reachable(partition)) {
             let end = (partition.day + 1).saturating_mul(PARTITION_NS);
             if end <= self.disk_horizon(&partition.database) {
-                self.drop_partition(&partition, done)?;
+                self.drop_partition(partition, done)?;
             }
         }
         if self.options.disk_bytes_max > 0 {
             let mut partitions = self.partitions.all();
+            partitions.retain(|partition| is_reachable(partition));
             partitions.sort_by_key(|partition| partition.day);
             let bytes = |p: &Arc<Partition>| p.files().iter().map(|file| file.bytes()).sum::<u64>();
             let mut total = self.wal.stats(&self.clock).bytes + partitions.iter().map(bytes).sum::<u64>();
@@ -275,6 +275,12 @@ impl Store {
         done.expired_bytes += bytes;
         Ok(())
     }
+}
+
+/// Whether times of a partition are times of ours: what milliseconds reach and nanoseconds do not was written by an earlier
+/// build, and stays as it is.
+fn is_reachable(partition: &Partition) -> bool {
+    (partition_of(i64::MIN)..=partition_of(i64::MAX)).contains(&partition.day)
 }
 
 /// What a plan has to know of these files. One that does not say what it holds is left alone.

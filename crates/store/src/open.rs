@@ -162,6 +162,12 @@ fn log_losses(replayed: &Replayed, filled: Filled, quarantine: &Path) {
              a copy of the segment is in quarantine"
         );
     }
+    if filled.unreachable > 0 {
+        tracing::error!(
+            lines = filled.unreachable,
+            "lines of an earlier build have times before 1677 or after 2262, which cannot be kept any more: they are left out"
+        );
+    }
     if filled.orphans > 0 {
         tracing::error!(
             orphans = filled.orphans,

@@ -41,12 +41,15 @@ pub(super) struct Filled {
     /// Records, or lines of them, that could not be applied: what defined their rows was lost to damage, or was for
     /// another database.
     pub orphans: u64,
+    /// Lines of an earlier build whose times nanoseconds do not reach.
+    pub unreachable: u64,
 }
 
 impl AddAssign for Filled {
     fn add_assign(&mut self, more: Filled) {
         self.samples += more.samples;
         self.orphans += more.orphans;
+        self.unreachable += more.unreachable;
     }
 }
 
@@ -70,7 +73,7 @@ pub(super) fn fill<R>(
         let (hands, workers): (Vec<_>, Vec<_>) = started.into_iter().unzip();
         let mut records = Records::new(databases, hands);
         let outcome = read(&mut records);
-        let mut filled = Filled { samples: 0, orphans: records.end() };
+        let mut filled = records.end();
         for worker in workers {
             filled += worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }

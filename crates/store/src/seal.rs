@@ -23,8 +23,8 @@ const HELD_BY_ROW: usize = 256;
 /// One chunk on its way to a file. Sorts by file, then as the file wants its series.
 struct Item {
     partition: i64,
-    /// Rank of the metric's name and of the label set among those of this seal.
-    metric: u32,
+    /// Rank of the column's key and of the label set among those of this seal.
+    column: u32,
     set: u32,
     chunk: Arc<Chunk>,
 }
@@ -79,9 +79,9 @@ impl Store {
     fn write_files(&self, database: &Database, name: FileName) -> Result<(), StoreError> {
         let (mut rows, schemas) = database.index.read().snapshot();
         rows.sort_unstable_by(|a, b| a.0.labels.as_bytes().cmp(b.0.labels.as_bytes()));
-        let metrics: BTreeSet<&str> = schemas.iter().flatten().map(|metric| &**metric).collect();
-        let metrics: Vec<&str> = metrics.into_iter().collect();
-        let rank = |metric: &Arc<str>| metrics.binary_search(&&**metric).map_or(0, |at| at as u32);
+        let columns: BTreeSet<&str> = schemas.iter().flatten().map(|column| &**column).collect();
+        let columns: Vec<&str> = columns.into_iter().collect();
+        let rank = |column: &Arc<str>| columns.binary_search(&&**column).map_or(0, |at| at as u32);
         let ranks: Vec<Vec<u32>> = schemas.iter().map(|fields| fields.iter().map(rank).collect()).collect();
 
         let mut counted = self.pools.lease(Pool::Maintenance);
@@ -95,15 +95,15 @@ impl Store {
             made += row.closed(name.last, &mut closed);
             let set = sets.len() as u32 - 1;
             items.extend(closed.drain(..).map(|closed| {
-                let metric = ranks[*schema as usize][usize::from(closed.field)];
-                Item { partition: partition_of(closed.chunk.first), metric, set, chunk: closed.chunk }
+                let column = ranks[*schema as usize][usize::from(closed.field)];
+                Item { partition: partition_of(closed.chunk.first), column, set, chunk: closed.chunk }
             }));
         }
         database.held.add(0, grown);
         counted.set(rows.len() * HELD_BY_ROW + items.capacity() * size_of::<Item>() + made);
-        items.sort_by_key(|item| (item.partition, item.metric, item.set));
+        items.sort_by_key(|item| (item.partition, item.column, item.set));
         for items in items.chunk_by(|a, b| a.partition == b.partition) {
-            self.write_file(&database.name, name, items, &metrics, &sets)?;
+            self.write_file(&database.name, name, items, &columns, &sets)?;
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Store {
         database: &str,
         name: FileName,
         items: &[Item],
-        metrics: &[&str],
+        columns: &[&str],
         sets: &[&Labels],
     ) -> Result<(), DiskError> {
         let Some(first) = items.first() else { return Ok(()) };
@@ -124,10 +124,10 @@ impl Store {
         let resident = self.is_resident(database, newest);
         let mut writer =
             ChunkFileWriter::create(self.volume.clone(), &partition.dir, name, first.partition, resident, false)?;
-        for series in items.chunk_by(|a, b| (a.metric, a.set) == (b.metric, b.set)) {
+        for series in items.chunk_by(|a, b| (a.column, a.set) == (b.column, b.set)) {
             let set = used.binary_search(&series[0].set).map_or(0, |at| at as u32);
             let chunks = series.iter().map(|item| &*item.chunk);
-            if let Err(error) = writer.series(metrics[series[0].metric as usize], set, chunks) {
+            if let Err(error) = writer.series(columns[series[0].column as usize], set, chunks) {
                 writer.abandon();
                 return Err(error);
             }

@@ -5,15 +5,15 @@
 
 use super::Store;
 use crate::disk::{ChunkFile, DiskError, FileSelection, FileSeries, Partition};
-use crate::memory::Row;
+use crate::memory::{Row, Selected};
 use crate::pins::Pin;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use sealine_base::pools::{Lease, Pool};
 use sealine_codec::{Finer, Overlay};
 use sealine_model::{
-    Labels, METRIC_NAME, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns, ns_from_ms,
-    ns_through_ms, partition_of,
+    Column, Kind, Labels, METRIC_NAME, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns, ns_range,
+    partition_of,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub struct Reader {
 pub struct Stopped;
 
 /// The series that a selector found, in every tier.
-struct Found<'r> {
+pub(super) struct Found<'r> {
     reader: &'r Reader,
     files: Vec<FilePart>,
     series: Vec<Series>,
@@ -57,8 +57,8 @@ struct Series {
 }
 
 enum Part {
-    File { file: u32, series: FileSeries },
-    Memory { row: Arc<Row>, field: u16 },
+    File { file: u32, series: FileSeries, kind: Kind },
+    Memory { row: Arc<Row>, field: u16, kind: Kind },
 }
 
 impl Reader {
@@ -162,11 +162,11 @@ struct Joiner {
 }
 
 impl Joiner {
-    fn metric(&mut self, name: &str) -> u32 {
+    fn metric(&mut self, name: &Arc<str>) -> u32 {
         if let Some(number) = self.metrics.get(name) {
             return *number;
         }
-        let name: Arc<str> = name.into();
+        let name = name.clone();
         self.names.push(name.clone());
         let number = self.names.len() as u32 - 1;
         self.metrics.insert(name, number);
@@ -204,7 +204,13 @@ impl Joiner {
 
 impl Source for Reader {
     fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Box<dyn Selection + '_>, SourceError> {
-        let (start, end) = (ns_from_ms(start), ns_through_ms(end));
+        Ok(Box::new(self.find(matchers, ns_range(start, end))?))
+    }
+}
+
+impl Reader {
+    /// The series that pass the matchers and have samples about this range, in nanoseconds.
+    pub(super) fn find(&self, matchers: &[Matcher], (start, end): (i64, i64)) -> Result<Found<'_>, SourceError> {
         let mut joiner = Joiner::default();
         let (mut files, mut missing) = (Vec::new(), BTreeSet::new());
         let mut counted = self.store.pools.lease(Pool::Queries);
@@ -212,22 +218,30 @@ impl Source for Reader {
         for database in self.databases(matchers) {
             missing.extend(self.lost(&database, start, end));
             sealine_base::work::count(1);
+            let memory = self.store.databases.get_or_create(&database);
             for (partition, file) in self.files(&database, start, end) {
                 sealine_base::work::count(1);
                 self.go_on()?;
                 let select = || {
-                    let selection = file.select(matchers, start, end)?;
+                    let selection = file.select(matchers, &memory.naming, start, end)?;
                     if selection.series.is_empty() {
                         return Ok(None); // nor is its index needed
                     }
-                    let (index, mut last) = (file.index()?, (u32::MAX, 0));
+                    let (index, mut last, mut is_field) = (file.index()?, (u32::MAX, 0, Kind::Float), false);
+                    let names = index.names(&memory.naming);
+                    let mut fields = Vec::new();
                     for series in &selection.series {
-                        if last.0 != series.metric {
-                            last = (series.metric, joiner.metric(index.metric(series.metric as usize)));
+                        if last.0 != series.column {
+                            let column = Column::of(index.column(series.column as usize));
+                            is_field = matches!(column, Column::Field { .. });
+                            last = (series.column, joiner.metric(names.of(series.column)), column.kind());
                         }
-                        let part = Part::File { file: files.len() as u32, series: *series };
-                        joiner.add(last.1, index.set_hash(series.set), part);
+                        let part = Part::File { file: files.len() as u32, series: *series, kind: last.2 };
+                        let set = index.set_hash(series.set);
+                        // What was kept as a metric was there before fields were.
+                        if is_field { fields.push((last.1, set, part)) } else { joiner.add(last.1, set, part) }
                     }
+                    fields.into_iter().for_each(|(metric, set, part)| joiner.add(metric, set, part));
                     Ok(Some(selection))
                 };
                 match self.ask(&file, select) {
@@ -243,15 +257,15 @@ impl Source for Reader {
                 }
             }
             self.go_on()?;
-            let memory = self.store.databases.get_or_create(&database);
             for selected in memory.index.read().select(matchers) {
                 let metric = joiner.metric(&selected.metric);
-                joiner.add(metric, selected.row.set, Part::Memory { row: selected.row, field: selected.field });
+                let Selected { row, field, kind, .. } = selected;
+                joiner.add(metric, row.set, Part::Memory { row, field, kind });
             }
             self.count(&mut counted, selected_bytes + joiner.heap_bytes())?;
         }
         let (series, parts) = joiner.finish();
-        Ok(Box::new(Found { reader: self, files, series, parts, missing: Mutex::new(missing), _counted: counted }))
+        Ok(Found { reader: self, files, series, parts, missing: Mutex::new(missing), _counted: counted })
     }
 }
 
@@ -271,16 +285,16 @@ impl Selection for Found<'_> {
         let name = |labels: &Labels| labels.with(METRIC_NAME, &self.series[index].metric);
         let found = self.parts(index).iter().find_map(|(_, part)| match part {
             Part::Memory { row, .. } => Some(name(&row.labels)),
-            Part::File { file, series } => {
+            Part::File { file, series, .. } => {
                 let file = &self.files[*file as usize].file;
-                self.reader.ask(file, || file.series_labels(series)).ok()
+                self.reader.ask(file, || file.labels(series.set)).ok().map(|labels| name(&labels))
             }
         });
         found.unwrap_or_else(|| name(&Labels::empty()))
     }
 
     fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError> {
-        let range = (ns_from_ms(start), ns_through_ms(end));
+        let range = ns_range(start, end);
         // Times that are told apart by less than a millisecond are told apart first, and are milliseconds then.
         if self.read_in(TimeUnit::Milliseconds, index, range, into)?.is_err()
             && self.read_in(TimeUnit::Nanoseconds, index, range, into)?.is_ok()
@@ -297,6 +311,13 @@ impl Selection for Found<'_> {
 }
 
 impl Found<'_> {
+    /// Reads a series with its times in nanoseconds, and its values as floats.
+    pub(super) fn read_exactly(&self, index: usize, range: (i64, i64), into: &mut Samples) -> Result<(), SourceError> {
+        let read = self.read_in(TimeUnit::Nanoseconds, index, range, into)?;
+        debug_assert_eq!(read, Ok(()), "nothing is finer");
+        Ok(())
+    }
+
     /// Reads a series with its times in `unit`.
     fn read_in(
         &self,
@@ -308,10 +329,12 @@ impl Found<'_> {
         let mut overlay = Overlay::new(into, unit);
         for (_, part) in self.parts(index) {
             match part {
-                Part::Memory { row, field } => {
+                Part::Memory { row, field, kind } => {
+                    overlay.next_kind(*kind);
                     row.read(*field, start, end, &mut overlay).map_err(|error| SourceError(Box::new(error)))?;
                 }
-                Part::File { file, series } => {
+                Part::File { file, series, kind } => {
+                    overlay.next_kind(*kind);
                     let FilePart { file, selection } = &self.files[*file as usize];
                     let chunks = selection.chunks_of(series);
                     let from = chunks

@@ -19,17 +19,14 @@ use sealine_base::pools::Lease;
 use sealine_base::units::spoken;
 use sealine_codec::lines::FIELDS_MAX;
 use sealine_lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
-use sealine_model::{Labels, METRIC_NAME, NS_PER_MS, ms_of_ns, ns_from_ms};
+use sealine_model::{Column, Kind, Labels, METRIC_NAME, NS_PER_MS, ms_of_ns, ns_from_ms};
 use sealine_telemetry::Suspect;
-use sealine_telemetry::notices::{Kind, Notice};
+use sealine_telemetry::notices::{Notice, NoticeKind};
 use states::KeptString;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-
-/// Integers beyond this cannot all be told apart as floats.
-const EXACT_INTEGER_MAX: u64 = 1 << 53;
 
 /// The reason of a line whose time is beyond what `retention.disk` keeps.
 pub const EXPIRED: &str = "expired";
@@ -53,7 +50,7 @@ pub struct Terms {
     pub limited: bool,
     /// Where the unit of the times comes from.
     pub unit: Unit,
-    /// How far queries look back for a sample, in milliseconds.
+    /// How far queries look back for a sample, in nanoseconds.
     pub lookback: i64,
 }
 
@@ -72,8 +69,6 @@ pub struct Report {
     pub first: Vec<Refusal>,
     /// String fields that were not stored.
     pub strings_dropped: u64,
-    /// Integers that were stored rounded.
-    pub integers_rounded: u64,
     /// What is logged about lines.
     pub notices: Vec<Notice>,
     /// Lines that look wrong, by `Suspect`.
@@ -201,7 +196,7 @@ impl Stage {
     /// `time` is in milliseconds. Any value may stand, NaN and staleness markers too. Counts as a line; `number` is what a
     /// refusal calls it.
     pub fn add_sample(&mut self, labels: &Labels, time: i64, value: f64, number: u64) {
-        match self.put_sample(labels, time, value) {
+        match self.put_sample(labels, ns_from_ms(time), value) {
             Ok(()) => self.report.lines += 1,
             Err(refused) => self.refuse(labels.to_string().as_bytes(), number, refused),
         }
@@ -209,18 +204,18 @@ impl Stage {
 
     fn put_sample(&mut self, labels: &Labels, time: i64, value: f64) -> Result<(), Refused> {
         let Terms { earliest, latest, .. } = self.terms;
-        let time = ns_from_ms(time);
         if !(earliest..=latest).contains(&time) {
             return Err(self.untimely(time, None));
         }
         let metric = labels.metric_name();
         let row_labels = labels.without(|name| name == METRIC_NAME);
-        let fields = [Field { raw: metric.as_bytes().into(), metric: metric.into() }];
+        let fields = [Field::of_metric(metric)];
         let new = NewRow::new("", &row_labels, &fields);
+        let raw = Field::raw_of_metric(metric);
         let database = self.database.clone();
         let resolved = |index: &Index, id: u32| {
             let (row, schema) = index.row(id);
-            let (field, _) = schema.find(metric.as_bytes(), 0)?;
+            let (field, _) = schema.find(&raw, Kind::Float, 0)?;
             Some((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, field))
         };
         let known = |index: &Index| resolved(index, index.find_row(&new)?);
@@ -262,28 +257,16 @@ impl Stage {
     ) -> Option<Result<(), Refused>> {
         let (row, schema) = index.row(id);
         self.values.clear();
-        let (mut hint, mut strings, mut rounded, mut overwritten, mut in_order) = (0, 0, 0, 0, true);
+        let (mut hint, mut strings, mut overwritten, mut in_order) = (0, 0, 0, true);
         for field in line.fields {
-            let value = match field.value {
-                Value::Float(value) => value,
-                Value::Integer(value) => {
-                    rounded += u64::from(value.unsigned_abs() > EXACT_INTEGER_MAX);
-                    value as f64
-                }
-                Value::Unsigned(value) => {
-                    rounded += u64::from(value > EXACT_INTEGER_MAX);
-                    value as f64
-                }
-                Value::Boolean(value) => f64::from(u8::from(value)),
-                Value::String(_) => {
-                    strings += 1;
-                    continue;
-                }
+            let Some((kind, word)) = word_of(field.value) else {
+                strings += 1;
+                continue;
             };
-            let (number, at) = schema.find(field.name.raw(), hint)?;
+            let (number, at) = schema.find(field.name.raw(), kind, hint)?;
             hint = at + 1;
             in_order &= self.values.last().is_none_or(|(last, _)| *last < number);
-            self.values.push((number, value));
+            self.values.push((number, word));
         }
         if !in_order {
             overwritten = keep_last(&mut self.values);
@@ -313,7 +296,6 @@ impl Stage {
             self.report.fields_overwritten += overwritten;
         }
         self.report.lines += 1;
-        self.report.integers_rounded += rounded;
         Some(Ok(()))
     }
 
@@ -346,10 +328,13 @@ impl Stage {
                     let labels = labels_with(Some(&text.parse(limits)?))?;
                     let key = info_key(line, &raw, text.raw());
                     // Rows without a measurement, as those of `add_sample`, spell their fields as metrics.
-                    kept.push((key, labels, Field { raw: metric.as_bytes().into(), metric: metric.into() }));
+                    kept.push((key, labels, Field::of_metric(&metric)));
                 }
-            } else if named.insert(field.name.raw()) {
-                fields.push(Field { raw, metric: naming.metric(&key.measurement, &name).into() });
+            } else if let Some((kind, _)) = word_of(field.value)
+                && named.insert((field.name.raw(), kind))
+            {
+                let column = Column::Field { measurement: &key.measurement, field: &name, kind };
+                fields.push(Field::new(raw, column, naming));
             }
         }
         let mut needed = vec![new.with_fields(&fields)];
@@ -423,13 +408,13 @@ impl Stage {
             let made = kept.iter().find(|(known, _)| *known == key).map(|(_, id)| *id);
             let id = made.or_else(|| index.find(key))?;
             let (row, schema) = index.row(id);
-            let (number, _) = schema.find(metric.as_bytes(), 0)?;
+            let (number, _) = schema.find(&Field::raw_of_metric(&metric), Kind::Float, 0)?;
             let metric = schema.fields[usize::from(number)].metric.clone();
             rows.push((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, number, metric));
         }
         self.report.strings_dropped += dropped;
         for (row, number, metric) in rows {
-            self.kept.push(KeptString { row: row.row.clone(), metric, time: ms_of_ns(time) });
+            self.kept.push(KeptString { row: row.row.clone(), metric, time });
             self.batch.push(row, time, &[(number, 1.0)]);
         }
         Some(Ok(()))
@@ -438,12 +423,20 @@ impl Stage {
     /// The line's time, where the database takes it.
     #[inline]
     fn time_of(&mut self, line: &Line<'_, '_>) -> Result<i64, Refused> {
-        let time = line.time_ns(self.terms.precision)?.unwrap_or(self.terms.now);
+        let time = line.time_ns(self.terms.precision)?.unwrap_or_else(|| self.arrival());
         if (self.terms.earliest..=self.terms.latest).contains(&time) {
             return Ok(time);
         }
         self.odd.extend(line.time.filter(|_| time < self.terms.early()).map(Odd::Early));
         Err(self.untimely(time, line.time))
+    }
+
+    /// When a line without a time came. Those of one request have one time, as InfluxDB gives them; of a listener that knows
+    /// no requests each has its own, or lines of one series would take each other's place.
+    fn arrival(&mut self) -> i64 {
+        let now = self.terms.now;
+        self.terms.now += i64::from(matches!(self.terms.unit, Unit::Setting(_)));
+        now
     }
 
     #[cold]
@@ -486,11 +479,23 @@ impl Stage {
         };
         self.report.refused += 1;
         *self.report.reasons.entry(refusal.reason).or_default() += 1;
-        self.note(Kind::Refusal, refusal.reason, raw, || refusal.message.clone());
+        self.note(NoticeKind::Refusal, refusal.reason, raw, || refusal.message.clone());
         if self.report.first.len() < self.terms.errors_listed_max {
             self.report.first.push(refusal);
         }
     }
+}
+
+/// The kind of a value and its word; `None` for a string.
+#[inline]
+fn word_of(value: Value<'_>) -> Option<(Kind, f64)> {
+    Some(match value {
+        Value::Float(value) => (Kind::Float, value),
+        Value::Integer(value) => Kind::of_integer(value),
+        Value::Unsigned(value) => Kind::of_unsigned(value),
+        Value::Boolean(value) => (Kind::Boolean, f64::from(u8::from(value))),
+        Value::String(_) => return None,
+    })
 }
 
 /// A time as a refusal shows it: in milliseconds, as far as that tells all of it.

@@ -19,8 +19,6 @@ pub struct InletMetrics {
     pub bytes: IntCounter,
     /// Fields dropped since they are strings.
     pub strings_dropped: IntCounter,
-    /// Integers beyond 2^53, stored as the nearest float.
-    pub integers_rounded: IntCounter,
     protocol: &'static str,
     rejected: IntCounterVec,
     refused: [IntCounter; Shortage::ALL.len()],
@@ -36,11 +34,6 @@ impl InletMetrics {
         let samples = register.counters("sealine_ingested_samples_total", "Samples stored.", by);
         let bytes = register.counters("sealine_ingested_bytes_total", "Line protocol received, decompressed.", by);
         let strings = register.counters("sealine_strings_dropped_total", "String fields that were not stored.", by);
-        let integers = register.counters(
-            "sealine_integers_rounded_total",
-            "Integers beyond 2^53, which were stored as the nearest float.",
-            by,
-        );
         let rejected = register.counters(
             "sealine_rejected_lines_total",
             "Lines that were not stored, by reason.",
@@ -75,7 +68,6 @@ impl InletMetrics {
                 samples: samples.with_label_values(&[protocol]),
                 bytes: bytes.with_label_values(&[protocol]),
                 strings_dropped: strings.with_label_values(&[protocol]),
-                integers_rounded: integers.with_label_values(&[protocol]),
                 protocol,
                 rejected: rejected.clone(),
                 refused: Shortage::ALL.map(|short| refused.with_label_values(&[protocol, short.as_str()])),

@@ -20,7 +20,7 @@ const EXCERPT_BYTES_MAX: usize = 160;
 
 /// How often one client and reason may have a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum NoticeKind {
     /// Something was not taken: once a minute.
     Refusal,
     /// Something was taken and may have gone wrong: once a day.
@@ -29,11 +29,11 @@ pub enum Kind {
     Hint,
 }
 
-impl Kind {
+impl NoticeKind {
     fn every(self) -> Duration {
         match self {
-            Kind::Refusal => Duration::from_secs(60),
-            Kind::Warning | Kind::Hint => Duration::from_secs(24 * 60 * 60),
+            NoticeKind::Refusal => Duration::from_secs(60),
+            NoticeKind::Warning | NoticeKind::Hint => Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -42,7 +42,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// How often it may be logged.
-    pub kind: Kind,
+    pub kind: NoticeKind,
     /// The same word as in the counter.
     pub reason: &'static str,
     /// Lines, or requests.
@@ -183,9 +183,9 @@ impl Notices {
 fn log(told: &Told) {
     let Told { subject, protocol, notice: Notice { kind, reason, count, first, message } } = told;
     match kind {
-        Kind::Refusal => tracing::warn!(client = %subject, protocol, reason, count, first, "refused: {message}"),
-        Kind::Warning => tracing::warn!(client = %subject, protocol, reason, count, first, "{message}"),
-        Kind::Hint => tracing::info!(client = %subject, protocol, reason, count, first, "{message}"),
+        NoticeKind::Refusal => tracing::warn!(client = %subject, protocol, reason, count, first, "refused: {message}"),
+        NoticeKind::Warning => tracing::warn!(client = %subject, protocol, reason, count, first, "{message}"),
+        NoticeKind::Hint => tracing::info!(client = %subject, protocol, reason, count, first, "{message}"),
     }
 }
 
@@ -226,14 +226,14 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn told(client: u32, kind: Kind, reason: &'static str, count: u64, first: &str) -> Told {
+    fn told(client: u32, kind: NoticeKind, reason: &'static str, count: u64, first: &str) -> Told {
         let subject = Subject::Client(IpAddr::V4(client.into()));
         let notice = Notice { kind, reason, count, first: first.to_string(), message: "why".to_string() };
         Told { subject, protocol: "udp", notice }
     }
 
     fn refused(client: u32, reason: &'static str, count: u64, first: &str) -> Told {
-        told(client, Kind::Refusal, reason, count, first)
+        told(client, NoticeKind::Refusal, reason, count, first)
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn hints_are_told_once_a_day() {
         let mut ledger = Ledger::default();
-        let hint = |count| told(1, Kind::Hint, "strings_only", count, "a");
+        let hint = |count| told(1, NoticeKind::Hint, "strings_only", count, "a");
         assert_eq!(ledger.take(MINUTE, hint(1)), Some(hint(1)));
         assert_eq!(ledger.take(2 * MINUTE, hint(1)), None);
         assert_eq!(ledger.due(DAY, false), []);

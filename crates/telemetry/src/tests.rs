@@ -17,7 +17,6 @@ const METRICS: &[(&str, &str)] = &[
     ("sealine_ingested_bytes_total", "counter"),
     ("sealine_ingested_lines_total", "counter"),
     ("sealine_ingested_samples_total", "counter"),
-    ("sealine_integers_rounded_total", "counter"),
     ("sealine_memory_bytes", "gauge"),
     ("sealine_memory_files_dropped_total", "counter"),
     ("sealine_memory_limit_bytes", "gauge"),

@@ -163,7 +163,8 @@ fn names_that_become_one_are_counted_and_told_with_both_spellings() {
     for of in ["field", "measurement", "tag"] {
         assert_eq!(client.metric(&collisions(of)), 1.0, "{of}");
     }
-    assert_eq!(client.metric("sealine_overwritten_samples_total{protocol=\"http\",reason=\"field\"}"), 3.0);
+    // Both are kept, also where PromQL sees one of them.
+    assert_eq!(client.metric("sealine_overwritten_samples_total{protocol=\"http\",reason=\"field\"}"), 0.0);
     assert_told_once(&daemon, &["WARN", "`温度`", "`湿度`", "measurement `room`", "`room___`"]);
     assert_told_once(&daemon, &["WARN", "`cpu_load` and `cpu`", "`cpu_load`:"]);
     assert_told_once(&daemon, &["WARN", "`dev.name`", "`dev-name`", "measurement `disk`"]);
@@ -209,6 +210,28 @@ fn points_of_one_millisecond_are_all_kept_in_their_order() {
 }
 
 #[test]
+fn lines_without_a_time_do_not_take_each_others_place() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let running = daemon(data.path(), &[("tcp.database", "story")]);
+    let mut client = running.client();
+    for at in 0..100 {
+        assert_eq!(client.post("/write?db=story", &[], format!("asked v={at}").as_bytes()).status, 204);
+    }
+    let lines: String = (0..100).map(|at| format!("streamed v={at}\n")).collect();
+    let mut stream = TcpStream::connect(running.tcp()).expect("it listens");
+    stream.write_all(lines.as_bytes()).expect("it takes lines");
+    drop(stream);
+    for measurement in ["asked", "streamed"] {
+        let query = format!("count_over_time({measurement}_v[1h])");
+        eventually(&query, || {
+            let now = sealine_base::clock::wall_ms() + 1;
+            let is_all = !client.query(&query, now).is_empty() && client.number(&query, now) == 100.0;
+            is_all.then_some(())
+        });
+    }
+}
+
+#[test]
 fn a_kept_string_that_changes_is_one_state_at_a_time() {
     let data = tempfile::tempdir().expect("a folder for the test");
     let settings = [("naming.string_fields", "*.state")];
@@ -228,6 +251,12 @@ fn a_kept_string_that_changes_is_one_state_at_a_time() {
     for (at, want) in want {
         assert_eq!(state(&running, at), [want], "at {at}");
     }
+    // Two within one millisecond, and one that came late between them.
+    let ns = |ns: i64, text: &str| format!("valve,host=a state=\"{text}\" {}\n", TIME_MS * 1_000_000 + ns);
+    for line in [ns(100, "open"), ns(700, "shut"), ns(300, "stuck")] {
+        assert_eq!(running.client().post("/write?db=story", &[], line.as_bytes()).status, 204);
+    }
+    assert_eq!(running.client().query("valve_state_info == 1", TIME_MS).len(), 1, "one state at a time");
     // What stood before a start is ended behind it, whether it is in the log or in files.
     for (at, text) in [(120, "running"), (150, "stopped"), (180, "running")] {
         if at == 150 {

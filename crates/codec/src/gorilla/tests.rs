@@ -53,15 +53,15 @@ fn a_chunk_has_the_bytes_of_the_format_page() {
     );
     let hex: String = chunk.bytes.iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(hex, want);
-    let chunk = Chunk::of(&[1_000_001, 1_000_999], &[1.0, 1.0]);
+    let chunk = Chunk::of(&[1_000_000_001, 1_000_999_999], &[1.0, 1.0]);
     let hex: String = chunk.bytes.iter().map(|b| format!("{b:02x}")).collect();
     let want = concat!(
-        "80000000000003e8", // start time 1000 µs, sign bit flipped
+        "80000000000003e8", // start time 1000 ms, sign bit flipped
         "0000",             // control bit 0; first delta in 14 bits: 0; the first bit of the value
         "7fe0000000000000", // the rest of 1.0 (3ff0000000000000); then 0: same delta
         "00",               // 0: same value; seven of padding
-        "0100",             // 1 ns beyond the first time
-        "e703",             // 999 ns beyond the second
+        "01000000",         // 1 ns beyond the first time
+        "3f420f00",         // 999,999 ns beyond the second
     );
     assert_eq!((chunk.unit, &*hex), (TimeUnit::Nanoseconds, want));
 }

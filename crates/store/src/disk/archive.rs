@@ -1,9 +1,9 @@
 //! Writes the series of an archive in blocks, and finds out which series can be predicted from another.
 //!
 //! Fields of one measurement often are related: free memory is total less used memory, a percentage is a part of a total.
-//! Their series have one label set and the same times, and lie near one another in the order of metrics. So the first
-//! changing series of a metric is compared with those of its label set that were written just before; where one predicts
-//! it, the metric's series are written as blocks over those (docs/format/block.md).
+//! Their series have one label set and the same times, and lie near one another in the order of columns. So the first
+//! changing series of a column is compared with those of its label set that were written just before; where one predicts
+//! it, the column's series are written as blocks over those (docs/format/block.md).
 
 use super::DiskError;
 use super::writer::ChunkFileWriter;
@@ -15,13 +15,13 @@ use std::collections::VecDeque;
 /// A series of fewer samples is kept in chunks: a block of so few saves little, and takes long to encode.
 const BLOCK_SAMPLES_MIN: usize = 128;
 
-/// How many metrics a series is compared with: the last ones that change and are not written over another themselves.
-const METRICS_MAX: usize = 8;
+/// How many columns a series is compared with: the last ones that change and are not written over another themselves.
+const COLUMNS_MAX: usize = 8;
 
 /// How many of their blocks are remembered, at 32 bytes each: bounds memory in an archive of very many series.
 const BLOCKS_MAX: usize = 1 << 18;
 
-/// How many series of a metric are tried, in search of one that has the same times as another.
+/// How many series of a column are tried, in search of one that has the same times as another.
 const SERIES_MAX: usize = 16;
 
 /// How many samples of two series are compared.
@@ -35,16 +35,16 @@ const SAVED_MIN: f64 = 0.125;
 /// What is known of the series that were written.
 #[derive(Default)]
 pub(super) struct Archive {
-    metric: String,
-    /// Blocks of the metric that is being written; those of earlier ones, oldest first.
+    column: String,
+    /// Blocks of the column that is being written; those of earlier ones, oldest first.
     written: Vec<Written>,
     earlier: VecDeque<Vec<Written>>,
     choice: Choice,
-    /// How many series of the metric were tried.
+    /// How many series of the column were tried.
     looked_at: usize,
 }
 
-/// What the series of a metric are written over.
+/// What the series of a column are written over.
 #[derive(Default, Clone, Copy)]
 enum Choice {
     /// Not decided: no series so far changes and has the same times as another.
@@ -52,7 +52,7 @@ enum Choice {
     Open,
     /// Nothing.
     Alone,
-    /// A metric, by its index in `earlier`. By themselves, they would take `alone` bytes a sample.
+    /// A column, by its index in `earlier`. By themselves, they would take `alone` bytes a sample.
     Over { place: usize, alone: f64 },
 }
 
@@ -72,15 +72,15 @@ impl Archive {
     pub(super) fn series(
         &mut self,
         writer: &mut ChunkFileWriter,
-        metric: &str,
+        column: &str,
         set: u32,
         samples: &Samples,
     ) -> Result<bool, DiskError> {
         if samples.len() < BLOCK_SAMPLES_MIN {
             return Ok(false);
         }
-        if metric != self.metric {
-            self.next_metric(metric);
+        if column != self.column {
+            self.next_column(column);
         }
         let first = samples.values[0].to_bits();
         let changes = samples.values.iter().any(|value| value.to_bits() != first);
@@ -95,7 +95,7 @@ impl Archive {
         };
         let each = |blocks: &[Block]| bytes_each(blocks, samples.len());
         let blocks = match (over, self.choice) {
-            // Compared with what the metric's first series takes by itself; where that is no gain, with what this one does.
+            // Compared with what the column's first series takes by itself; where that is no gain, with what this one does.
             (Some(over), Choice::Over { alone, .. }) if is_worth(each(&over), alone) => Some(over),
             (Some(over), _) => alone().filter(|alone| !is_worth(each(&over), each(alone))).or(Some(over)),
             (None, _) => alone(),
@@ -109,17 +109,17 @@ impl Archive {
                 at += u64::from(length) + 4;
             }
         }
-        writer.series(metric, set, blocks.iter())?;
+        writer.series(column, set, blocks.iter())?;
         Ok(true)
     }
 
-    fn next_metric(&mut self, metric: &str) {
-        self.metric = metric.into();
+    fn next_column(&mut self, column: &str) {
+        self.column = column.into();
         let written = std::mem::take(&mut self.written);
         if !written.is_empty() && !matches!(self.choice, Choice::Over { .. }) {
             self.earlier.push_back(written);
         }
-        while self.earlier.len() > METRICS_MAX || self.earlier.iter().map(Vec::len).sum::<usize>() > BLOCKS_MAX {
+        while self.earlier.len() > COLUMNS_MAX || self.earlier.iter().map(Vec::len).sum::<usize>() > BLOCKS_MAX {
             self.earlier.pop_front();
         }
         (self.choice, self.looked_at) = (Choice::Open, 0);
@@ -150,7 +150,7 @@ impl Archive {
         Ok(choice)
     }
 
-    /// A series in blocks over those of an earlier metric. `None` if that one does not have the same times.
+    /// A series in blocks over those of an earlier column. `None` if that one does not have the same times.
     fn over(
         &self,
         writer: &ChunkFileWriter,

@@ -1,6 +1,8 @@
 //! A chunk file that is whole, and how series are read from it.
 
-use super::format::{Described, FILE_MAGIC, FILE_VERSION, FileInfo, HEADER_BYTES, TRAILER_BYTES, is_readable};
+use super::format::{
+    Described, FILE_MAGIC, FILE_VERSION, FileInfo, HEADER_BYTES, MILLISECONDS_VERSION, TRAILER_BYTES, is_readable,
+};
 use super::index::{BlockRef, FileIndex};
 use super::partition::FileName;
 use super::{DiskError, Volume};
@@ -11,7 +13,7 @@ use sealine_base::vfs::{Handle, HandleId, VfsFile};
 use sealine_codec::block::{self, Reference};
 use sealine_codec::varint::Cursor;
 use sealine_codec::{Extent, Form, Overlay, gorilla};
-use sealine_model::{Labels, METRIC_NAME, Matcher, PARTITION_NS};
+use sealine_model::{Labels, METRIC_NAME, Matcher, NS_PER_MS, Naming, PARTITION_NS, ns_from_ms};
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -87,8 +89,8 @@ impl Deref for OpenIndex {
 /// One series in a file, with those of its chunks that were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileSeries {
-    /// The metric, by its number in the file.
-    pub metric: u32,
+    /// The column, by its number in the file.
+    pub column: u32,
     /// The label set, by its number in the file.
     pub set: u32,
     /// Where its chunks are in [`FileSelection::chunks`].
@@ -112,7 +114,7 @@ pub struct ChunkRef {
 /// Series of one file that passed the matchers.
 #[derive(Default)]
 pub struct FileSelection {
-    /// The series in order of (metric, set).
+    /// The series in order of (column, set).
     pub series: Vec<FileSeries>,
     /// The chunks of all of them.
     pub chunks: Vec<ChunkRef>,
@@ -220,11 +222,6 @@ impl ChunkFile {
         Ok(self.index()?.set(set))
     }
 
-    /// The labels of a series, metric name included.
-    pub fn series_labels(&self, series: &FileSeries) -> Result<Labels, DiskError> {
-        Ok(self.index()?.series(series.metric, series.set))
-    }
-
     /// Bytes that the file takes in memory: (resident chunks, index).
     pub fn memory_bytes(&self) -> (u64, u64) {
         let resident = self.resident.read().as_ref().map_or(0, |resident| resident.bytes.capacity() as u64);
@@ -275,26 +272,38 @@ impl ChunkFile {
         Ok(oldest <= end && newest >= start)
     }
 
-    /// The series that pass the matchers and have chunks within `start..=end`.
-    pub fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<FileSelection, DiskError> {
+    /// The series that pass the matchers, metrics being called by `naming`, and have chunks within `start..=end`.
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        naming: &Arc<Naming>,
+        start: i64,
+        end: i64,
+    ) -> Result<FileSelection, DiskError> {
         let mut selection = FileSelection::default();
         if !self.overlaps(start, end)? {
             return Ok(selection);
         }
         let loaded = self.load()?;
-        let metrics = loaded.index.metrics_passing(matchers);
-        if metrics.is_empty() {
+        let columns = loaded.index.names(naming).columns_passing(matchers);
+        if columns.is_empty() {
             return Ok(selection);
         }
         let sets = loaded.index.sets_passing(matchers);
-        for metric in metrics {
-            self.scan_metric(&loaded, metric, Some(&sets), start, end, &mut selection)?;
+        for column in columns {
+            self.scan_column(&loaded, column, Some(&sets), start, end, &mut selection)?;
         }
         Ok(selection)
     }
 
     /// The label sets that have a series which passes the matchers; the times of the file's samples decide for all.
-    pub fn sets_passing(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<RoaringBitmap, DiskError> {
+    pub fn sets_passing(
+        &self,
+        matchers: &[Matcher],
+        naming: &Arc<Naming>,
+        start: i64,
+        end: i64,
+    ) -> Result<RoaringBitmap, DiskError> {
         if !self.overlaps(start, end)? {
             return Ok(RoaringBitmap::new());
         }
@@ -302,39 +311,39 @@ impl ChunkFile {
         if !matchers.iter().any(|matcher| matcher.name() == METRIC_NAME) {
             return Ok(loaded.index.sets_passing(matchers));
         }
-        let selection = self.select(matchers, start, end)?;
+        let selection = self.select(matchers, naming, start, end)?;
         Ok(selection.series.iter().map(|series| series.set).collect())
     }
 
-    /// Every series of a metric with all its chunks.
-    pub fn series_of(&self, metric: usize) -> Result<FileSelection, DiskError> {
+    /// Every series of a column with all its chunks.
+    pub fn series_of(&self, column: usize) -> Result<FileSelection, DiskError> {
         let mut selection = FileSelection::default();
-        self.scan_metric(&*self.load()?, metric, None, i64::MIN, i64::MAX, &mut selection)?;
+        self.scan_column(&*self.load()?, column, None, i64::MIN, i64::MAX, &mut selection)?;
         Ok(selection)
     }
 
-    /// Adds the series of a metric whose sets are among `sets`, reading only the blocks of entries that can hold them.
-    fn scan_metric(
+    /// Adds the series of a column whose sets are among `sets`, reading only the blocks of entries that can hold them.
+    fn scan_column(
         &self,
         loaded: &Loaded,
-        metric: usize,
+        column: usize,
         sets: Option<&RoaringBitmap>,
         start: i64,
         end: i64,
         into: &mut FileSelection,
     ) -> Result<(), DiskError> {
         let index = &loaded.index;
-        for number in 0..index.block_count(metric) {
-            let block = index.block(metric, number);
-            let next_set = match number + 1 < index.block_count(metric) {
-                true => index.block(metric, number + 1).first_set,
+        for number in 0..index.block_count(column) {
+            let block = index.block(column, number);
+            let next_set = match number + 1 < index.block_count(column) {
+                true => index.block(column, number + 1).first_set,
                 false => u32::MAX,
             };
             if sets.is_some_and(|sets| sets.range_cardinality(block.first_set..next_set) == 0) {
                 continue;
             }
             let entries_end = index
-                .block_after(metric, number)
+                .block_after(column, number)
                 .map_or(loaded.info.index_at, |after| after.entries_at.saturating_add(loaded.info.entries_at));
             let at = block.entries_at.saturating_add(loaded.info.entries_at);
             let length = entries_end.checked_sub(at).filter(|_| entries_end <= loaded.info.index_at);
@@ -344,7 +353,7 @@ impl ChunkFile {
             if crc32c::crc32c(&bytes) != block.crc {
                 return Err(damaged("the checksum of a block of entries does not match"));
             }
-            parse_block(&bytes, &block, metric as u32, loaded, sets, (start, end), into)
+            parse_block(&bytes, &block, column as u32, loaded, sets, (start, end), into)
                 .ok_or_else(|| damaged("a block of entries is not in the form of its version"))?;
         }
         Ok(())
@@ -501,7 +510,7 @@ impl Drop for ChunkFile {
 fn parse_block(
     bytes: &[u8],
     block: &BlockRef,
-    metric: u32,
+    column: u32,
     loaded: &Loaded,
     sets: Option<&RoaringBitmap>,
     (start, end): (i64, i64),
@@ -522,22 +531,34 @@ fn parse_block(
             continue;
         }
         let first_chunk = into.chunks.len();
-        let mut before = loaded.info.partition.wrapping_mul(PARTITION_NS);
+        let in_ms = loaded.info.version <= MILLISECONDS_VERSION;
+        let mut before =
+            loaded.info.partition.wrapping_mul(if in_ms { PARTITION_NS / NS_PER_MS } else { PARTITION_NS });
         for _ in 0..cursor.read()? {
             let (length, described) = (cursor.read_len()?, cursor.read()?);
             let Described { count, unit, form } = Described::decode(loaded.info.version, described)?;
-            let first = unit.ns(unit.floor(before).wrapping_add(cursor.read_signed()?));
-            let last = first.wrapping_add(unit.ns(cursor.read()? as i64));
+            let (step, length_of_time) = (cursor.read_signed()?, cursor.read()? as i64);
+            let (first, last);
+            if in_ms {
+                // What nanoseconds do not reach ends where they do.
+                let first_ms = before.wrapping_add(step);
+                before = first_ms.wrapping_add(length_of_time);
+                (first, last) = (ns_from_ms(first_ms), ns_from_ms(before));
+            } else {
+                first = unit.ns(unit.floor(before).wrapping_add(step));
+                last = first.wrapping_add(unit.ns(length_of_time));
+                before = last;
+            }
             let next = at.checked_add(length as u64)?.checked_add(4).filter(|next| *next <= loaded.info.entries_at)?;
             if first <= end && last >= start {
                 into.chunks.push(ChunkRef { at, length, form, extent: Extent { unit, count, first, last } });
             }
-            (at, before) = (next, last);
+            at = next;
         }
         let chunk_count = into.chunks.len() - first_chunk;
         if chunk_count > 0 {
             let (first_chunk, chunk_count) = (u32::try_from(first_chunk).ok()?, chunk_count as u32);
-            into.series.push(FileSeries { metric, set, first_chunk, chunk_count });
+            into.series.push(FileSeries { column, set, first_chunk, chunk_count });
         }
     }
     cursor.is_empty().then_some(())

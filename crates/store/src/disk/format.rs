@@ -16,7 +16,7 @@ const TRAILER_MAGIC: [u8; 8] = *b"KNHCLAES";
 pub const FILE_VERSION: u32 = 3;
 
 /// Up to this version, times are milliseconds.
-const MILLISECONDS_VERSION: u32 = 2;
+pub const MILLISECONDS_VERSION: u32 = 2;
 
 /// The first version of an archive, in which blocks may stand for chunks. In the version before it there are none.
 const ARCHIVE_VERSION: u32 = 2;

@@ -1,11 +1,13 @@
 //! Reads the index of a chunk file in place: only where its tables stand is decoded when it is loaded.
 
 use super::format::SERIES_PER_BLOCK;
+use super::names::{KnownNames, MetricNames};
 use roaring::RoaringBitmap;
 use sealine_codec::varint::Cursor;
-use sealine_model::postings::{LabelIndex, name_passes, name_words, select_sets};
-use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher};
+use sealine_model::postings::{LabelIndex, select_sets};
+use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher, Naming};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The index of one chunk file. Built only over bytes whose checksum matched.
 pub struct FileIndex {
@@ -15,9 +17,10 @@ pub struct FileIndex {
     sets: Table,
     /// Where the hashes of the sets stand, 16 bytes each.
     hashes_at: usize,
-    metrics: Table,
-    /// By metric: series, and where its blocks stand.
+    columns: Table,
+    /// By column: series, and where its blocks stand.
     blocks: Vec<(u64, usize)>,
+    names: KnownNames,
 }
 
 struct LabelTable {
@@ -69,19 +72,20 @@ impl FileIndex {
         let sets = Table::parse(&bytes, &mut cursor)?;
         let hashes_at = bytes.len() - cursor.rest().len();
         cursor.take(sets.count.checked_mul(16)?)?;
-        let metrics = Table::parse(&bytes, &mut cursor)?;
+        let columns = Table::parse(&bytes, &mut cursor)?;
         let mut blocks = Vec::new();
-        for _ in 0..metrics.count {
+        for _ in 0..columns.count {
             let series = cursor.read()?;
             blocks.push((series, bytes.len() - cursor.rest().len()));
             cursor.take(usize::try_from(series.div_ceil(SERIES_PER_BLOCK as u64)).ok()?.checked_mul(BLOCK_BYTES)?)?;
         }
         cursor.is_empty().then_some(())?;
-        let index = FileIndex { database, labels, sets, hashes_at, metrics, blocks, bytes };
+        let names = KnownNames::default();
+        let index = FileIndex { database, labels, sets, hashes_at, columns, blocks, names, bytes };
         // Or blocks could share their entries, and reading the file would take more memory than the file.
-        let entries = (0..index.metrics.count).flat_map(|metric| {
-            let blocks = 0..index.block_count(metric);
-            blocks.map(|block| index.block(metric, block).entries_at).collect::<Vec<_>>()
+        let entries = (0..index.columns.count).flat_map(|column| {
+            let blocks = 0..index.block_count(column);
+            blocks.map(|block| index.block(column, block).entries_at).collect::<Vec<_>>()
         });
         entries.is_sorted().then_some(())?;
         Some(index)
@@ -102,24 +106,24 @@ impl FileIndex {
         self.sets.count
     }
 
-    /// How many metrics there are.
-    pub fn metric_count(&self) -> usize {
-        self.metrics.count
+    /// How many columns there are.
+    pub fn column_count(&self) -> usize {
+        self.columns.count
     }
 
-    /// The name of a metric; metrics are in order of their names.
-    pub fn metric(&self, metric: usize) -> &str {
-        self.text(&self.metrics, metric)
+    /// The key of a column ([`sealine_model::Column`]); columns are in order of their keys.
+    pub fn column(&self, column: usize) -> &str {
+        self.text(&self.columns, column)
     }
 
-    /// How many blocks of entries a metric has.
-    pub fn block_count(&self, metric: usize) -> usize {
-        self.blocks[metric].0.div_ceil(SERIES_PER_BLOCK as u64) as usize
+    /// How many blocks of entries a column has.
+    pub fn block_count(&self, column: usize) -> usize {
+        self.blocks[column].0.div_ceil(SERIES_PER_BLOCK as u64) as usize
     }
 
-    /// A block of a metric's entries.
-    pub fn block(&self, metric: usize, block: usize) -> BlockRef {
-        let (series, at) = self.blocks[metric];
+    /// A block of a column's entries.
+    pub fn block(&self, column: usize, block: usize) -> BlockRef {
+        let (series, at) = self.blocks[column];
         let bytes = &self.bytes[at + block * BLOCK_BYTES..][..BLOCK_BYTES];
         let u32_at = |at: usize| bytes[at..].first_chunk().map_or(0, |b| u32::from_le_bytes(*b));
         let u64_at = |at: usize| bytes[at..].first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
@@ -132,12 +136,12 @@ impl FileIndex {
         }
     }
 
-    /// The block that follows in the file, of this metric or the next: where a block's entries and chunks end.
-    pub fn block_after(&self, metric: usize, block: usize) -> Option<BlockRef> {
-        if block + 1 < self.block_count(metric) {
-            return Some(self.block(metric, block + 1));
+    /// The block that follows in the file, of this column or the next: where a block's entries and chunks end.
+    pub fn block_after(&self, column: usize, block: usize) -> Option<BlockRef> {
+        if block + 1 < self.block_count(column) {
+            return Some(self.block(column, block + 1));
         }
-        (metric + 1..self.metrics.count).find(|m| self.block_count(*m) > 0).map(|m| self.block(m, 0))
+        (column + 1..self.columns.count).find(|m| self.block_count(*m) > 0).map(|m| self.block(m, 0))
     }
 
     /// The hash of a label set.
@@ -151,12 +155,17 @@ impl FileIndex {
         Labels::from_pairs(self.pairs(set))
     }
 
+    /// What PromQL calls the columns under these rules.
+    pub fn names(&self, naming: &Arc<Naming>) -> Arc<MetricNames> {
+        self.names.get(naming, (0..self.columns.count).map(|column| self.column(column)))
+    }
+
     /// The labels of a series: those of its set, and its metric's name.
-    pub fn series(&self, metric: u32, set: u32) -> Labels {
+    pub fn series(&self, metric: &str, set: u32) -> Labels {
         let mut pairs = Vec::with_capacity(self.labels.len() + 1);
         pairs.extend(self.pairs(set));
         let at = pairs.partition_point(|(name, _)| *name <= METRIC_NAME);
-        pairs.insert(at, (METRIC_NAME, self.metric(metric as usize)));
+        pairs.insert(at, (METRIC_NAME, metric));
         Labels::from_pairs(pairs)
     }
 
@@ -168,20 +177,6 @@ impl FileIndex {
             let table = self.labels.get(label).filter(|table| value < table.values.count)?;
             Some((&*table.name, self.text(&table.values, value)))
         })
-    }
-
-    /// Metrics, by number, that pass the matchers on names.
-    pub fn metrics_passing(&self, matchers: &[Matcher]) -> Vec<usize> {
-        match name_words(matchers) {
-            Some(names) => {
-                let found = names.iter().filter(|name| name_passes(matchers, name));
-                let mut found: Vec<usize> = found.filter_map(|name| self.find(&self.metrics, name)).collect();
-                found.sort_unstable();
-                found.dedup();
-                found
-            }
-            None => (0..self.metrics.count).filter(|m| name_passes(matchers, self.metric(*m))).collect(),
-        }
     }
 
     /// The label sets that pass the matchers, but those on names.

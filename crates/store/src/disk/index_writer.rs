@@ -1,10 +1,10 @@
-//! Encodes the index of a chunk file: which labels there are, which sets have them, and where each metric's series stand.
+//! Encodes the index of a chunk file: which labels there are, which sets have them, and where each column's series stand.
 //! docs/format/chunks.md has the layout.
 //!
 //! Label sets are asked for anew for each label instead of being held, and one label's values are in hand at a time: a
 //! file that is merged from others never has all its texts in memory twice.
 
-use super::writer::MetricEntries;
+use super::writer::ColumnEntries;
 use sealine_codec::varint;
 use std::collections::BTreeMap;
 
@@ -20,8 +20,8 @@ pub trait LabelSets<'a> {
     fn hash(&self, set: u32) -> u128;
 }
 
-/// The index of a file with these metrics and label sets.
-pub fn encode_index<'a>(database: &str, metrics: &[MetricEntries], sets: &impl LabelSets<'a>) -> Vec<u8> {
+/// The index of a file with these columns and label sets.
+pub fn encode_index<'a>(database: &str, columns: &[ColumnEntries], sets: &impl LabelSets<'a>) -> Vec<u8> {
     let mut out = Vec::new();
     varint::push_bytes(&mut out, database.as_bytes());
 
@@ -79,13 +79,13 @@ pub fn encode_index<'a>(database: &str, metrics: &[MetricEntries], sets: &impl L
     }
 
     let mut names = Table::default();
-    for metric in metrics {
-        names.push(|bytes| bytes.extend_from_slice(metric.name.as_bytes()));
+    for column in columns {
+        names.push(|bytes| bytes.extend_from_slice(column.name.as_bytes()));
     }
     names.write(&mut out);
-    for metric in metrics {
-        varint::push(&mut out, metric.series);
-        for block in &metric.blocks {
+    for column in columns {
+        varint::push(&mut out, column.series);
+        for block in &column.blocks {
             out.extend_from_slice(&block.first_set.to_le_bytes());
             out.extend_from_slice(&block.crc.to_le_bytes());
             out.extend_from_slice(&block.entries_at.to_le_bytes());

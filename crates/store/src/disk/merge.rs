@@ -73,7 +73,7 @@ pub fn runs(files: &[Size], described_max: u64, may_join: impl Fn(&Size) -> bool
 }
 
 /// Merges `files`, which are neighbours in the order in which they count, into one. Holds their indexes, the entries of
-/// a metric and the samples of a series at a time. With `archived` it writes blocks. `keep_on` is asked between series:
+/// a column and the samples of a series at a time. With `archived` it writes blocks. `keep_on` is asked between series:
 /// where it says no, the merge is abandoned.
 pub fn merge(
     volume: &Volume,
@@ -94,17 +94,17 @@ pub fn merge(
     let disordered = |at: usize| DiskError::damaged(files[at].path(), 0, "its label sets are not in order");
     let sets = JoinedSets::of(&indexes).map_err(disordered)?;
 
-    let mut metrics: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
+    let mut columns: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();
     for (at, index) in indexes.iter().enumerate() {
-        for metric in 0..index.metric_count() {
-            metrics.entry(index.metric(metric).to_string()).or_default().push((at, metric));
+        for column in 0..index.column_count() {
+            columns.entry(index.column(column).to_string()).or_default().push((at, column));
         }
     }
 
     let mut writer = ChunkFileWriter::create(volume.clone(), dir, name, partition, resident, archived)?;
     let mut run = || -> Result<bool, DiskError> {
         let (mut samples, mut archive) = (Samples::default(), Archive::default());
-        for (metric, sources) in &metrics {
+        for (column, sources) in &columns {
             let found: Vec<(usize, FileSelection)> =
                 sources.iter().map(|(at, m)| Ok((*at, files[*at].series_of(*m)?))).collect::<Result<_, DiskError>>()?;
             let mut series: Vec<(u32, usize, usize)> = Vec::new();
@@ -125,9 +125,9 @@ pub fn merge(
                     files[*at].read(chunks, i64::MIN, i64::MAX, &mut overlay)?;
                 }
                 overlay.finish().expect("BUG: something is finer than nanoseconds");
-                let in_blocks = archived && archive.series(&mut writer, metric, same[0].0, &samples)?;
+                let in_blocks = archived && archive.series(&mut writer, column, same[0].0, &samples)?;
                 if !in_blocks {
-                    writer.series(metric, same[0].0, gorilla::chunks(&samples.times, &samples.values).iter())?;
+                    writer.series(column, same[0].0, gorilla::chunks(&samples.times, &samples.values).iter())?;
                 }
             }
         }

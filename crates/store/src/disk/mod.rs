@@ -11,6 +11,7 @@ mod index;
 mod index_writer;
 mod label_sets;
 mod merge;
+mod names;
 mod partition;
 mod verify;
 mod writer;

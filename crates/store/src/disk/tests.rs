@@ -29,28 +29,28 @@ fn write(vfs: &SharedVfs, dir: &Path, name: FileName, content: &Content) -> Chun
     let mut writer = ChunkFileWriter::create(Volume::unbounded(vfs.clone()), dir, name, DAY, false, false).unwrap();
     let mut series: Vec<_> = content
         .iter()
-        .map(|((metric, labels), samples)| (metric, sets.iter().position(|s| *s == labels).unwrap() as u32, samples))
+        .map(|((column, labels), samples)| (column, sets.iter().position(|s| *s == labels).unwrap() as u32, samples))
         .collect();
-    series.sort_by_key(|(metric, set, _)| (metric.to_string(), *set));
-    for (metric, set, samples) in series {
+    series.sort_by_key(|(column, set, _)| (column.to_string(), *set));
+    for (column, set, samples) in series {
         let chunks: Vec<Chunk> = samples.chunks(50).map(chunk).collect();
-        writer.series(metric, set, chunks.iter()).unwrap();
+        writer.series(column, set, chunks.iter()).unwrap();
     }
     writer.finish("telegraf", &sets).unwrap()
 }
 
 fn read(file: &ChunkFile, matchers: &[Matcher]) -> Content {
-    let selection = file.select(matchers, i64::MIN, i64::MAX).unwrap();
+    let selection = file.select(matchers, &Arc::default(), i64::MIN, i64::MAX).unwrap();
     let mut content = Content::new();
     for series in &selection.series {
         let mut samples = Samples::default();
         let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
         file.read(selection.chunks_of(series), i64::MIN, i64::MAX, &mut overlay).unwrap();
         overlay.finish().unwrap();
-        let metric = file.index().unwrap().metric(series.metric as usize).to_string();
+        let column = file.index().unwrap().column(series.column as usize).to_string();
         let labels = file.labels(series.set).unwrap();
         assert_eq!(file.index().unwrap().set_hash(series.set), labels.hash128());
-        content.insert((metric, labels), samples.times.into_iter().zip(samples.values).collect());
+        content.insert((column, labels), samples.times.into_iter().zip(samples.values).collect());
     }
     content
 }
@@ -58,11 +58,11 @@ fn read(file: &ChunkFile, matchers: &[Matcher]) -> Content {
 fn content(hosts: usize, samples: usize, offset: i64) -> Content {
     let mut content = Content::new();
     for host in 0..hosts {
-        for metric in ["cpu_idle", "cpu_user", "mem_free"] {
+        for column in ["cpu_idle", "cpu_user", "mem_free"] {
             let labels = Labels::from_pairs([("host", format!("h{host}").as_str()), ("dc", ["eu", "us"][host % 2])]);
             let values =
                 (0..samples as i64).map(|at| (DAY * PARTITION_NS + offset + at * 10_000, (host as i64 + at) as f64));
-            content.insert((metric.to_string(), labels), values.collect());
+            content.insert((column.to_string(), labels), values.collect());
         }
     }
     content
@@ -89,8 +89,8 @@ fn a_file_gives_back_what_was_written_to_any_matcher() {
         vec![m("host", MatchOp::Equal, "")],
         vec![m("none", MatchOp::Equal, "")],
     ] {
-        let passes = |(metric, labels): &(String, Labels)| {
-            let set = labels.with(METRIC_NAME, metric);
+        let passes = |(column, labels): &(String, Labels)| {
+            let set = labels.with(METRIC_NAME, column);
             matchers.iter().all(|m| m.matches(set.get(m.name()).unwrap_or("")))
         };
         let want: Content = want.iter().filter(|(key, _)| passes(key)).map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -109,7 +109,12 @@ fn a_range_decodes_only_its_chunks() {
     let start = DAY * PARTITION_NS;
     for (from, to, chunks) in [(0, 499, 10), (0, 0, 1), (60, 60, 1), (49, 50, 2), (500, 600, 0)] {
         let selection = file
-            .select(&[Matcher::equal(METRIC_NAME, "cpu_user")], start + from * 10_000, start + to * 10_000)
+            .select(
+                &[Matcher::equal(METRIC_NAME, "cpu_user")],
+                &Arc::default(),
+                start + from * 10_000,
+                start + to * 10_000,
+            )
             .unwrap();
         assert_eq!(selection.chunks.len(), chunks, "{from} to {to}");
     }
@@ -245,7 +250,7 @@ fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
         .unwrap()
         .unwrap();
     assert_eq!(read(&plain, &[]), want);
-    let chunks = plain.select(&[], i64::MIN, i64::MAX).unwrap().chunks;
+    let chunks = plain.select(&[], &Arc::default(), i64::MIN, i64::MAX).unwrap().chunks;
     assert!(chunks.iter().all(|chunk| chunk.form == Form::Chunk), "only an archive has blocks");
 }
 
@@ -291,16 +296,17 @@ fn related(hosts: usize, samples: usize) -> Content {
             series.iter_mut().zip(values).for_each(|(series, value)| series.push((time, value)));
         }
         let labels = Labels::from_pairs([("host", format!("h{host}").as_str())]);
-        for (metric, samples) in ["mem_0_used", "mem_free", "mem_used_percent", "net"].iter().zip(series) {
-            content.insert((metric.to_string(), labels.clone()), samples);
+        for (column, samples) in ["mem_0_used", "mem_free", "mem_used_percent", "net"].iter().zip(series) {
+            content.insert((column.to_string(), labels.clone()), samples);
         }
     }
     content
 }
 
-/// How many bytes a metric's series take in a file.
-fn metric_bytes(file: &ChunkFile, metric: &str) -> usize {
-    let selection = file.select(&[Matcher::new(METRIC_NAME, MatchOp::Equal, metric).unwrap()], i64::MIN, i64::MAX);
+/// How many bytes a column's series take in a file.
+fn column_bytes(file: &ChunkFile, column: &str) -> usize {
+    let selection =
+        file.select(&[Matcher::new(METRIC_NAME, MatchOp::Equal, column).unwrap()], &Arc::default(), i64::MIN, i64::MAX);
     selection.unwrap().chunks.iter().map(|chunk| chunk.length).sum()
 }
 
@@ -319,14 +325,14 @@ fn an_archive_keeps_a_series_over_one_that_tells_it() {
         assert_eq!(read(&file, &[]), want, "resident: {resident}");
         assert_eq!(verify_file(&vfs, file.path()), (vec![], 5 * 4 * 3000));
         assert!(
-            metric_bytes(&file, "mem_free") * 10 < metric_bytes(&file, "mem_0_used"),
+            column_bytes(&file, "mem_free") * 10 < column_bytes(&file, "mem_0_used"),
             "{}",
-            metric_bytes(&file, "mem_free")
+            column_bytes(&file, "mem_free")
         );
-        assert!(metric_bytes(&file, "mem_used_percent") * 2 < metric_bytes(&file, "mem_0_used"));
-        assert!(metric_bytes(&file, "net") > 5 * 3000 * 2, "nothing tells it");
+        assert!(column_bytes(&file, "mem_used_percent") * 2 < column_bytes(&file, "mem_0_used"));
+        assert!(column_bytes(&file, "net") > 5 * 3000 * 2, "nothing tells it");
         let mut part = Samples::default();
-        let selection = file.select(&[], i64::MIN, i64::MAX).unwrap();
+        let selection = file.select(&[], &Arc::default(), i64::MIN, i64::MAX).unwrap();
         for series in &selection.series {
             let samples = &want[&key(&file, series)];
             let mut overlay = Overlay::new(&mut part, TimeUnit::Nanoseconds);
@@ -338,18 +344,18 @@ fn an_archive_keeps_a_series_over_one_that_tells_it() {
         }
     }
     // One series has a time less, another has values of its own: they are kept over none, the others are as before.
-    let mut keys = want.keys().filter(|(metric, _)| metric == "mem_free").cloned().collect::<Vec<_>>().into_iter();
+    let mut keys = want.keys().filter(|(column, _)| column == "mem_free").cloned().collect::<Vec<_>>().into_iter();
     want.get_mut(&keys.next().unwrap()).unwrap().remove(500);
     let own = want.get_mut(&keys.next_back().unwrap()).unwrap();
     own.iter_mut().for_each(|(time, value)| *value = (*time / 10_000 % 7) as f64);
     let file = archive(3, &want, false);
     assert_eq!(read(&file, &[]), want);
-    assert!(metric_bytes(&file, "mem_free") < metric_bytes(&file, "mem_0_used") / 2);
+    assert!(column_bytes(&file, "mem_free") < column_bytes(&file, "mem_0_used") / 2);
 }
 
 fn key(file: &ChunkFile, series: &FileSeries) -> (String, Labels) {
-    let metric = file.index().unwrap().metric(series.metric as usize).to_string();
-    (metric, file.labels(series.set).unwrap())
+    let column = file.index().unwrap().column(series.column as usize).to_string();
+    (column, file.labels(series.set).unwrap())
 }
 
 #[test]
@@ -361,7 +367,7 @@ fn every_flipped_bit_below_a_series_is_an_error_or_changes_nothing() {
     let archive =
         merge(&Volume::unbounded(vfs.clone()), dir.path(), &[chunks], false, true, &|| true).unwrap().unwrap();
     let path = archive.path().to_path_buf();
-    assert!(metric_bytes(&archive, "mem_free") < 150, "it is over another: {}", metric_bytes(&archive, "mem_free"));
+    assert!(column_bytes(&archive, "mem_free") < 150, "it is over another: {}", column_bytes(&archive, "mem_free"));
     let whole = fs::read(&path).unwrap();
     for bit in 12 * 8..(archive.info().unwrap().entries_at as usize) * 8 {
         let mut bytes = whole.clone();
@@ -383,8 +389,8 @@ proptest! {
         let mut files = Vec::new();
         for (generation, part) in parts.into_iter().enumerate() {
             let mut one: BTreeMap<(String, Labels), BTreeMap<i64, f64>> = BTreeMap::new();
-            for (metric, host, time, value) in part {
-                let key = (format!("m{metric}"), Labels::from_pairs([("host", format!("{host}").as_str())]));
+            for (column, host, time, value) in part {
+                let key = (format!("m{column}"), Labels::from_pairs([("host", format!("{host}").as_str())]));
                 let time = DAY * PARTITION_NS + time;
                 one.entry(key.clone()).or_default().insert(time, f64::from(value));
                 map.entry(key).or_default().insert(time, f64::from(value));

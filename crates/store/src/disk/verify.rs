@@ -7,7 +7,7 @@ use super::{DiskError, Volume};
 use sealine_base::causes;
 use sealine_base::vfs::SharedVfs;
 use sealine_codec::{Extent, Form, Overlay};
-use sealine_model::{METRIC_NAME, PARTITION_NS, Samples, TimeUnit};
+use sealine_model::{Column, PARTITION_NS, Samples, TimeUnit};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -47,18 +47,18 @@ pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Res
     let file = open(vfs, path)?;
     let info = file.info()?;
     let mut written = describe(&info, file.bytes(), out);
-    walk(vfs, path, &mut |file, metric, set, chunks| {
+    walk(vfs, path, &mut |file, column, set, chunks| {
         let labels = file.labels(set).unwrap_or_else(|_| sealine_model::Labels::empty());
         let mut show = || -> io::Result<()> {
-            writeln!(out, "{}", labels.with(METRIC_NAME, metric))?;
+            writeln!(out, "{} {labels}", Column::of(column))?;
             for chunk in chunks {
                 let ChunkRef { at, length, form, extent: Extent { count, first, last, .. } } = chunk;
                 let what = if *form == Form::Block { "block" } else { "chunk" };
-                writeln!(out, "  {what} at byte {at}: {count} samples in {length} bytes, {first} to {last} ms")?;
+                writeln!(out, "  {what} at byte {at}: {count} samples in {length} bytes, {first} to {last} ns")?;
                 match read_chunk(file, chunk) {
                     Ok(samples) => {
                         for (time, value) in samples.times.iter().zip(&samples.values) {
-                            writeln!(out, "    {time} {value}")?;
+                            writeln!(out, "    {time} {}", Column::of(column).kind().show(*value))?;
                         }
                     }
                     Err(error) => writeln!(out, "    {error}")?,
@@ -94,17 +94,17 @@ fn open(vfs: &SharedVfs, path: &Path) -> Result<ChunkFile, DiskError> {
     Ok(ChunkFile::found(Volume::unbounded(vfs.clone()), path.to_path_buf(), FileName { first: 0, last: 0 }, bytes))
 }
 
-/// What is done with a series: the file, the metric's name, the number of the label set, the chunks.
+/// What is done with a series: the file, the column's name, the number of the label set, the chunks.
 type Each<'a> = dyn FnMut(&ChunkFile, &str, u32, &[ChunkRef]) + 'a;
 
 /// Gives every series to `each`.
 fn walk(vfs: &SharedVfs, path: &Path, each: &mut Each<'_>) -> Result<(), DiskError> {
     let file = open(vfs, path)?;
     let index = file.index()?;
-    for number in 0..index.metric_count() {
-        let (metric, selection) = (index.metric(number), file.series_of(number)?);
+    for number in 0..index.column_count() {
+        let (column, selection) = (index.column(number), file.series_of(number)?);
         for series in &selection.series {
-            each(&file, metric, series.set, selection.chunks_of(series));
+            each(&file, column, series.set, selection.chunks_of(series));
         }
     }
     Ok(())
@@ -117,7 +117,9 @@ fn read_chunk(file: &ChunkFile, chunk: &ChunkRef) -> Result<Samples, DiskError> 
     let whole = overlay.finish();
     debug_assert_eq!(whole, Ok(()), "nothing is finer");
     let (first, last) = (samples.times.first().copied(), samples.times.last().copied());
-    if (first, last) != (Some(chunk.extent.first), Some(chunk.extent.last)) {
+    let is = |time: Option<i64>, said: i64| time == Some(said) || [i64::MIN, i64::MAX].contains(&said);
+    // Where the index says that a chunk of milliseconds reaches beyond nanoseconds, its samples there are passed over.
+    if !is(first, chunk.extent.first) || !is(last, chunk.extent.last) {
         let got =
             first.zip(last).map_or("it is empty".into(), |(first, last)| format!("its times are {first} to {last}"));
         let what = format!("{got}, the index says {} to {}", chunk.extent.first, chunk.extent.last);

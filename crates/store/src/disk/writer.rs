@@ -31,7 +31,7 @@ pub struct ChunkFileWriter {
     resident: Option<Resident>,
     info: FileInfo,
     entries: Vec<u8>,
-    metrics: Vec<MetricEntries>,
+    columns: Vec<ColumnEntries>,
     last_set: u32,
 }
 
@@ -54,8 +54,8 @@ impl<'a> From<&'a Block> for Piece<'a> {
     }
 }
 
-/// Where the series of a metric stand.
-pub(super) struct MetricEntries {
+/// Where the series of a column stand.
+pub(super) struct ColumnEntries {
     pub name: Box<str>,
     pub series: u64,
     pub blocks: Vec<EntryBlock>,
@@ -111,35 +111,35 @@ impl ChunkFileWriter {
             written: 0,
             info,
             entries: Vec::new(),
-            metrics: Vec::new(),
+            columns: Vec::new(),
             last_set: 0,
         })
     }
 
-    /// Adds a series: a metric and the number of its label set, both never going back, and its chunks or blocks, at least
+    /// Adds a series: a column and the number of its label set, both never going back, and its chunks or blocks, at least
     /// one, in the order in which they were written. Of equal times in two of them the later one counts.
     pub fn series<'a>(
         &mut self,
-        metric: &str,
+        column: &str,
         set: u32,
         chunks: impl ExactSizeIterator<Item = impl Into<Piece<'a>>>,
     ) -> Result<(), DiskError> {
-        if self.metrics.last().is_none_or(|last| *last.name != *metric) {
+        if self.columns.last().is_none_or(|last| *last.name != *column) {
             self.close_block();
-            self.metrics.push(MetricEntries { name: metric.into(), series: 0, blocks: Vec::new() });
+            self.columns.push(ColumnEntries { name: column.into(), series: 0, blocks: Vec::new() });
         }
         let chunks_at = self.at();
         let entries_at = self.entries.len() as u64;
-        let new_block = self.metrics.last().is_some_and(|m| m.series % SERIES_PER_BLOCK as u64 == 0);
+        let new_block = self.columns.last().is_some_and(|m| m.series % SERIES_PER_BLOCK as u64 == 0);
         if new_block {
             self.close_block();
             self.last_set = set;
         }
-        if let Some(metric) = self.metrics.last_mut() {
+        if let Some(column) = self.columns.last_mut() {
             if new_block {
-                metric.blocks.push(EntryBlock { first_set: set, entries_at, chunks_at, crc: 0 });
+                column.blocks.push(EntryBlock { first_set: set, entries_at, chunks_at, crc: 0 });
             }
-            metric.series += 1;
+            column.series += 1;
         }
         assert!(set >= self.last_set, "BUG: series were not given in order");
         varint::push(&mut self.entries, u64::from(set - self.last_set));
@@ -209,7 +209,7 @@ impl ChunkFileWriter {
         let resident = self.resident.take();
         let mut end = std::mem::take(&mut self.entries);
         self.info.index_at = self.info.entries_at + end.len() as u64;
-        let index = encode_index(database, &self.metrics, sets);
+        let index = encode_index(database, &self.columns, sets);
         self.info.index_crc = crc32c::crc32c(&index);
         end.extend_from_slice(&index);
         end.extend_from_slice(&self.info.encode());
@@ -232,7 +232,7 @@ impl ChunkFileWriter {
 
     /// Ends the current block of entries with its checksum.
     fn close_block(&mut self) {
-        if let Some(block) = self.metrics.last_mut().and_then(|metric| metric.blocks.last_mut())
+        if let Some(block) = self.columns.last_mut().and_then(|column| column.blocks.last_mut())
             && block.crc == 0
         {
             block.crc = crc32c::crc32c(&self.entries[block.entries_at as usize..]);

@@ -19,7 +19,7 @@ pub struct Database {
     /// Its name, as `db` or `bucket` in a request.
     pub name: Arc<str>,
     /// How its series are named.
-    pub naming: Naming,
+    pub naming: Arc<Naming>,
     /// Its rows. Readers are requests that are being parsed and queries that select; writers are new rows.
     pub index: RwLock<Index>,
     /// What its rows hold.
@@ -141,7 +141,7 @@ impl Databases {
             let cardinality = if internal { Arc::new(self.cardinality.apart()) } else { self.cardinality.clone() };
             Arc::new(Database {
                 name: name.into(),
-                naming: (self.naming)(name),
+                naming: Arc::new((self.naming)(name)),
                 index: RwLock::new(Index::new(cardinality)),
                 held: Held::new(self.pools.clone()),
                 states: Mutex::default(),

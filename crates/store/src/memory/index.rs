@@ -5,6 +5,7 @@ mod collisions;
 mod search;
 
 pub use collisions::{Collision, Renamed};
+pub use search::Selected;
 
 use super::cardinality::{Cardinality, Counts};
 use super::row::Row;
@@ -104,8 +105,8 @@ impl<'a> NewRow<'a> {
     }
 }
 
-/// By schema, the metrics of its fields.
-pub type SchemaMetrics = Vec<Vec<Arc<str>>>;
+/// By schema, the keys of its fields' columns.
+pub type SchemaColumns = Vec<Vec<Arc<str>>>;
 
 /// About how many bytes a row takes in the index.
 fn row_bytes(labels: &Labels) -> usize {
@@ -149,7 +150,8 @@ impl Index {
         let known = self.find(own);
         let has = known.map(|id| self.row(id).1);
         let had = has.map_or(0, |has| has.spellings());
-        let is_new = |(at, field): &(usize, &Field)| has.is_none_or(|has| has.find(&field.raw, *at).is_none());
+        let is_new =
+            |(at, field): &(usize, &Field)| has.is_none_or(|has| has.find(&field.raw, field.kind, *at).is_none());
         let more = new.fields.iter().enumerate().filter(is_new).count();
         if had + more > FIELDS_MAX {
             return None;
@@ -211,7 +213,7 @@ impl Index {
         let before = (slot.schema, slot.fields);
         let (mut schema, mut count) = before;
         for (at, field) in new.fields.iter().enumerate() {
-            if self.schemas[schema as usize].of_row(count).find(&field.raw, at).is_none() {
+            if self.schemas[schema as usize].of_row(count).find(&field.raw, field.kind, at).is_none() {
                 schema = self.schema_with(schema, count, field);
                 count += 1;
             }
@@ -230,15 +232,15 @@ impl Index {
     /// go different ways, those that come second get a copy of what they have in common, so there are no more schemas
     /// than rows, and none has more fields than some row.
     fn schema_with(&mut self, schema: u32, count: u16, field: &Field) -> u32 {
-        match self.schemas[schema as usize].next(count) {
-            Some(next) if *next == *field.raw => return schema,
-            Some(_) => {}
+        match self.schemas[schema as usize].next_is(count, field) {
+            Some(true) => return schema,
+            Some(false) => {}
             None => {
                 self.push_field(schema, field);
                 return schema;
             }
         }
-        let key = branch_key(schema, count, &field.raw);
+        let key = branch_key(schema, count, field);
         if let Some(branch) = self.schema_ids.get(&key) {
             return *branch;
         }
@@ -261,19 +263,21 @@ impl Index {
     }
 
     /// Adds a spelling at the end of a schema. Schemas share the texts.
-    fn push_field(&mut self, schema: u32, Field { raw, metric }: &Field) {
+    fn push_field(&mut self, schema: u32, field: &Field) {
+        let Field { raw, kind, column, metric } = field;
         let mut bytes = FIELD_BYTES;
         let known = match self.metrics.get_key_value(metric) {
             Some((metric, feeds)) => {
                 let first =
-                    feeds.first().map(|(schema, field)| &self.schemas[*schema as usize].fields()[*field as usize].raw);
-                let raw = first.filter(|first| *first == raw).unwrap_or(raw);
-                Field { raw: raw.clone(), metric: metric.clone() }
+                    feeds.first().map(|(schema, field)| &self.schemas[*schema as usize].fields()[*field as usize]);
+                let raw = first.map(|first| &first.raw).filter(|first| *first == raw).unwrap_or(raw);
+                let column = first.map(|first| &first.column).filter(|first| *first == column).unwrap_or(column);
+                Field { raw: raw.clone(), kind: *kind, column: column.clone(), metric: metric.clone() }
             }
             None => {
-                bytes += raw.len() + metric.len();
+                bytes += raw.len() + column.len() + metric.len();
                 self.metrics.insert(metric.clone(), Vec::new());
-                Field { raw: raw.clone(), metric: metric.clone() }
+                field.clone()
             }
         };
         if let Some(number) = self.schemas[schema as usize].push(known) {
@@ -297,15 +301,15 @@ impl Index {
         self.schemas.iter().map(Schema::series).sum()
     }
 
-    /// The rows, each with the number of its schema, and by schema the metrics of its fields: what a seal goes through.
-    pub fn snapshot(&self) -> (Vec<(Arc<Row>, u32)>, SchemaMetrics) {
+    /// The rows, each with the number of its schema, and by schema the columns of its fields: what a seal goes through.
+    pub fn snapshot(&self) -> (Vec<(Arc<Row>, u32)>, SchemaColumns) {
         sealine_base::work::count(self.rows.len());
         let rows = self.rows.iter().flatten().map(|slot| (slot.row.clone(), slot.schema)).collect();
-        let metrics = |schema: &Schema| {
+        let columns = |schema: &Schema| {
             sealine_base::work::count(schema.fields().len());
-            schema.fields().iter().map(|field| field.metric.clone()).collect()
+            schema.fields().iter().map(|field| field.column.clone()).collect()
         };
-        (rows, self.schemas.iter().map(metrics).collect())
+        (rows, self.schemas.iter().map(columns).collect())
     }
 
     /// Forgets those of these rows that hold no sample and that nobody else holds. Returns how many went.
@@ -356,10 +360,15 @@ fn own_key(measurement: &str, labels: &Labels) -> KeyHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sealine_model::{LimitedSet, METRIC_NAME, Matcher};
+    use sealine_model::{Column, Kind, LimitedSet, METRIC_NAME, Matcher, Naming};
+
+    const F: Kind = Kind::Float;
 
     fn fields(names: &[&str]) -> Vec<Field> {
-        let field = |n: &&str| Field { raw: n.as_bytes().into(), metric: format!("cpu_{n}").into() };
+        let field = |n: &&str| {
+            let column = Column::Field { measurement: "cpu", field: n, kind: Kind::Float };
+            Field::new(n.as_bytes().into(), column, &Naming::default())
+        };
         names.iter().map(field).collect()
     }
 
@@ -380,7 +389,7 @@ mod tests {
         assert_eq!(index.find(hash_key(b"cpu,a=1")), None);
         let (_, schema) = index.row(id);
         assert_eq!(
-            (schema.find(b"user", 0), schema.find(b"system", 0), schema.find(b"idle", 0)),
+            (schema.find(b"user", F, 0), schema.find(b"system", F, 0), schema.find(b"idle", F, 0)),
             (Some((0, 0)), Some((1, 1)), None)
         );
         assert_eq!((index.len(), index.series()), (1, 2));
@@ -405,10 +414,10 @@ mod tests {
                 let has: Vec<&[u8]> = schema.fields.iter().map(|field| &*field.raw).collect();
                 assert_eq!(has, model[row].iter().map(|field| names[*field].as_bytes()).collect::<Vec<_>>());
                 for (number, name) in has.iter().enumerate() {
-                    assert_eq!(schema.find(name, 0), Some((number as u16, number)));
+                    assert_eq!(schema.find(name, F, 0), Some((number as u16, number)));
                 }
                 let others = names.iter().enumerate().filter(|(field, _)| !model[row].contains(field));
-                assert!(others.into_iter().all(|(_, name)| schema.find(name.as_bytes(), 0).is_none()));
+                assert!(others.into_iter().all(|(_, name)| schema.find(name.as_bytes(), F, 0).is_none()));
             }
         }
         assert!(index.schemas.len() <= rows.len(), "{} schemas", index.schemas.len());

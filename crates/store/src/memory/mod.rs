@@ -16,7 +16,7 @@ mod states;
 
 pub use cardinality::{CardinalityLimits, Exceeded};
 pub use database::{Database, Databases, INTERNAL_DATABASE};
-pub use index::{Collision, Index, KeyHash, NewRow, hash_key};
+pub use index::{Collision, Index, KeyHash, NewRow, Selected, hash_key};
 pub use row::{Closed, Growth, Row, Run};
 pub use schema::Field;
 pub use states::StateSample;

@@ -1,13 +1,13 @@
 //! Reads the records of the log, and assigns their lines to workers.
 
 use super::numbered::Numbered;
-use super::{Definition, Line, STRETCH_BYTES, Share, Stretch};
+use super::{Definition, Filled, Line, STRETCH_BYTES, Share, Stretch};
 use crate::batch::lines_of;
 use crate::memory::{Database, Databases, Field, NewRow, Row};
 use crate::wal::Record;
-use sealine_codec::lines::LineReader;
+use sealine_codec::lines::{LineReader, Version};
 use sealine_codec::varint::Cursor;
-use sealine_model::Labels;
+use sealine_model::{Column, Labels};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -27,6 +27,8 @@ pub(crate) struct Records<'a> {
     /// Stretches that were handed over: one that all workers are done with is filled again.
     handed: VecDeque<Arc<Stretch>>,
     orphans: u64,
+    /// Lines of times that nanoseconds do not reach.
+    unreachable: u64,
 }
 
 /// The way to a worker.
@@ -64,6 +66,7 @@ impl<'a> Records<'a> {
             workers,
             handed: VecDeque::new(),
             orphans: 0,
+            unreachable: 0,
         }
     }
 
@@ -109,6 +112,10 @@ impl<'a> Records<'a> {
             let number = expected.checked_add(rows.read_signed()?)?;
             expected = number.saturating_add(1);
             let (time, at) = lines.skip()?;
+            if self.next.version == Version::Milliseconds && [i64::MIN, i64::MAX].contains(&time) {
+                self.unreachable += 1;
+                continue;
+            }
             match usize::try_from(number).ok().and_then(|number| self.rows.get(number)) {
                 Some(row) if Arc::ptr_eq(&row.database, &database) => {
                     // A stretch has a few MiB, and one record of at most 256 MiB.
@@ -128,12 +135,18 @@ impl<'a> Records<'a> {
         let from = cursor.read_len()?;
         let mut fields = Vec::new();
         for _ in 0..cursor.read()? {
-            fields.push(Field { raw: cursor.read_bytes()?.into(), metric: cursor.read_str()?.into() });
+            let (raw, column) = (cursor.read_bytes()?, cursor.read_str()?);
+            fields.push(match self.next.version {
+                // What fields were is not in there: their series go on as metrics.
+                Version::Milliseconds => Field::of_metric(column),
+                Version::Units => Field::new(raw.into(), Column::of(column), &database.naming),
+            });
         }
         let mut index = database.index.write();
         let id = index.define(None, &NewRow::new(measurement, &labels, &fields))?;
         let (row, schema) = index.row(id);
-        let number_of = |(at, field): (usize, &Field)| schema.find(&field.raw, from + at).map(|(number, _)| number);
+        let number_of =
+            |(at, field): (usize, &Field)| schema.find(&field.raw, field.kind, from + at).map(|(number, _)| number);
         let numbers: Vec<u16> = fields.iter().enumerate().map(number_of).collect::<Option<_>>()?;
         let row = row.clone();
         drop(index);
@@ -178,9 +191,9 @@ impl<'a> Records<'a> {
         self.handed.push_back(stretch);
     }
 
-    /// Hands over what is left, and ends the workers' input. Returns how many lines belong to no row.
-    pub(super) fn end(mut self) -> u64 {
+    /// Hands over what is left, and ends the workers' input. Returns how many lines were left out.
+    pub(super) fn end(mut self) -> Filled {
         self.hand_over();
-        self.orphans
+        Filled { samples: 0, orphans: self.orphans, unreachable: self.unreachable }
     }
 }

@@ -121,7 +121,7 @@ fn a_row_keeps_the_order_of_the_log_under_whatever_numbers_the_log_calls_it_by()
     }
     for cores in 1..=4 {
         let (filled, (series, _)) = filled(&records, cores);
-        assert_eq!(filled, Filled { samples: 1001, orphans: 0 });
+        assert_eq!(filled, Filled { samples: 1001, orphans: 0, unreachable: 0 });
         assert_eq!(series["d cpu_f0 {host=\"0\"}"], [(5, 999f64.to_bits())], "{cores} cores");
     }
 }
@@ -137,7 +137,7 @@ fn what_nobody_has_defined_is_counted_once() {
     ];
     for cores in 1..=3 {
         let (filled, (series, _)) = filled(&records, cores);
-        assert_eq!(filled, Filled { samples: 2, orphans: 5 }, "{cores} cores");
+        assert_eq!(filled, Filled { samples: 2, orphans: 5, unreachable: 0 }, "{cores} cores");
         assert_eq!(series["d cpu_f0 {host=\"0\"}"], [(1, 1f64.to_bits()), (6, 1f64.to_bits())]);
     }
 }
@@ -152,7 +152,7 @@ fn a_row_of_which_no_line_can_be_added_is_left_as_it_is() {
     assert!(unknown.payload().len() * 2 > STRETCH_BYTES);
     let with = filled(&[before.clone(), unknown, after.clone()], 1);
     let without = filled(&[before, after], 1);
-    assert_eq!(with.0, Filled { samples: 21, orphans: 60 });
+    assert_eq!(with.0, Filled { samples: 21, orphans: 60, unreachable: 0 });
     assert_eq!(with.1, without.1);
 }
 
@@ -162,7 +162,7 @@ fn a_row_takes_the_room_of_the_fields_that_its_lines_have() {
         let definition = Definition { fields: (0..fields).collect(), ..definition(0, 0) };
         let lines = (0..100).map(|at| (0, at, values.to_vec())).collect();
         let (filled, (_, figures)) = filled(&[record(1, vec![definition], lines)], 1);
-        assert_eq!(filled, Filled { samples: 100 * values.len() as u64, orphans: 0 });
+        assert_eq!(filled, Filled { samples: 100 * values.len() as u64, orphans: 0, unreachable: 0 });
         figures
     };
     for values in [&[(0, 1.0), (1, 2.0)][..], &[(1, 2.0)], &[(2, 0.1), (0, 0.1)]] {

@@ -181,6 +181,6 @@ impl OfDatabase {
             database.held.saw(newest);
             database.held.add(told.samples as i64, told.grown);
         }
-        Filled { samples: told.samples, orphans: 0 }
+        Filled { samples: told.samples, ..Filled::default() }
     }
 }

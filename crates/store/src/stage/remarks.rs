@@ -3,7 +3,7 @@
 
 use super::{Stage, Terms};
 use sealine_lineproto::{Lines, Precision};
-use sealine_telemetry::notices::{Kind, Notice, excerpt};
+use sealine_telemetry::notices::{Notice, NoticeKind, excerpt};
 use sealine_telemetry::{Overwritten, Suspect};
 
 /// The year 1970, in nanoseconds from either side of its start.
@@ -61,7 +61,13 @@ impl Terms {
 
 impl Stage {
     /// Notes something about the line `raw`. Of several with the same reason, the first is logged.
-    pub(super) fn note(&mut self, kind: Kind, reason: &'static str, raw: &[u8], message: impl FnOnce() -> String) {
+    pub(super) fn note(
+        &mut self,
+        kind: NoticeKind,
+        reason: &'static str,
+        raw: &[u8],
+        message: impl FnOnce() -> String,
+    ) {
         match self.report.notices.iter_mut().find(|notice| notice.reason == reason) {
             Some(notice) => notice.count += 1,
             None => {
@@ -85,14 +91,14 @@ impl Stage {
                 Odd::StringsAlone => {
                     self.report.suspect(Suspect::StringsAlone);
                     let message = || strings_alone(raw, &terms);
-                    self.note(Kind::Hint, Suspect::StringsAlone.as_str(), raw, message);
+                    self.note(NoticeKind::Hint, Suspect::StringsAlone.as_str(), raw, message);
                 }
                 Odd::Early(time) => {
                     let read_as = terms.precision;
                     let ns = read_as.to_nanoseconds(time).unwrap_or(i64::MAX);
                     let Some((unit, suspect)) = likely_unit(time, ns, read_as) else { continue };
                     self.report.suspect(suspect);
-                    self.note(Kind::Warning, suspect.as_str(), raw, || {
+                    self.note(NoticeKind::Warning, suspect.as_str(), raw, || {
                         let way = terms.way_to(unit);
                         format!(
                             "the time {time}, read with precision={read_as}, lies about 1970: where {unit} was meant, {way}"
@@ -101,7 +107,7 @@ impl Stage {
                 }
                 Odd::FieldTwice => {
                     let reason = Overwritten::Field.as_str();
-                    self.note(Kind::Warning, reason, raw, || {
+                    self.note(NoticeKind::Warning, reason, raw, || {
                         "two fields of a line are one series, of which the later value counts".to_string()
                     });
                 }

@@ -3,8 +3,8 @@
 use super::Stage;
 use crate::memory::{Database, KeyHash, Row, StateSample, hash_key};
 use sealine_base::causes;
-use sealine_model::{INFO_LABEL, Labels, METRIC_NAME, Matcher, STALE_NAN_BITS, Samples, Source, SourceError};
-use sealine_telemetry::notices::Kind;
+use sealine_model::{INFO_LABEL, Labels, METRIC_NAME, Matcher, STALE_NAN_BITS, Samples, Selection, SourceError};
+use sealine_telemetry::notices::NoticeKind;
 use std::sync::Arc;
 
 /// How much of what lies ahead is read at once, in lookbacks: where nothing does, that costs nothing, and need not be
@@ -16,7 +16,6 @@ pub(super) struct KeptString {
     /// The row of its series.
     pub row: Arc<Row>,
     pub metric: Arc<str>,
-    /// Milliseconds.
     pub time: i64,
 }
 
@@ -62,7 +61,7 @@ impl Stage {
                 let labels = base.with(INFO_LABEL, &text).with(METRIC_NAME, &metric);
                 // The line stays taken, so this is no refusal of it.
                 if let Err(refused) = self.put_sample(&labels, time, f64::from_bits(STALE_NAN_BITS)) {
-                    self.note(Kind::Warning, "state_not_ended", raw, || {
+                    self.note(NoticeKind::Warning, "state_not_ended", raw, || {
                         format!("a state goes on beside the next: {refused}")
                     });
                 }
@@ -91,7 +90,7 @@ impl Stage {
         matchers.extend(base.iter().map(|(label, value)| Matcher::equal(label, value)));
         let mut found = Vec::new();
         let mut read = || -> Result<(), SourceError> {
-            let selection = reader.select(&matchers, from, to)?;
+            let selection = reader.find(&matchers, (from, to))?;
             let mut samples = Samples::default();
             for at in 0..selection.len() {
                 let labels = selection.labels(at);
@@ -100,7 +99,7 @@ impl Stage {
                     continue; // has a label more
                 }
                 let text: Arc<str> = text.into();
-                selection.read(at, from, to, &mut samples)?;
+                selection.read_exactly(at, (from, to), &mut samples)?;
                 let stands = samples.values.iter().map(|value| value.to_bits() != STALE_NAN_BITS);
                 let times = samples.times.iter().zip(stands).filter(|(_, stands)| *stands);
                 found.extend(times.map(|(time, _)| (*time, text.clone())));

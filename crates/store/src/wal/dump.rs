@@ -4,7 +4,7 @@ use super::ReplayError;
 use super::reader::{SegmentReader, Step};
 use super::record::RecordHeader;
 use super::replay::{Damage, Record};
-use super::segment::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION};
+use super::segment::SEGMENT_HEADER_BYTES;
 use sealine_base::vfs::Vfs;
 use std::path::Path;
 
@@ -25,7 +25,10 @@ pub fn dump(
         let bytes = length.min(SEGMENT_HEADER_BYTES as u64);
         damages.push(Damage { path: path.to_path_buf(), offset: 0, bytes });
     }
-    let version = header.map_or(SEGMENT_VERSION, |header| header.version);
+    let version = match header {
+        Some(header) => header.version,
+        None => reader.likely_version().map_err(file_error)?,
+    };
     let generation = header.map_or(0, |header| header.generation);
     let mut next_lsn = 0;
     while let Some(step) = reader.next(next_lsn).map_err(file_error)? {

@@ -1,7 +1,7 @@
 //! Walks through one segment: from record to record, and over what holds none.
 
 use super::record::{RECORD_HEADER_BYTES, RECORD_MAGIC, RecordHeader};
-use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, decode_header};
+use super::segment::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, decode_header, likely_version};
 use sealine_base::planted::{self, Bug};
 use sealine_base::vfs::VfsFile;
 use std::io;
@@ -50,6 +50,12 @@ impl<'a> SegmentReader<'a> {
         self.offset = SEGMENT_HEADER_BYTES as u64;
         let bytes = self.bytes::<SEGMENT_HEADER_BYTES>(0)?;
         Ok(bytes.and_then(|bytes| decode_header(&bytes)))
+    }
+
+    /// The version of the segment, where its header is not sound: as far as can be told.
+    pub fn likely_version(&mut self) -> io::Result<u32> {
+        let bytes = self.bytes::<SEGMENT_HEADER_BYTES>(0)?;
+        Ok(bytes.map_or(SEGMENT_VERSION, |bytes| likely_version(&bytes)))
     }
 
     /// The payload of the record that the last step found.

@@ -54,7 +54,7 @@ pub struct Damage {
 /// A sound record.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// The format's version, in which the payload is. Of a segment whose header has rotted, the one that is written.
+    /// The format's version, in which the payload is. Of a segment whose header has rotted, the one that it most likely had.
     pub version: u32,
     /// The generation that it belongs to.
     pub generation: u64,

@@ -89,6 +89,12 @@ pub fn decode_header(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Option<SegmentHeader
     sound.then_some(SegmentHeader { version: version & !RELAXED, generation, relaxed: version & RELAXED != 0 })
 }
 
+/// The version of a segment whose header has rotted: what its lowest byte says, as far as that can be.
+pub fn likely_version(header: &[u8; SEGMENT_HEADER_BYTES]) -> u32 {
+    let version = u32::from(header[8]);
+    if (1..=SEGMENT_VERSION).contains(&version) { version } else { SEGMENT_VERSION }
+}
+
 /// A segment that is being written.
 pub struct SegmentWriter {
     /// Where it is.

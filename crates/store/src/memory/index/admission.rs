@@ -24,8 +24,8 @@ impl Index {
     /// The series that `new` would add.
     fn growth(&self, new: &NewRow<'_>) -> u64 {
         let known = self.find(new.own).map(|id| self.row(id).1);
-        let mut added: HashSet<&str> = new.fields.iter().map(|field| &*field.metric).collect();
-        added.retain(|metric| !known.is_some_and(|known| known.has_metric(metric)));
+        let mut added: HashSet<&str> = new.fields.iter().map(|field| &*field.column).collect();
+        added.retain(|column| !known.is_some_and(|known| known.has_column(column)));
         let fields = known.map_or(0, |known| known.fields.len()) + added.len();
         fields.max(1) as u64 - known.map_or(0, |known| known.counted())
     }
@@ -63,10 +63,14 @@ mod tests {
     use super::*;
     use crate::memory::cardinality::{Cardinality, CardinalityLimits};
     use crate::memory::{Field, hash_key};
+    use sealine_model::{Column, Kind, Naming};
     use std::sync::Arc;
 
     fn fields(measurement: &str, names: &[&str]) -> Vec<Field> {
-        let field = |n: &&str| Field { raw: n.as_bytes().into(), metric: format!("{measurement}_{n}").into() };
+        let field = |n: &&str| {
+            let column = Column::Field { measurement, field: n, kind: Kind::Float };
+            Field::new(n.as_bytes().into(), column, &Naming::default())
+        };
         names.iter().map(field).collect()
     }
 

@@ -1,8 +1,9 @@
 //! Names that become one: two fields of a row, two measurements or two tags whose names differ only in what naming takes
-//! out. Their samples share a series, where of two for one millisecond one is lost. This is seen when a row or a field is
+//! out. Their samples share a series of PromQL. This is seen when a row or a field is
 //! made, so a line that is known pays nothing for it.
 
 use super::{Index, NewRow, own_key};
+use sealine_model::Column;
 use sealine_telemetry::Names;
 
 /// Measurements beside the first that are remembered of one metric.
@@ -55,6 +56,14 @@ impl Spellings {
     }
 }
 
+/// What the field of a column is called.
+fn name_of(column: &str) -> &str {
+    match Column::of(column) {
+        Column::Field { field, .. } => field,
+        Column::Metric(name) => name,
+    }
+}
+
 impl Index {
     /// Notes how the tags of a row were spelled. Says what differs where it had been another way before.
     pub(super) fn note_tags(&mut self, id: u32, new: &NewRow<'_>) {
@@ -79,22 +88,24 @@ impl Index {
         let (_, schema) = self.row(id);
         let mut found = Vec::new();
         let mut shared = Vec::new();
-        let text = |raw: &[u8]| String::from_utf8_lossy(raw).into_owned().into_boxed_str();
-        for (raw, field) in schema.spelled_from(had) {
-            let known = &schema.fields[usize::from(field)];
-            let (metric, became) = (&known.metric, || (*known.metric).into());
-            if *known.raw != *raw {
-                let (first, second) = (text(&known.raw), text(raw));
-                found.push(Collision {
-                    of: Names::Field,
-                    measurement: new.measurement.into(),
-                    first,
-                    second,
-                    became: became(),
-                });
+        for field in schema.spelled_from(had) {
+            let came = &schema.fields[usize::from(field)];
+            let (metric, became) = (&came.metric, || (*came.metric).into());
+            sealine_base::work::count(1);
+            let Some(feeds) = self.metrics.get(metric) else { continue };
+            let own = self.rows[id as usize].as_ref().map(|slot| slot.schema);
+            let before = feeds.iter().find(|(schema, other)| Some(*schema) == own && *other < field);
+            if let Some((_, before)) = before {
+                // A field whose kind changes feeds its series twice, and is one field.
+                let names = [&schema.fields[usize::from(*before)], came].map(|field| name_of(&field.column));
+                if names[0] != names[1] {
+                    let [first, second] = names.map(Into::into);
+                    let measurement = new.measurement.into();
+                    found.push(Collision { of: Names::Field, measurement, first, second, became: became() });
+                }
                 continue;
             }
-            let Some((first, _)) = self.metrics.get(metric).and_then(|feeds| feeds.first()) else { continue };
+            let Some((first, _)) = feeds.first() else { continue };
             let first = &self.schemas[*first as usize].measurement;
             let others = self.shared.get(metric).map(Vec::as_slice).unwrap_or_default();
             if **first != *new.measurement && !others.iter().any(|other| **other == *new.measurement) {
@@ -130,15 +141,17 @@ impl Index {
 mod tests {
     use super::*;
     use crate::memory::{Field, hash_key};
-    use sealine_model::{Labels, Naming};
+    use sealine_model::{Kind, Labels, Naming};
 
     /// Makes what a line needs that a client wrote; gives the collisions as texts.
     fn write(index: &mut Index, measurement: &str, tags: &[(&str, &str)], fields: &[&str]) -> Vec<String> {
         let naming = Naming { db_label: false, ..Naming::default() };
         let labels = naming.labels("d", tags.iter().copied(), None).unwrap();
         let renamed = naming.renamed("d", tags.iter().map(|(tag, _)| *tag));
-        let field =
-            |name: &&str| Field { raw: name.as_bytes().into(), metric: naming.metric(measurement, name).into() };
+        let field = |name: &&str| {
+            let column = Column::Field { measurement, field: name, kind: Kind::Float };
+            Field::new(name.as_bytes().into(), column, &naming)
+        };
         let fields: Vec<Field> = fields.iter().map(field).collect();
         let new = NewRow::new(measurement, &labels, &fields).with_tags(&renamed);
         index.define(Some(hash_key(format!("{measurement}{tags:?}").as_bytes())), &new).unwrap();
@@ -192,7 +205,8 @@ mod tests {
     fn what_a_replay_made_is_not_blamed_for_spellings_that_the_log_does_not_have() {
         let mut index = Index::default();
         let labels = Labels::from_pairs([("a_b", "x")]);
-        let fields = [Field { raw: b"v"[..].into(), metric: "m_v".into() }];
+        let column = Column::Field { measurement: "m", field: "v", kind: Kind::Float };
+        let fields = [Field::new(b"v"[..].into(), column, &Naming::default())];
         index.define(None, &NewRow::new("m", &labels, &fields)).unwrap();
         assert!(write(&mut index, "m", &[("a-b", "x")], &["v"]).is_empty());
         assert_eq!(write(&mut index, "m", &[("a_b", "x")], &["v"]), ["tag m: a-b + a_b = a_b"]);

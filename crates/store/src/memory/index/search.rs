@@ -5,7 +5,7 @@ use crate::memory::row::Row;
 use hashbrown::HashMap;
 use roaring::{MultiOps, RoaringBitmap};
 use sealine_model::postings::{LabelIndex, name_passes, name_words, select_sets};
-use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher};
+use sealine_model::{Kind, Labels, LimitedSet, METRIC_NAME, Matcher};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct Selected {
     pub row: Arc<Row>,
     /// The field, by its index in the row.
     pub field: u16,
+    /// Of which kind its values are.
+    pub kind: Kind,
 }
 
 impl Index {
@@ -36,7 +38,9 @@ impl Index {
                 let rows = rows & &sets;
                 sealine_base::work::count(1 + rows.len() as usize);
                 for id in &rows {
-                    found.push(Selected { metric: metric.clone(), row: self.row(id).0.clone(), field });
+                    let (row, schema) = self.row(id);
+                    let kind = schema.fields[usize::from(field)].kind;
+                    found.push(Selected { metric: metric.clone(), row: row.clone(), field, kind });
                 }
             }
         }

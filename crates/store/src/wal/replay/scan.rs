@@ -60,17 +60,21 @@ pub fn scan(
     let file = vfs.open(path).map_err(file_error("open log segment"))?;
     let mut reader = SegmentReader::new(&*file, *bytes);
     let mut found = Findings { next_lsn, ..Findings::default() };
-    let (mut relaxed, mut version) = (false, SEGMENT_VERSION);
-    match reader.header().map_err(file_error("read log segment"))? {
+    let mut relaxed = false;
+    let version = match reader.header().map_err(file_error("read log segment"))? {
         Some(header) if !(1..=SEGMENT_VERSION).contains(&header.version) => {
             return Err(ReplayError::Version { path: path.clone(), got: header.version, want: SEGMENT_VERSION });
         }
-        Some(header) if header.generation == *generation => (relaxed, version) = (header.relaxed, header.version),
+        Some(header) if header.generation == *generation => {
+            relaxed = header.relaxed;
+            header.version
+        }
         _ => {
             let bytes = SEGMENT_HEADER_BYTES.min(*bytes as usize) as u64;
             found.damages.push(Damage { path: path.clone(), offset: 0, bytes });
+            reader.likely_version().map_err(file_error("read log segment"))?
         }
-    }
+    };
     // A segment with a successor was synced before that was begun: it has no hole.
     let mark = match *last && relaxed && !planted::is(Bug::ReadBehindHole) {
         true => Some(highest_mark(&*file, *bytes).map_err(file_error("read log segment"))?),
