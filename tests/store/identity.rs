@@ -71,8 +71,14 @@ impl Sent {
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
-    let edge =
-        prop_oneof![Just(i64::MAX), Just(i64::MIN), Just(1i64 << 53), Just((1i64 << 53) + 1), Just(-(1i64 << 53) - 1)];
+    let edge = prop_oneof![
+        Just(i64::MAX),
+        Just(i64::MIN),
+        Just(1i64 << 53),
+        Just((1i64 << 53) + 1),
+        Just(sealine_model::NO_WORD as i64),
+        Just(-(1i64 << 53) - 1)
+    ];
     let float = any::<f64>().prop_filter("line protocol has no others", |value| value.is_finite());
     prop_oneof![
         3 => float.prop_map(Sent::Float),

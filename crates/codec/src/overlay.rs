@@ -53,8 +53,7 @@ impl<'a> Overlay<'a> {
     }
 
     /// Adds the piece that `decode` appends, in order of time and in the unit it is told; none of its samples is before
-    /// `first`. Where `decode` fails,
-    /// what it gave until then may stay.
+    /// `first`. Where `decode` fails, what it gave until then may stay.
     pub(super) fn piece<E>(
         &mut self,
         first: i64,

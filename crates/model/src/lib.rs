@@ -19,7 +19,7 @@ mod time;
 mod words;
 
 pub use column::Column;
-pub use kind::Kind;
+pub use kind::{Kind, NO_WORD};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use limited_set::LimitedSet;
 pub use matcher::{MatchOp, Matcher, MatcherError};

@@ -1,7 +1,6 @@
 //! Lines of a row as they came, before they are encoded.
 
-/// Stands where a line does not have a field: a NaN that no parser makes and that is not the one for staleness.
-const ABSENT_BITS: u64 = 0x7ff0_5ea1_ab5e_47ff;
+use sealine_model::NO_WORD;
 
 /// Words that a line may take for its time and for each value that it has. A line has a word for each field of the row up
 /// to its last one: with a few values among very many fields it does not go in here.
@@ -32,9 +31,9 @@ impl NewLine<'_> {
     /// Sets the value of one of its fields.
     #[inline]
     pub fn set(&mut self, field: u16, value: f64) {
-        // The one NaN that means 'absent' is kept as another NaN.
+        // The one NaN that means that there is no value is kept as another NaN.
         let bits = value.to_bits();
-        self.values[usize::from(field)] = if bits == ABSENT_BITS { f64::NAN.to_bits() } else { bits };
+        self.values[usize::from(field)] = if bits == NO_WORD { f64::NAN.to_bits() } else { bits };
     }
 }
 
@@ -103,7 +102,7 @@ impl<const ROOM: usize> Lines<ROOM> {
         self.values += values as u32;
         let before = self.words.len();
         self.words.push(time as u64);
-        self.words.resize(before + self.width(), ABSENT_BITS);
+        self.words.resize(before + self.width(), NO_WORD);
         if !fill(&mut NewLine { values: &mut self.words[before + 1..] }) {
             self.words.truncate(before);
         }
@@ -125,7 +124,7 @@ impl<const ROOM: usize> Lines<ROOM> {
         let mut wide = Vec::with_capacity((1 + fields) * ROOM);
         for line in self.words.chunks_exact(self.width()) {
             wide.extend_from_slice(line);
-            wide.resize(wide.len() + fields - self.fields(), ABSENT_BITS);
+            wide.resize(wide.len() + fields - self.fields(), NO_WORD);
         }
         (self.words, self.fields) = (wide, fields as u32);
     }
@@ -156,12 +155,12 @@ impl<const ROOM: usize> Lines<ROOM> {
         self.values += lines.values;
         let (width, count) = (self.width(), lines.len());
         let had = self.words.len();
-        self.words.resize(had + count * width, ABSENT_BITS);
+        self.words.resize(had + count * width, NO_WORD);
         self.words.copy_within(..had, count * width);
         for (to, line) in self.words.chunks_exact_mut(width).zip(lines.words.chunks_exact(lines.width())) {
             let (known, more) = to.split_at_mut(line.len());
             known.copy_from_slice(line);
-            more.fill(ABSENT_BITS);
+            more.fill(NO_WORD);
         }
     }
 
@@ -187,16 +186,15 @@ impl<const ROOM: usize> Lines<ROOM> {
     pub fn sample(&self, line: u8, field: usize) -> Option<(i64, f64)> {
         let line = &self.words[usize::from(line) * self.width()..][..self.width()];
         match line[1 + field] {
-            ABSENT_BITS => None,
+            NO_WORD => None,
             bits => Some((line[0] as i64, f64::from_bits(bits))),
         }
     }
 
     /// Whether a line of this time has the field.
     pub fn has(&self, time: i64, field: u16) -> bool {
-        let has = |line: &[u64]| {
-            line[0] as i64 == time && line.get(1 + usize::from(field)).is_some_and(|v| *v != ABSENT_BITS)
-        };
+        let has =
+            |line: &[u64]| line[0] as i64 == time && line.get(1 + usize::from(field)).is_some_and(|v| *v != NO_WORD);
         self.words.chunks_exact(self.width()).any(has)
     }
 
