@@ -21,11 +21,17 @@ pub type SharedClock = Arc<dyn Clock>;
 
 /// The machine's wall clock, for who cannot be handed a clock.
 pub fn wall_ms() -> i64 {
+    since_epoch(Duration::as_millis)
+}
+
+/// The machine's wall clock as `unit` counts it: below zero before the Unix epoch, and no further than 64 bits reach.
+fn since_epoch(unit: fn(&Duration) -> u128) -> i64 {
     #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clock")]
     let now = SystemTime::now();
+    let count = |time: Duration| i64::try_from(unit(&time)).unwrap_or(i64::MAX);
     match now.duration_since(UNIX_EPOCH) {
-        Ok(after) => after.as_millis() as i64,
-        Err(before) => -(before.duration().as_millis() as i64),
+        Ok(after) => count(after),
+        Err(before) => -count(before.duration()),
     }
 }
 
@@ -79,12 +85,7 @@ impl Clock for SystemClock {
     }
 
     fn now_ns(&self) -> i64 {
-        #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clock")]
-        let now = SystemTime::now();
-        match now.duration_since(UNIX_EPOCH) {
-            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |before| -before),
-        }
+        since_epoch(Duration::as_nanos)
     }
 
     fn monotonic(&self) -> Duration {

@@ -38,6 +38,11 @@ pub fn spoken(time: Duration) -> String {
     parts.join(" ")
 }
 
+/// A duration as a difference of times in nanoseconds, which reach 292 years.
+pub fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// Sums up whole numbers with units, `1h30m`, in milliseconds: each unit once at most, from large to small.
 ///
 /// `None` where the text is anything else, or the sum too large for 64 bits.

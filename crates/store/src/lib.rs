@@ -54,6 +54,7 @@ use parking_lot::Mutex;
 use pins::Pins;
 use sealine_base::clock::{SharedClock, TimeOfDay};
 use sealine_base::pools::{Pool, Pools};
+use sealine_base::units::nanoseconds;
 use sealine_lineproto::{Limits, Precision};
 use sealine_model::ns_from_ms;
 use sealine_telemetry::Telemetry;
@@ -211,9 +212,4 @@ impl Store {
     pub fn reader(self: &Arc<Self>, databases: Option<&[String]>) -> Reader {
         Reader::new(self.clone(), databases.map(<[String]>::to_vec))
     }
-}
-
-/// As a difference of times.
-fn nanoseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,9 @@
 //! What happens to chunk files once they are there: they are merged, archived, held in memory, dropped from it, expired.
 
-use super::{Store, StoreError, nanoseconds};
+use super::{Store, StoreError};
 use crate::disk::{ChunkFile, DiskError, Partition, Size, merge, plan_merge, runs};
 use sealine_base::pools::Step;
+use sealine_base::units::nanoseconds;
 use sealine_model::{PARTITION_NS, ns_from_ms, partition_of};
 use std::sync::Arc;
 

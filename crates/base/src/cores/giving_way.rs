@@ -10,6 +10,7 @@
 //! client of ours takes a processor for a while. Work that is over within 100 µs never gives way.
 
 use crate::clock;
+use crate::units::nanoseconds;
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -145,10 +146,6 @@ pub fn give_way(now: Instant) {
 /// kernel until it has one.
 pub fn are_taken(now: Instant) -> bool {
     BUDGET.are_processors_taken(now)
-}
-
-fn nanoseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
