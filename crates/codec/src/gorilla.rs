@@ -509,9 +509,7 @@ pub fn merge_decoded(
     range: (i64, i64),
     into: &mut Overlay<'_>,
 ) -> Result<(), ChunkError> {
-    let Some(factor) = into.factor(extent.unit) else { return Ok(()) };
-    let first = extent.unit.ceil(extent.first.max(range.0)).wrapping_mul(factor);
-    into.piece(first, |out, into| decode(bytes, extent, range, out, into))
+    into.piece(extent, range, |out, into| decode(bytes, extent, range, out, into))
 }
 
 #[cfg(test)]

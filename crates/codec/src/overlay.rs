@@ -1,5 +1,6 @@
 //! One series from many pieces: of two samples with one time, that of the later piece counts.
 
+use crate::Extent;
 use sealine_model::{Kind, Samples, TimeUnit};
 
 /// Puts pieces of a series together. They come in the order in which they were written, and their times may lie anywhere.
@@ -44,21 +45,20 @@ impl<'a> Overlay<'a> {
         self.wide = kind.is_wide().then_some(kind);
     }
 
-    /// By what the times of a piece that counts in `unit` are multiplied. Where they are finer than what was asked for, the
-    /// piece need not be added: this is told in the end.
-    pub(super) fn factor(&mut self, unit: TimeUnit) -> Option<i64> {
-        let factor = unit.in_units_of(self.unit);
-        self.met_finer |= factor.is_none();
-        factor
-    }
-
-    /// Adds the piece that `decode` appends, in order of time and in the unit it is told; none of its samples is before
-    /// `first`. Where `decode` fails, what it gave until then may stay.
+    /// Adds what lies in `range` (nanoseconds) of a piece: what `decode` appends, in order of time and in the unit it is
+    /// told. Where `decode` fails, what it gave until then may stay. A piece with finer times than were asked for is not
+    /// decoded.
     pub(super) fn piece<E>(
         &mut self,
-        first: i64,
+        extent: Extent,
+        range: (i64, i64),
         decode: impl FnOnce(TimeUnit, &mut Samples) -> Result<(), E>,
     ) -> Result<(), E> {
+        let Some(factor) = extent.unit.in_units_of(self.unit) else {
+            self.met_finer = true;
+            return Ok(());
+        };
+        let first = extent.unit.ceil(extent.first.max(range.0)).wrapping_mul(factor); // none of its samples is before
         if self.last.is_none_or(|last| last < first) {
             let held = self.into.len();
             let decoded = decode(self.unit, self.into);
@@ -185,7 +185,8 @@ mod tests {
                     piece.iter().rev().for_each(|(time, value)| overlay.sample(*time, *value));
                     continue;
                 }
-                let decoded: Result<(), Infallible> = overlay.piece(start, |_, into| {
+                let extent = Extent { unit: TimeUnit::Nanoseconds, count: piece.len(), first: start, last: start + 19 };
+                let decoded: Result<(), Infallible> = overlay.piece(extent, (i64::MIN, i64::MAX), |_, into| {
                     piece.iter().for_each(|(time, value)| into.push(*time, *value));
                     Ok(())
                 });
