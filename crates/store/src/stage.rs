@@ -211,11 +211,10 @@ impl Stage {
         let row_labels = labels.without(|name| name == METRIC_NAME);
         let fields = [Field::of_metric(metric)];
         let new = NewRow::new("", &row_labels, &fields);
-        let raw = Field::raw_of_metric(metric);
         let database = self.database.clone();
         let resolved = |index: &Index, id: u32| {
             let (row, schema) = index.row(id);
-            let (field, _) = schema.find(&raw, Kind::Float, 0)?;
+            let (field, _) = schema.find(&fields[0].raw, Kind::Float, 0)?;
             Some((BatchRow { row: row.clone(), fields: schema.fields.len() as u16 }, field))
         };
         let known = |index: &Index| resolved(index, index.find_row(&new)?);
