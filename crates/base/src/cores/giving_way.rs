@@ -1,25 +1,24 @@
 //! Work that takes long lets others have its processor now and then.
 //!
 //! A write passes several threads, each of which wakes up the next; so does whoever sent it. Where long work runs on all
-//! processors, the kernel lets each of them wait for its tick. So long work yields every 100 µs, and every tenth time it
-//! sleeps, as briefly as can be: a thread that wakes up is given an idle processor, where one that only yields stays where
-//! it is, and two threads of a query would share one processor to the end.
+//! processors, the kernel lets each of them wait for its tick. So long work yields every 100 µs.
 //!
 //! Beside a process that takes all it can get, a yield costs a whole slice of that one. So the time that is lost in this
 //! way has a budget for all threads together: a tenth of the time worked, some of which is saved for the moment when a
-//! client of ours takes a processor for a while. Work that is over within 100 µs never gives way.
+//! client of ours takes a processor for a while. Where it runs short, other processes take the processors: then every tenth
+//! yield is a sleep, as brief as can be, since a thread that wakes up comes before those that ran on. Work that is over
+//! within 100 µs never gives way.
 
 use crate::clock;
 use crate::units::nanoseconds;
 use std::cell::Cell;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a thread works until it gives way.
 const WORKS_ON: Duration = Duration::from_micros(100);
 
-/// How often it yields until it sleeps.
+/// How often it yields until it sleeps, where the processors are taken.
 const YIELDS: u32 = 10;
 
 /// What is away for longer has met somebody who takes all there is. Our own threads, and who talks to them, are done sooner.
@@ -34,20 +33,18 @@ const WORKED_MAX: Duration = Duration::from_millis(10);
 /// Time that is saved at most. Writes beside heavy queries need it (`make latency`): with 5 ms their p99 is half as long again.
 const SAVED_MAX: Duration = Duration::from_millis(20);
 
-/// After a loss the processors count as taken for so long.
-const TAKEN: Duration = Duration::from_secs(1);
+/// With less than this the budget is short. Beside endless loops it stays about zero; writes of our clients leave more.
+const SHORT: Duration = Duration::from_millis(5);
 
 /// What giving way may still lose. Relaxed: each stands alone, and a yield too many does not matter.
 struct Budget {
     /// Nanoseconds; below zero nobody gives way.
     left: AtomicI64,
-    /// When there was a loss, in nanoseconds since `EPOCH`.
-    last_loss: AtomicI64,
 }
 
 impl Budget {
     const fn new() -> Budget {
-        Budget { left: AtomicI64::new(0), last_loss: AtomicI64::new(i64::MIN) }
+        Budget { left: AtomicI64::new(SHORT.as_nanos() as i64) }
     }
 
     /// Saves a share of what was worked; gives whether there is anything left to lose.
@@ -59,28 +56,20 @@ impl Budget {
         left >= 0
     }
 
-    /// Who gave way has been away until `back`.
-    fn charge(&self, away: Duration, back: Instant) {
+    /// Who gave way has been away for so long.
+    fn charge(&self, away: Duration) {
         if away > LOST {
             self.left.fetch_sub(nanoseconds(away), Ordering::Relaxed);
-            self.last_loss.store(since_epoch(back), Ordering::Relaxed);
         }
     }
 
-    fn are_processors_taken(&self, now: Instant) -> bool {
-        since_epoch(now).saturating_sub(self.last_loss.load(Ordering::Relaxed)) < nanoseconds(TAKEN)
+    fn is_short(&self) -> bool {
+        self.left.load(Ordering::Relaxed) < nanoseconds(SHORT)
     }
 }
 
 /// One for the process, as its threads share the processors.
 static BUDGET: Budget = Budget::new();
-
-/// Where [`Budget::last_loss`] counts from.
-static EPOCH: LazyLock<Instant> = LazyLock::new(clock::instant);
-
-fn since_epoch(time: Instant) -> i64 {
-    nanoseconds(time.saturating_duration_since(*EPOCH))
-}
 
 /// What a thread is at.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +100,7 @@ impl Stint {
             return Step::WorkOn;
         }
         self.yields = (self.yields + 1) % YIELDS;
-        if self.yields == 0 { Step::Sleep } else { Step::Yield }
+        if self.yields == 0 && budget.is_short() { Step::Sleep } else { Step::Yield }
     }
 }
 
@@ -137,15 +126,15 @@ pub fn give_way(now: Instant) {
         }
         let back = clock::instant();
         stint.asked = Some(back);
-        BUDGET.charge(back.saturating_duration_since(now), back);
+        BUDGET.charge(back.saturating_duration_since(now));
     }
     STINT.set(stint);
 }
 
-/// Whether other processes took the processors a moment ago: then a thread that is woken up may wait for a tick of the
-/// kernel until it has one.
-pub fn are_taken(now: Instant) -> bool {
-    BUDGET.are_processors_taken(now)
+/// Whether other processes take the processors: then a thread that is woken up may wait for a tick of the kernel until it
+/// has one.
+pub fn are_taken() -> bool {
+    BUDGET.is_short()
 }
 
 #[cfg(test)]
@@ -162,7 +151,12 @@ mod tests {
         }
         assert_eq!(stint.step(at(100), &budget), Step::Yield);
         assert_eq!(stint.step(at(199), &budget), Step::WorkOn, "it has just done so");
-        let steps: Vec<Step> = (2..=11).map(|hundreds| stint.step(at(hundreds * 100), &budget)).collect();
+        let mut ten_steps = |from: u64| -> Vec<Step> {
+            (from..from + 10).map(|hundreds| stint.step(at(hundreds * 100), &budget)).collect()
+        };
+        assert_eq!(ten_steps(2), [Step::Yield; 10]);
+        budget.charge(SHORT);
+        let steps = ten_steps(12);
         assert_eq!(steps.iter().filter(|step| **step == Step::Sleep).count(), 1, "{steps:?}");
         assert!(steps.iter().all(|step| matches!(step, Step::Yield | Step::Sleep)), "{steps:?}");
     }
@@ -177,7 +171,7 @@ mod tests {
             if stint.step(now, &budget) != Step::WorkOn {
                 let slice = Duration::from_millis(3);
                 (now, lost) = (now + slice, lost + slice);
-                budget.charge(slice, now);
+                budget.charge(slice);
                 stint.asked = Some(now);
             }
         }
@@ -186,18 +180,17 @@ mod tests {
 
     #[test]
     fn what_is_back_soon_costs_nothing_and_waits_earn_little() {
-        let budget = Budget::new();
-        let now = clock::instant() + Duration::from_secs(60);
-        budget.charge(LOST, now);
-        assert_eq!((budget.left.load(Ordering::Relaxed), budget.are_processors_taken(now)), (0, false));
+        let (budget, left) = (Budget::new(), |budget: &Budget| budget.left.load(Ordering::Relaxed));
+        let at_first = left(&budget);
+        budget.charge(LOST);
         budget.earn(Duration::from_secs(3600));
-        assert_eq!(budget.left.load(Ordering::Relaxed), nanoseconds(WORKED_MAX / WORKED_FOR_LOST));
+        assert_eq!(left(&budget) - at_first, nanoseconds(WORKED_MAX / WORKED_FOR_LOST));
         for _ in 0..1000 {
             budget.earn(WORKED_MAX);
         }
-        assert!(budget.left.load(Ordering::Relaxed) < nanoseconds(SAVED_MAX + WORKED_MAX));
-        budget.charge(2 * LOST, now);
-        assert!(budget.are_processors_taken(now) && budget.are_processors_taken(now + TAKEN / 2));
-        assert!(!budget.are_processors_taken(now + TAKEN));
+        assert!(left(&budget) < nanoseconds(SAVED_MAX + WORKED_MAX));
+        assert!(!budget.is_short());
+        budget.charge(SAVED_MAX);
+        assert!(budget.is_short());
     }
 }

@@ -4,7 +4,9 @@
 //! machine first, and people look at dashboards when the machine is busy.
 
 mod giving_way;
+mod processor;
 mod slice;
 
 pub use giving_way::{are_taken, begin_question, give_way};
+pub use processor::Processor;
 pub use slice::{Slice, ask_for};

@@ -8,7 +8,7 @@ use super::run::{Run, Scratch};
 use crate::error::QueryError;
 use parking_lot::Mutex;
 use sealine_base::clock;
-use sealine_base::cores;
+use sealine_base::cores::{self, Processor};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ const ALONE: Duration = Duration::from_micros(100);
 const WORTH_HELP: Duration = Duration::from_micros(150);
 
 /// The same where other processes take the processors: a helper waits for a tick until it has one, and the caller for it.
-const WORTH_HELP_LATER: Duration = Duration::from_millis(8);
+const WORTH_HELP_LATER: Duration = Duration::from_millis(4);
 
 /// Stack of a helper: plans nest up to a thousand levels.
 const STACK_BYTES: usize = 16 << 20;
@@ -71,15 +71,18 @@ pub(crate) fn spread<'q, P: Send>(
     let done = line.next.load(Ordering::Relaxed);
     let left = chunks.saturating_sub(done);
     if left > 0 && !line.stop.load(Ordering::Relaxed) {
-        let now = clock::instant();
-        let took = began.map_or(Duration::ZERO, |began| now - began);
-        let worth = if cores::are_taken(now) { WORTH_HELP_LATER } else { WORTH_HELP };
+        let took = began.map_or(Duration::ZERO, |began| clock::instant() - began);
+        let worth = if cores::are_taken() { WORTH_HELP_LATER } else { WORTH_HELP };
         let is_worth_help = took * left as u32 >= worth * done as u32; // both are a few dozen, or hundreds
+        let processor = Processor::here();
         std::thread::scope(|scope| {
             for _ in 1..if is_worth_help { run.threads.min(left) } else { 1 } {
                 let helper = std::thread::Builder::new().name("promql".into()).stack_size(STACK_BYTES);
                 // Where no thread can be started, those that run do the work.
-                let _ = helper.spawn_scoped(scope, || work(&mut run.scratch(), None, true));
+                let _ = helper.spawn_scoped(scope, || {
+                    processor.leave();
+                    work(&mut run.scratch(), None, true);
+                });
             }
             work(&mut scratch, None, false);
         });
