@@ -6,7 +6,7 @@ use super::disk::SimDisk;
 use sealine_base::vfs::{SharedVfs, Vfs};
 use sealine_codec::Overlay;
 use sealine_codec::varint;
-use sealine_model::{LimitedSet, MatchOp, Matcher, Samples, TimeUnit};
+use sealine_model::{LabelView, LimitedSet, MatchOp, Matcher, Samples, TimeUnit};
 use sealine_store::parts::disk::{
     self, ChunkFile, FileIndex, FileName, FileSelection, TRAILER_BYTES, Volume, merge, verify_file,
 };
@@ -51,19 +51,19 @@ fn read_each_way(bytes: &[u8]) {
     assert!(metrics.max(sets) <= bytes.len(), "{metrics} metrics and {sets} sets in {} bytes", bytes.len());
     assert!(file.memory_bytes().1 <= bytes.len() as u64);
     for set in 0..sets as u32 {
-        file.labels(set).expect("the index is there");
+        file.tags(set).expect("the index is there");
     }
-    let naming = Arc::default();
+    let view = LabelView::default();
     let all = [Matcher::new("host", MatchOp::Regex, ".*").expect("it is an expression")];
     for matchers in [&all[..], &[], &[Matcher::equal("__name__", "cpu_idle"), Matcher::equal("host", "a")]] {
-        let selected = file.select(matchers, &naming, i64::MIN, i64::MAX);
+        let selected = file.select(matchers, &view, i64::MIN, i64::MAX);
         bounded(&selected, bytes.len());
-        let _ = file.select(matchers, &naming, 1_699_920_000_000, 1_699_920_010_000).map(|found| read(&file, &found));
-        let _ = file.sets_passing(matchers, &naming, i64::MIN, i64::MAX);
+        let _ = file.select(matchers, &view, 1_699_920_000_000, 1_699_920_010_000).map(|found| read(&file, &found));
+        let _ = file.sets_passing(matchers, &view, i64::MIN, i64::MAX);
     }
     let labels = file.index().map(|index| {
         let mut names = LimitedSet::new(usize::MAX, &|| false);
-        index.label_names(None, &mut names);
+        index.label_names(&view, None, &mut names);
         names.finish().unwrap_or_default()
     });
     assert!(labels.is_ok_and(|labels| labels.len() <= bytes.len()));
@@ -122,12 +122,12 @@ fn with_checksums(bytes: &[u8]) -> Option<Vec<u8>> {
     if !(12 <= entries && entries <= index && index <= trailer) {
         return None;
     }
-    let version = if bytes[trailer + 4] == 2 { 2 } else { 1 };
+    let version = if (1..=4).contains(&bytes[trailer + 4]) { bytes[trailer + 4] } else { 4 };
     bytes[..8].copy_from_slice(b"SEALCHNK");
     bytes[8..12].copy_from_slice(&[version, 0, 0, 0]);
     bytes[trailer + 4..trailer + 8].copy_from_slice(&[version, 0, 0, 0]);
     bytes[trailer + 104..].copy_from_slice(b"KNHCLAES");
-    if let Some(parsed) = FileIndex::new(bytes[index..trailer].to_vec()) {
+    if let Some(parsed) = FileIndex::new(bytes[index..trailer].to_vec(), version.into()) {
         sum_blocks(&mut bytes, &parsed, entries, index, trailer);
     }
     sum_ends(&mut bytes, index, trailer);

@@ -70,7 +70,7 @@ fn dump_shows_samples_of_chunk_files_and_of_the_log() {
     let chunks = sealine("dump", &only(&dir.path().join("db/telegraf/2020-09-13")));
     let shown = text(&chunks.stdout);
     for line in [
-        "format version: 3",
+        "format version: 4",
         "day: 2020-09-13 (18518 days since 1970)",
         "times: 1600000000000000000 to 1600000000000000000 ns (2020-09-13T12:26:40Z to 2020-09-13T12:26:40Z)",
         "samples: 1 in 1 chunks of 1 series",
@@ -79,8 +79,7 @@ fn dump_shows_samples_of_chunk_files_and_of_the_log() {
     }
     assert!(!shown.contains("FileInfo"), "{shown}");
     assert!(
-        shown.contains("\"cpu\".\"user\" (float) {db=\"telegraf\", host=\"a\"}")
-            && shown.contains("1600000000000000000 1.5"),
+        shown.contains("\"cpu\".\"user\" (float) {host=\"a\"}") && shown.contains("1600000000000000000 1.5"),
         "{shown}"
     );
     let log = sealine("dump", &only(&dir.path().join("wal")));

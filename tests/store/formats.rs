@@ -101,9 +101,9 @@ fn a_segment_is_as_docs_format_wal_md_shows_it() {
     assert_example(include_str!("../../docs/format/wal.md"), "segment", &segment);
 }
 
-/// Three series of two metrics over two label sets, one of them in two chunks.
+/// Three series of two metrics over two tag sets, one of them in two chunks.
 fn write_example(vfs: &SharedVfs, dir: &Path) -> ChunkFile {
-    let sets = ["a", "b"].map(|host| Labels::from_pairs([("db", "d"), ("host", host)]));
+    let sets = ["a", "b"].map(|host| Labels::from_pairs([("host", host)]));
     let name = FileName { first: 1, last: 1 };
     let mut writer =
         ChunkFileWriter::create(Volume::unbounded(vfs.clone()), dir, name, MIDNIGHT / 86_400_000, false, false)

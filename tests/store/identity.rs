@@ -8,16 +8,16 @@ use proptest::prelude::*;
 use sealine_base::clock::ManualClock;
 use sealine_base::vfs::DiskVfs;
 use sealine_lineproto::Precision;
-use sealine_model::{Column, Kind, Matcher, Samples, Source};
+use sealine_model::{Column, Kind, Labels, Matcher, Samples, Source};
 use sealine_store::Store;
 use sealine_store::inspect;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// (column, host, nanoseconds) to the value as line protocol writes it.
+/// (column, tags, nanoseconds) to the value as line protocol writes it.
 type Content = BTreeMap<(String, String, i64), String>;
 
 const START_NS: i64 = 1_600_000_000_000_000_000;
@@ -30,13 +30,12 @@ fn dumped(dir: &Path) -> Content {
         inspect::dump(&DiskVfs::shared(), &path, &mut shown).expect("the file is sound");
         let mut series = None;
         for line in String::from_utf8(shown).expect("text").lines() {
-            if let Some((column, labels)) = line.split_once(" {").filter(|_| line.starts_with('"')) {
-                let host = labels.split("host=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
-                series = Some((column.to_string(), host.to_string()));
-            } else if let (Some(sample), Some((column, host))) = (line.strip_prefix("    "), &series) {
+            if let Some((column, tags)) = line.split_once(" {").filter(|_| line.starts_with('"')) {
+                series = Some((column.to_string(), format!("{{{tags}")));
+            } else if let (Some(sample), Some((column, tags))) = (line.strip_prefix("    "), &series) {
                 let (time, value) = sample.split_once(' ').expect("a time and a value");
                 let time = time.parse().expect("nanoseconds");
-                content.insert((column.clone(), host.clone(), time), value.to_string());
+                content.insert((column.clone(), tags.clone(), time), value.to_string());
             }
         }
     }
@@ -97,9 +96,20 @@ const MEASUREMENTS: [(&str, &str); 4] =
 const FIELDS: [(&str, &str); 5] =
     [("a-b", "a-b"), ("a_b", "a_b"), ("a\\ b", "a b"), ("value", "value"), ("湿度", "湿度")];
 
+/// Tag sets likewise. Three of them have the same labels, and one has a tag that is called as the database's label.
+const TAGS: [(&str, &[(&str, &str)]); 6] = [
+    ("host=h0", &[("host", "h0")]),
+    ("a-b=x", &[("a-b", "x")]),
+    ("a.b=x", &[("a.b", "x")]),
+    ("a_b=x", &[("a_b", "x")]),
+    ("db=d,host=h0", &[("db", "d"), ("host", "h0")]),
+    ("dé\\ k\\==\\,\"\\ v", &[("dé k=", ",\" v")]),
+];
+
 fn open(dir: &Path) -> Arc<Store> {
     let mut config = library::config(dir);
     config.retention.disk = Duration::ZERO;
+    config.naming.db_label = true;
     library::open(&config, &ManualClock::at(START_NS / 1_000_000))
 }
 
@@ -107,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn what_was_sent_comes_back_to_the_digit(lines in proptest::collection::vec(
-        ((0usize..4, 0usize..5, 0u8..2), sent(), prop_oneof![
+        ((0usize..4, 0usize..5, 0usize..6), sent(), prop_oneof![
             3 => (0i64..200).prop_map(|at| START_NS + at * 10_000_000_000),
             2 => START_NS..START_NS + 1_000_000,
             1 => any::<i64>(),
@@ -117,12 +127,13 @@ proptest! {
         let (mut want, mut store) = (Content::new(), open(dir.path()));
         for (at, lines) in lines.chunks(120).enumerate() {
             let mut text = String::new();
-            for ((measurement, field, host), value, time) in lines {
+            for ((measurement, field, tags), value, time) in lines {
                 let ((measurement, named), (field, called)) = (MEASUREMENTS[*measurement], FIELDS[*field]);
+                let (tags, meant) = TAGS[*tags];
                 let (value, kind, shown) = value.written();
-                text.push_str(&format!("{measurement},host=h{host} {field}={value} {time}\n"));
+                text.push_str(&format!("{measurement},{tags} {field}={value} {time}\n"));
                 let column = Column::Field { measurement: named, field: called, kind }.to_string();
-                want.insert((column, format!("h{host}"), *time), shown);
+                want.insert((column, Labels::from_pairs(meant.iter().copied()).to_string(), *time), shown);
             }
             let mut stage = store.stage("d", Precision::Nanoseconds).expect("a good name");
             stage.add(text.as_bytes(), 1);
@@ -140,9 +151,11 @@ proptest! {
         }
         // PromQL sees a value for each of these times.
         let reader = store.reader(None);
-        let selection = reader.select(&[Matcher::equal("host", "h0")], i64::MIN, i64::MAX).expect("it reads");
-        let mut samples = Samples::default();
+        let selection = reader.select(&[Matcher::equal("db", "d")], i64::MIN, i64::MAX).expect("it reads");
+        let (mut samples, mut seen) = (Samples::default(), BTreeSet::new());
         for index in 0..selection.len() {
+            let labels = selection.labels(index);
+            prop_assert!(labels.get("a-b").is_none() && seen.insert(labels.clone()), "{labels} again");
             selection.read(index, i64::MIN, i64::MAX, &mut samples).expect("it reads");
             prop_assert!(!samples.is_empty());
         }

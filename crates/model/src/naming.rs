@@ -1,6 +1,5 @@
 //! How a line's measurement, tags and fields become metric names and labels.
 
-use super::{Labels, METRIC_NAME, Matcher};
 use std::borrow::Cow;
 
 /// The label that holds the name of the database.
@@ -72,51 +71,9 @@ impl Naming {
         kept.then(|| format!("{}_info", self.metric(measurement, field)))
     }
 
-    /// The labels of a tag set in `database`; a label of ours pushes a tag of the same name aside to
-    /// `exported_<name>`, as scrapers do. Fails with the name where two tags end up as one label.
-    pub fn labels<'a>(
-        &self,
-        database: &str,
-        tags: impl Iterator<Item = (&'a str, &'a str)>,
-        info: Option<&str>,
-    ) -> Result<Labels, String> {
-        let label = |(tag, value)| (self.label(tag, database, info), value);
-        let mut named: Vec<(Cow<'a, str>, &str)> = tags.map(label).collect();
-        named.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        if let Some(twice) = named.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(twice[0].0.to_string());
-        }
-        let tags = named.iter().map(|(name, value)| (&**name, *value));
-        Ok(Labels::from_pairs(tags.chain(self.own(database, info))))
-    }
-
-    /// The labels of ours, beside those that were tags.
-    fn own<'a>(&self, database: &'a str, info: Option<&'a str>) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let (name, policy) = split_policy(database);
-        let place = [Some((DATABASE_LABEL, name)), policy.map(|policy| (POLICY_LABEL, policy))];
-        let place = place.map(|label| label.filter(|_| self.db_label));
-        place.into_iter().flatten().chain(info.map(|text| (INFO_LABEL, text)))
-    }
-
-    /// Whether series of `database` may pass the matchers, as far as the labels of ours tell.
-    pub fn may_pass(&self, database: &str, matchers: &[Matcher]) -> bool {
-        let passes = |(label, value): (&str, &str)| matchers.iter().all(|m| m.name() != label || m.matches(value));
-        self.own(database, None).all(passes)
-    }
-
-    /// What a tag is called as a label.
-    fn label<'a>(&self, tag: &'a str, database: &str, info: Option<&str>) -> Cow<'a, str> {
-        let name = self.clean(tag, false);
-        let is_ours = self.own(database, info).any(|(own, _)| own == name);
-        if name == METRIC_NAME || is_ours { Cow::Owned(format!("exported_{name}")) } else { name }
-    }
-
-    /// Of these tags, those that are called otherwise as labels: label and tag, in order of the labels.
-    pub fn renamed<'a>(&self, database: &str, tags: impl Iterator<Item = &'a str>) -> Box<[(Box<str>, Box<str>)]> {
-        let labels = tags.map(|tag| (self.label(tag, database, None), tag)).filter(|(label, tag)| label != tag);
-        let mut renamed: Vec<(Box<str>, Box<str>)> = labels.map(|(label, tag)| (label.into(), tag.into())).collect();
-        renamed.sort_unstable();
-        renamed.into()
+    /// A tag's name in the character set of labels.
+    pub(super) fn clean_label<'a>(&self, tag: &'a str) -> Cow<'a, str> {
+        self.clean(tag, false)
     }
 
     /// The name with every character outside the classic set replaced by `_`; colons stay in metric names only.
@@ -156,63 +113,6 @@ mod tests {
             (&prefix, "cpu", "value", "influx:value"),
         ] {
             assert_eq!(naming.metric(measurement, field), want);
-        }
-    }
-
-    #[test]
-    fn labels_of_ours_push_tags_aside_and_collisions_are_named() {
-        let naming = Naming::default();
-        let labels = |tags: &[(&'static str, &'static str)], info| {
-            naming.labels("telegraf", tags.iter().copied(), info).map(|l| l.to_string())
-        };
-        for (tags, info, want) in [
-            (&[("host", "a"), ("dc", "eu")][..], None, Ok(r#"{db="telegraf", dc="eu", host="a"}"#)),
-            (&[("db", "x")], None, Ok(r#"{db="telegraf", exported_db="x"}"#)),
-            (&[("value", "x")], Some("up"), Ok(r#"{db="telegraf", exported_value="x", value="up"}"#)),
-            (&[("__name__", "x")], None, Ok(r#"{db="telegraf", exported___name__="x"}"#)),
-            (&[("a-b", "1")], None, Ok(r#"{a_b="1", db="telegraf"}"#)),
-            (&[("a:b", "1")], None, Ok(r#"{a_b="1", db="telegraf"}"#)),
-            (&[("a-b", "1"), ("a.b", "1")], None, Err("a_b")),
-        ] {
-            assert_eq!(labels(tags, info), want.map(String::from).map_err(String::from));
-        }
-        let plain = Naming { db_label: false, ..Naming::default() };
-        assert_eq!(plain.labels("t", [("db", "x")].into_iter(), None).unwrap().to_string(), r#"{db="x"}"#);
-    }
-
-    #[test]
-    fn a_policy_has_a_label_of_its_own_and_the_default_one_has_none() {
-        let plain = Naming { db_label: false, ..Naming::default() };
-        for (naming, database, want) in [
-            (Naming::default(), "t", r#"{db="t", rp="x"}"#),
-            (Naming::default(), "t/week", r#"{db="t", exported_rp="x", rp="week"}"#),
-            (Naming::default(), "t/a/b", r#"{db="t", exported_rp="x", rp="a/b"}"#),
-            (Naming::default(), "/t", r#"{db="/t", rp="x"}"#),
-            (Naming::default(), "t/", r#"{db="t/", rp="x"}"#),
-            (plain, "t/week", r#"{rp="x"}"#),
-        ] {
-            let labels = naming.labels(database, [("rp", "x")].into_iter(), None).unwrap();
-            assert_eq!(labels.to_string(), want, "{database}");
-        }
-        let renamed = |database| Naming::default().renamed(database, ["rp", "host"].into_iter());
-        assert_eq!(renamed("t"), [].into());
-        assert_eq!(renamed("t/week"), [("exported_rp".into(), "rp".into())].into());
-    }
-
-    #[test]
-    fn matchers_of_our_labels_leave_out_whole_databases() {
-        let plain = Naming { db_label: false, ..Naming::default() };
-        for (naming, database, label, value, want) in [
-            (Naming::default(), "t", "db", "t", true),
-            (Naming::default(), "t/week", "db", "t", true),
-            (Naming::default(), "t/week", "db", "t/week", false),
-            (Naming::default(), "t/week", "rp", "week", true),
-            (Naming::default(), "t/week", "rp", "", false),
-            (Naming::default(), "t", "rp", "", true),
-            (Naming::default(), "t", "rp", "week", true), // a tag may be called so
-            (plain, "t/week", "db", "x", true),
-        ] {
-            assert_eq!(naming.may_pass(database, &[Matcher::equal(label, value)]), want, "{database} {label}={value}");
         }
     }
 

@@ -7,6 +7,8 @@ use roaring::RoaringBitmap;
 pub trait LabelIndex {
     /// Every number in use.
     fn all(&self) -> RoaringBitmap;
+    /// Shows the name of each label.
+    fn each_name(&self, see: &mut dyn FnMut(&str));
     /// Adds the sets in which `label` is `value`.
     fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap);
     /// How many distinct values `label` has.
@@ -72,16 +74,21 @@ pub fn name_words(matchers: &[Matcher]) -> Option<&Words> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{Labels, MatchOp};
 
     /// Label sets in a list: what the answers are checked against, and the smallest index there is.
-    struct Listed(Vec<Labels>);
+    pub(crate) struct Listed(pub Vec<Labels>);
 
     impl LabelIndex for Listed {
         fn all(&self) -> RoaringBitmap {
             (0..self.0.len() as u32).collect()
+        }
+        fn each_name(&self, see: &mut dyn FnMut(&str)) {
+            let names: std::collections::BTreeSet<&str> =
+                self.0.iter().flat_map(|set| set.iter().map(|(name, _)| name)).collect();
+            names.into_iter().for_each(see);
         }
         fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
             self.add_values(label, &|v| v == value, into);

@@ -122,7 +122,7 @@ impl Entry for Batch {
                 let fields = &schema.fields[from as usize..usize::from(line.fields)];
                 varint::push(out, u64::from(row.log.id.load(Relaxed)));
                 varint::push_bytes(out, schema.measurement.as_bytes());
-                varint::push_bytes(out, row.labels.as_bytes());
+                varint::push_bytes(out, row.tags.as_bytes());
                 varint::push(out, u64::from(from));
                 varint::push(out, fields.len() as u64);
                 for field in fields {
@@ -160,8 +160,8 @@ fn dump_payload(record: Record<'_>, out: &mut dyn Write) -> Option<io::Result<()
     let mut cursor = Cursor::new(record.payload);
     text.push_str(&format!("  database {:?}\n", cursor.read_str()?));
     for _ in 0..cursor.read()? {
-        let (id, measurement, labels) = (cursor.read()?, cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
-        text.push_str(&format!("  row {id} is {measurement:?} {labels}, fields from {}:", cursor.read()?));
+        let (id, measurement, tags) = (cursor.read()?, cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
+        text.push_str(&format!("  row {id} is {measurement:?} {tags}, fields from {}:", cursor.read()?));
         for _ in 0..cursor.read()? {
             let (_, column) = (cursor.read_bytes()?, cursor.read_str()?);
             text.push_str(&format!(" {}", Column::of(column)));

@@ -5,10 +5,9 @@ use super::{Reader, Stopped};
 use crate::disk::{ChunkFile, DiskError, FileIndex};
 use crate::memory::Index;
 use roaring::RoaringBitmap;
-use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher, Naming, SourceError, ns_range};
+use sealine_model::{LabelView, Labels, LimitedSet, METRIC_NAME, Matcher, SourceError, ns_range};
 use std::collections::BTreeSet;
 use std::hash::Hash;
-use std::sync::Arc;
 
 /// An answer, sorted, and the sentences about what is missing from it.
 pub type Answer<T> = Result<(Vec<T>, Vec<String>), SourceError>;
@@ -40,20 +39,20 @@ impl Reader {
         self.search(
             question,
             |memory, matchers, into| {
-                memory.each_series(matchers, question.times(), |metric, labels| {
-                    into.take(labels.with(METRIC_NAME, metric));
+                memory.each_series(matchers, question.times(), |labels| {
+                    into.take(labels);
                     !into.is_over()
                 });
             },
-            |file, naming, matchers, into| {
-                let selection = file.select(matchers, naming, start, end)?;
+            |file, view, matchers, into| {
+                let selection = file.select(matchers, view, start, end)?;
                 let index = file.index()?;
-                let names = index.names(naming);
+                let names = index.names(view.naming());
                 for series in &selection.series {
                     if into.is_over() {
                         break;
                     }
-                    into.take(index.series(names.of(series.column), series.set));
+                    into.take(view.series(names.of(series.column), index.pairs(series.set)));
                 }
                 Ok(())
             },
@@ -65,7 +64,7 @@ impl Reader {
         self.gather(
             question,
             |memory, matchers, into| memory.label_names(matchers, question.times(), into),
-            |file, sets, into| file.label_names(sets, into),
+            |file, view, sets, into| file.label_names(view, sets, into),
         )
     }
 
@@ -77,21 +76,21 @@ impl Reader {
         self.gather(
             question,
             |memory, matchers, into| memory.label_values(label, matchers, question.times(), into),
-            |file, sets, into| file.label_values(label, sets, into),
+            |file, view, sets, into| file.label_values(view, label, sets, into),
         )
     }
 
-    /// The names of the series' metrics. Which metrics a label set has is known to the entries of a file only.
+    /// The names of the series' metrics. Which metrics a tag set has is known to the entries of a file only.
     fn metric_names(&self, question: &Question<'_>) -> Answer<String> {
         let (start, end) = question.times();
         let by_label = |matchers: &[Matcher]| matchers.iter().any(|matcher| matcher.name() != METRIC_NAME);
         self.search(
             question,
             |memory, matchers, into| memory.label_values(METRIC_NAME, matchers, question.times(), into),
-            |file, naming, matchers, into| {
-                let names = file.index()?.names(naming);
+            |file, view, matchers, into| {
+                let names = file.index()?.names(view.naming());
                 let columns = if by_label(matchers) {
-                    let selection = file.select(matchers, naming, start, end)?;
+                    let selection = file.select(matchers, view, start, end)?;
                     let mut columns: Vec<usize> =
                         selection.series.iter().map(|series| series.column as usize).collect();
                     columns.dedup(); // they come in order
@@ -105,21 +104,21 @@ impl Reader {
         )
     }
 
-    /// [`Self::search`] with the label sets of a file that pass; `None` where all do.
+    /// [`Self::search`] with the tag sets of a file that pass; `None` where all do.
     fn gather(
         &self,
         question: &Question<'_>,
         in_memory: impl Fn(&Index, &[Matcher], &mut LimitedSet<'_>),
-        in_file: impl Fn(&FileIndex, Option<&RoaringBitmap>, &mut LimitedSet<'_>),
+        in_file: impl Fn(&FileIndex, &LabelView, Option<&RoaringBitmap>, &mut LimitedSet<'_>),
     ) -> Answer<String> {
         let (start, end) = question.times();
-        self.search(question, in_memory, |file, naming, matchers, into| {
+        self.search(question, in_memory, |file, view, matchers, into| {
             let sets = match matchers {
                 [] => None,
-                _ => Some(file.sets_passing(matchers, naming, start, end)?),
+                _ => Some(file.sets_passing(matchers, view, start, end)?),
             };
             if !sets.as_ref().is_some_and(RoaringBitmap::is_empty) {
-                in_file(&*file.index()?, sets.as_ref(), into);
+                in_file(&*file.index()?, view, sets.as_ref(), into);
             }
             Ok(())
         })
@@ -130,7 +129,7 @@ impl Reader {
         &self,
         question: &Question<'_>,
         in_memory: impl Fn(&Index, &[Matcher], &mut LimitedSet<'_, T>),
-        in_file: impl Fn(&ChunkFile, &Arc<Naming>, &[Matcher], &mut LimitedSet<'_, T>) -> Result<(), DiskError>,
+        in_file: impl Fn(&ChunkFile, &LabelView, &[Matcher], &mut LimitedSet<'_, T>) -> Result<(), DiskError>,
     ) -> Answer<T> {
         let Question { selectors, enough, .. } = *question;
         let (start, end) = question.times();
@@ -141,13 +140,14 @@ impl Reader {
             for database in self.databases(matchers) {
                 warnings.extend(self.lost(&database, start, end));
                 let memory = self.store.databases.get_or_create(&database);
+                let view = memory.view();
                 for (partition, file) in self.files(&database, start, end) {
                     self.go_on()?;
                     let looked = file.info().and_then(|info| {
                         let beside = info.times.0 > end || info.times.1 < start;
                         match beside || into.is_over() {
                             true => Ok(()),
-                            false => self.ask(&file, || in_file(&file, &memory.naming, matchers, &mut into)),
+                            false => self.ask(&file, || in_file(&file, &view, matchers, &mut into)),
                         }
                     });
                     if let Err(error) = looked {

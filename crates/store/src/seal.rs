@@ -23,7 +23,7 @@ const HELD_BY_ROW: usize = 256;
 /// One chunk on its way to a file. Sorts by file, then as the file wants its series.
 struct Item {
     partition: i64,
-    /// Rank of the column's key and of the label set among those of this seal.
+    /// Rank of the column's key and of the tag set among those of this seal.
     column: u32,
     set: u32,
     chunk: Arc<Chunk>,
@@ -78,7 +78,7 @@ impl Store {
     /// Writes one file for each partition that the database has chunks of.
     fn write_files(&self, database: &Database, name: FileName) -> Result<(), StoreError> {
         let (mut rows, schemas) = database.index.read().snapshot();
-        rows.sort_unstable_by(|a, b| a.0.labels.as_bytes().cmp(b.0.labels.as_bytes()));
+        rows.sort_unstable_by(|a, b| a.0.tags.as_bytes().cmp(b.0.tags.as_bytes()));
         let columns: BTreeSet<&str> = schemas.iter().flatten().map(|column| &**column).collect();
         let columns: Vec<&str> = columns.into_iter().collect();
         let rank = |column: &Arc<str>| columns.binary_search(&&**column).map_or(0, |at| at as u32);
@@ -88,8 +88,8 @@ impl Store {
         let mut sets: Vec<&Labels> = Vec::new();
         let (mut items, mut closed, mut grown, mut made) = (Vec::new(), Vec::<Closed>::new(), Growth::default(), 0);
         for (row, schema) in &rows {
-            if sets.last() != Some(&&row.labels) {
-                sets.push(&row.labels);
+            if sets.last() != Some(&&row.tags) {
+                sets.push(&row.tags);
             }
             grown += row.close(name.last);
             made += row.closed(name.last, &mut closed);

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use sealine_base::pools::{Lease, Pool};
 use sealine_codec::{Finer, Overlay};
 use sealine_model::{
-    Column, Kind, Labels, METRIC_NAME, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns, ns_range,
+    Column, Kind, LabelView, Labels, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns, ns_range,
     partition_of,
 };
 use std::collections::BTreeSet;
@@ -37,6 +37,8 @@ pub struct Stopped;
 pub(super) struct Found<'r> {
     reader: &'r Reader,
     files: Vec<FilePart>,
+    /// How PromQL sees the databases in question.
+    views: Vec<Arc<LabelView>>,
     series: Vec<Series>,
     /// Where each series' samples are, in the order in which they count: `series[i].parts` says which.
     parts: Vec<(u32, Part)>,
@@ -51,6 +53,8 @@ struct FilePart {
 
 struct Series {
     metric: Arc<str>,
+    /// Number of its database's view.
+    view: u32,
     /// Range in `parts`, once they are sorted by series.
     from: u32,
     to: u32,
@@ -106,7 +110,7 @@ impl Reader {
         names.extend(store.partitions.databases());
         names.retain(|name| {
             self.only.as_ref().is_none_or(|only| only.iter().any(|one| **one == **name))
-                && store.options.rules(name).naming.may_pass(name, matchers)
+                && store.databases.view(name).may_pass(matchers)
         });
         names
     }
@@ -157,6 +161,7 @@ struct Joiner {
     metrics: HashMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,
     known: HashMap<(u32, u128), u32>,
+    views: Vec<Arc<LabelView>>,
     series: Vec<Series>,
     parts: Vec<(u32, Part)>,
 }
@@ -175,7 +180,8 @@ impl Joiner {
 
     fn add(&mut self, metric: u32, set: u128, part: Part) {
         let number = *self.known.entry((metric, set)).or_insert_with(|| {
-            self.series.push(Series { metric: self.names[metric as usize].clone(), from: 0, to: 0 });
+            let (metric, view) = (self.names[metric as usize].clone(), self.views.len() as u32 - 1);
+            self.series.push(Series { metric, view, from: 0, to: 0 });
             self.series.len() as u32 - 1
         });
         self.parts.push((number, part));
@@ -219,16 +225,19 @@ impl Reader {
             missing.extend(self.lost(&database, start, end));
             sealine_base::work::count(1);
             let memory = self.store.databases.get_or_create(&database);
+            let view = memory.view();
+            joiner.views.push(view.clone());
             for (partition, file) in self.files(&database, start, end) {
                 sealine_base::work::count(1);
                 self.go_on()?;
                 let select = || {
-                    let selection = file.select(matchers, &memory.naming, start, end)?;
+                    let selection = file.select(matchers, &view, start, end)?;
                     if selection.series.is_empty() {
                         return Ok(None); // nor is its index needed
                     }
                     let (index, mut last, mut is_field) = (file.index()?, (u32::MAX, 0, Kind::Float), false);
-                    let names = index.names(&memory.naming);
+                    let names = index.names(view.naming());
+                    let is_plain = !view.renames_any(&*index);
                     let mut fields = Vec::new();
                     for series in &selection.series {
                         if last.0 != series.column {
@@ -237,7 +246,8 @@ impl Reader {
                             last = (series.column, joiner.metric(names.of(series.column)), column.kind());
                         }
                         let part = Part::File { file: files.len() as u32, series: *series, kind: last.2 };
-                        let set = index.set_hash(series.set);
+                        let hash = index.set_hash(series.set).filter(|_| is_plain);
+                        let set = view.key(hash, index.pairs(series.set));
                         // What was kept as a metric was there before fields were.
                         if is_field { fields.push((last.1, set, part)) } else { joiner.add(last.1, set, part) }
                     }
@@ -259,13 +269,14 @@ impl Reader {
             self.go_on()?;
             for selected in memory.index.read().select(matchers) {
                 let metric = joiner.metric(&selected.metric);
-                let Selected { row, field, kind, .. } = selected;
-                joiner.add(metric, row.set, Part::Memory { row, field, kind });
+                let Selected { row, labels_key, field, kind, .. } = selected;
+                joiner.add(metric, labels_key, Part::Memory { row, field, kind });
             }
             self.count(&mut counted, selected_bytes + joiner.heap_bytes())?;
         }
+        let views = std::mem::take(&mut joiner.views);
         let (series, parts) = joiner.finish();
-        Ok(Found { reader: self, files, series, parts, missing: Mutex::new(missing), _counted: counted })
+        Ok(Found { reader: self, files, views, series, parts, missing: Mutex::new(missing), _counted: counted })
     }
 }
 
@@ -282,15 +293,17 @@ impl Selection for Found<'_> {
     }
 
     fn labels(&self, index: usize) -> Labels {
-        let name = |labels: &Labels| labels.with(METRIC_NAME, &self.series[index].metric);
+        let Series { metric, view, .. } = &self.series[index];
+        let view = &self.views[*view as usize];
         let found = self.parts(index).iter().find_map(|(_, part)| match part {
-            Part::Memory { row, .. } => Some(name(&row.labels)),
+            Part::Memory { row, .. } => Some(view.series(metric, &row.tags)),
             Part::File { file, series, .. } => {
                 let file = &self.files[*file as usize].file;
-                self.reader.ask(file, || file.labels(series.set)).ok().map(|labels| name(&labels))
+                let index = self.reader.ask(file, || file.index()).ok()?;
+                Some(view.series(metric, index.pairs(series.set)))
             }
         });
-        found.unwrap_or_else(|| name(&Labels::empty()))
+        found.unwrap_or_else(|| view.series(metric, []))
     }
 
     fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError> {

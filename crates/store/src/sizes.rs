@@ -2,7 +2,9 @@
 
 use super::Store;
 use hashbrown::HashMap;
+use roaring::RoaringBitmap;
 use sealine_model::{METRIC_NAME, ms_of_ns};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
@@ -57,6 +59,11 @@ impl<'a> Largest<'a> {
     }
 }
 
+/// How many there are, and their sum.
+fn add_up(series: impl Iterator<Item = u32>) -> (u64, u64) {
+    series.fold((0, 0), |(rows, sum), series| (rows + 1, sum + u64::from(series)))
+}
+
 impl Store {
     /// What the memory tier is made of; each list has at most `most` entries.
     pub fn sizes(&self, most: usize) -> Sizes {
@@ -64,19 +71,27 @@ impl Store {
         // All at once, so that names are borrowed, not copied: there may be millions.
         let indexes: Vec<_> = databases.iter().map(|database| database.index.read()).collect();
         let mut metrics: HashMap<&str, u64> = HashMap::new();
-        let mut labels: HashMap<&str, (HashMap<&str, u64>, u64)> = HashMap::new();
+        let mut labels: HashMap<Cow<'_, str>, (HashMap<&str, u64>, u64)> = HashMap::new();
         for index in &indexes {
             for (metric, series) in index.metric_sizes().filter(|(_, series)| *series > 0) {
                 *metrics.entry(metric).or_default() += series;
             }
             let series_by_row = index.series_by_row();
-            for (label, value, rows) in index.pairs() {
-                let series = rows.iter().map(|row| u64::from(series_by_row[row as usize])).filter(|series| *series > 0);
-                let (rows, series) = series.fold((0, 0), |(rows, sum), series| (rows + 1, sum + series));
+            let view = index.view();
+            let own = view.own().map(|(label, value)| (Cow::from(label), value, None));
+            let tags = index.pairs().map(|(tag, value, rows)| (view.label(tag), value, Some(rows)));
+            for (label, value, rows) in own.chain(tags) {
+                let all = || series_by_row.iter().copied().filter(|series| *series > 0);
+                let some = |rows: &RoaringBitmap| {
+                    let series = rows.iter().map(|row| series_by_row[row as usize]);
+                    add_up(series.filter(|series| *series > 0))
+                };
+                let (rows, series) = rows.map_or_else(|| add_up(all()), some);
                 if rows > 0 {
+                    let each = (label.len() + value.len()) as u64 + LENGTHS_BYTES;
                     let (values, bytes) = labels.entry(label).or_default();
                     *values.entry(value).or_default() += series;
-                    *bytes += rows * ((label.len() + value.len()) as u64 + LENGTHS_BYTES);
+                    *bytes += rows * each;
                 }
             }
             for (chunks, first, last) in index.rows().filter_map(|row| row.extent()) {
@@ -90,7 +105,7 @@ impl Store {
         if !metrics.is_empty() {
             let bytes = |metric: &&str| (METRIC_NAME.len() + metric.len()) as u64 + LENGTHS_BYTES;
             let bytes = metrics.keys().map(bytes).sum();
-            labels.insert(METRIC_NAME, (metrics.clone(), bytes));
+            labels.insert(METRIC_NAME.into(), (metrics.clone(), bytes));
         }
         let [mut by_series, mut by_values, mut by_bytes, mut pairs] = [0; 4].map(|_| Largest::new(most));
         metrics.iter().for_each(|(metric, series)| by_series.add((metric, ""), *series));

@@ -19,7 +19,7 @@ use sealine_base::pools::Lease;
 use sealine_base::units::spoken;
 use sealine_codec::lines::FIELDS_MAX;
 use sealine_lineproto::{Fault, Limits, Line, LineError, Lines, Precision, Value};
-use sealine_model::{Column, Kind, Labels, METRIC_NAME, NS_PER_MS, ms_of_ns, ns_from_ms};
+use sealine_model::{Column, INFO_LABEL, Kind, Labels, NS_PER_MS, ms_of_ns, ns_from_ms};
 use sealine_telemetry::Suspect;
 use sealine_telemetry::notices::{Notice, NoticeKind};
 use states::KeptString;
@@ -207,11 +207,10 @@ impl Stage {
         if !(earliest..=latest).contains(&time) {
             return Err(self.untimely(time, None));
         }
-        let metric = labels.metric_name();
-        let row_labels = labels.without(|name| name == METRIC_NAME);
-        let fields = [Field::of_metric(metric)];
-        let new = NewRow::new("", &row_labels, &fields);
         let database = self.database.clone();
+        let tags = database.view().tags(labels);
+        let fields = [Field::of_metric(labels.metric_name())];
+        let new = NewRow::new("", &tags, &fields);
         let resolved = |index: &Index, id: u32| {
             let (row, schema) = index.row(id);
             let (field, _) = schema.find(&fields[0].raw, Kind::Float, 0)?;
@@ -302,19 +301,18 @@ impl Stage {
     #[cold]
     fn take_new(&mut self, line: &Line<'_, '_>) -> Result<(), Refused> {
         self.time_of(line)?; // a line that is refused leaves no row behind
-        let (naming, limits) = (&self.database.naming, &self.terms.limits);
+        let (database, limits) = (self.database.clone(), &self.terms.limits);
+        let view = database.view();
+        let naming = view.naming();
         let key = line.key.parse(limits)?;
-        let tags = || key.tags.iter().map(|(name, value)| (&**name, &**value));
-        let labels_with = |info: Option<&str>| {
-            naming.labels(&self.database.name, tags(), info).map_err(|label| Refused::Store {
+        if let Some(label) = view.shared_label(key.tags.iter().map(|(tag, _)| &**tag)) {
+            return Err(Refused::Store {
                 reason: "duplicate_label",
                 message: format!("two tags both become the label `{label}`: leave one out or rename it"),
-            })
-        };
-        let labels = labels_with(None)?;
-        let renamed = naming.renamed(&self.database.name, key.tags.iter().map(|(tag, _)| &**tag));
-        let new = NewRow::new(&key.measurement, &labels, &[]).with_tags(&renamed);
-        let database = self.database.clone();
+            });
+        }
+        let tags = Labels::from_pairs(key.tags.iter().map(|(tag, value)| (&**tag, &**value)));
+        let new = NewRow::new(&key.measurement, &tags, &[]);
         // A flood of new keys ends here: before their fields are looked at, and without the lock that readers wait for.
         self.admit(&database.index.read(), &[new])?;
         let (mut fields, mut named) = (Vec::new(), HashSet::new());
@@ -324,10 +322,10 @@ impl Stage {
             let raw: Arc<[u8]> = field.name.raw().into();
             if let Value::String(text) = field.value {
                 if let Some(metric) = naming.info_metric(&key.measurement, &name) {
-                    let labels = labels_with(Some(&text.parse(limits)?))?;
+                    let tags = with_info(&tags, &text.parse(limits)?);
                     let key = info_key(line, &raw, text.raw());
                     // Rows without a measurement, as those of `add_sample`, spell their fields as metrics.
-                    kept.push((key, labels, Field::of_metric(&metric)));
+                    kept.push((key, tags, Field::of_metric(&metric)));
                 }
             } else if let Some((kind, _)) = word_of(field.value)
                 && named.insert((field.name.raw(), kind))
@@ -337,7 +335,7 @@ impl Stage {
             }
         }
         let mut needed = vec![new.with_fields(&fields)];
-        needed.extend(kept.iter().map(|(_, labels, field)| NewRow::new("", labels, std::slice::from_ref(field))));
+        needed.extend(kept.iter().map(|(_, tags, field)| NewRow::new("", tags, std::slice::from_ref(field))));
         self.admit(&database.index.read(), &needed)?; // a flood of new fields ends here
         let mut index = database.index.write();
         self.admit(&index, &needed)?; // others may have been quicker
@@ -361,7 +359,7 @@ impl Stage {
             // Of a flood, only what the answer lists and the first, for the log, are put into words.
             let told = self.report.notices.iter().any(|notice| notice.reason == exceeded.reason());
             let listed = self.report.first.len() < self.terms.errors_listed_max || !told;
-            let message = match rows.first().and_then(|row| index.widest(row.labels)) {
+            let message = match rows.first().and_then(|row| index.widest(row.tags)) {
                 _ if !listed => String::new(),
                 Some((tag, values)) if !matches!(exceeded, Exceeded::TagValues { .. }) => {
                     format!("{exceeded}; of its tags, `{tag}` has the most values, {values}")
@@ -381,7 +379,7 @@ impl Stage {
         time: i64,
         kept: &[(KeyHash, u32)],
     ) -> Option<Result<(), Refused>> {
-        let naming = &self.database.naming;
+        let naming = index.view().naming();
         if naming.info_fields.is_empty() {
             let strings = line.fields.iter().filter(|field| matches!(field.value, Value::String(_))).count();
             self.report.strings_dropped += strings as u64;
@@ -522,6 +520,13 @@ fn keep_last(values: &mut Vec<(u16, f64)>) -> u64 {
         again
     });
     (came - values.len()) as u64
+}
+
+/// The tags of a string that is kept: those of its line, and its text. A tag of that name is pushed aside.
+fn with_info(tags: &Labels, text: &str) -> Labels {
+    let aside = format!("exported_{INFO_LABEL}");
+    let tags = tags.iter().map(|(tag, value)| (if tag == INFO_LABEL { &*aside } else { tag }, value));
+    Labels::from_pairs(tags.chain([(INFO_LABEL, text)]))
 }
 
 /// What finds the row of a string that is kept: no client can write a key with a zero byte.

@@ -1,8 +1,8 @@
 //! Writes the series of an archive in blocks, and finds out which series can be predicted from another.
 //!
 //! Fields of one measurement often are related: free memory is total less used memory, a percentage is a part of a total.
-//! Their series have one label set and the same times, and lie near one another in the order of columns. So the first
-//! changing series of a column is compared with those of its label set that were written just before; where one predicts
+//! Their series have one tag set and the same times, and lie near one another in the order of columns. So the first
+//! changing series of a column is compared with those of its tag set that were written just before; where one predicts
 //! it, the column's series are written as blocks over those (docs/format/block.md).
 
 use super::DiskError;
@@ -125,7 +125,7 @@ impl Archive {
         (self.choice, self.looked_at) = (Choice::Open, 0);
     }
 
-    /// Compares the start of a series with those of its label set.
+    /// Compares the start of a series with those of its tag set.
     fn choose(&self, writer: &ChunkFileWriter, set: u32, samples: &Samples) -> Result<Choice, DiskError> {
         let compared = samples.len().min(COMPARED);
         let (times, values) = (&samples.times[..compared], &samples.values[..compared]);
@@ -185,7 +185,7 @@ fn is_worth(over: f64, alone: f64) -> bool {
     over < alone * SHORTER && over < alone - SAVED_MIN
 }
 
-/// The blocks of one label set.
+/// The blocks of one tag set.
 fn of_set(written: &[Written], set: u32) -> &[Written] {
     let from = written.partition_point(|block| block.set < set);
     let to = written.partition_point(|block| block.set <= set);

@@ -13,7 +13,7 @@ use sealine_base::vfs::{Handle, HandleId, VfsFile};
 use sealine_codec::block::{self, Reference};
 use sealine_codec::varint::Cursor;
 use sealine_codec::{Extent, Form, Overlay, gorilla};
-use sealine_model::{Labels, METRIC_NAME, Matcher, NS_PER_MS, Naming, PARTITION_NS, ns_from_ms};
+use sealine_model::{LabelView, Labels, METRIC_NAME, Matcher, NS_PER_MS, PARTITION_NS, ns_from_ms};
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl Deref for OpenIndex {
 pub struct FileSeries {
     /// The column, by its number in the file.
     pub column: u32,
-    /// The label set, by its number in the file.
+    /// The tag set, by its number in the file.
     pub set: u32,
     /// Where its chunks are in [`FileSelection::chunks`].
     first_chunk: u32,
@@ -217,8 +217,8 @@ impl ChunkFile {
         self.load().map(OpenIndex)
     }
 
-    /// The labels of a set.
-    pub fn labels(&self, set: u32) -> Result<Labels, DiskError> {
+    /// The tags of a set.
+    pub fn tags(&self, set: u32) -> Result<Labels, DiskError> {
         Ok(self.index()?.set(set))
     }
 
@@ -272,11 +272,11 @@ impl ChunkFile {
         Ok(oldest <= end && newest >= start)
     }
 
-    /// The series that pass the matchers, metrics being called by `naming`, and have chunks within `start..=end`.
+    /// The series that pass the matchers in this view, and have chunks within `start..=end`.
     pub fn select(
         &self,
         matchers: &[Matcher],
-        naming: &Arc<Naming>,
+        view: &LabelView,
         start: i64,
         end: i64,
     ) -> Result<FileSelection, DiskError> {
@@ -285,22 +285,22 @@ impl ChunkFile {
             return Ok(selection);
         }
         let loaded = self.load()?;
-        let columns = loaded.index.names(naming).columns_passing(matchers);
+        let columns = loaded.index.names(view.naming()).columns_passing(matchers);
         if columns.is_empty() {
             return Ok(selection);
         }
-        let sets = loaded.index.sets_passing(matchers);
+        let sets = loaded.index.sets_passing(view, matchers);
         for column in columns {
             self.scan_column(&loaded, column, Some(&sets), start, end, &mut selection)?;
         }
         Ok(selection)
     }
 
-    /// The label sets that have a series which passes the matchers; the times of the file's samples decide for all.
+    /// The tag sets that have a series which passes the matchers; the times of the file's samples decide for all.
     pub fn sets_passing(
         &self,
         matchers: &[Matcher],
-        naming: &Arc<Naming>,
+        view: &LabelView,
         start: i64,
         end: i64,
     ) -> Result<RoaringBitmap, DiskError> {
@@ -309,9 +309,9 @@ impl ChunkFile {
         }
         let loaded = self.load()?;
         if !matchers.iter().any(|matcher| matcher.name() == METRIC_NAME) {
-            return Ok(loaded.index.sets_passing(matchers));
+            return Ok(loaded.index.sets_passing(view, matchers));
         }
-        let selection = self.select(matchers, naming, start, end)?;
+        let selection = self.select(matchers, view, start, end)?;
         Ok(selection.series.iter().map(|series| series.set).collect())
     }
 
@@ -487,7 +487,8 @@ impl ChunkFile {
         if crc32c::crc32c(&index) != info.index_crc {
             return Err(damaged("the checksum of the index does not match"));
         }
-        let index = FileIndex::new(index).ok_or_else(|| damaged("the index is not in the form of its version"))?;
+        let index = FileIndex::new(index, info.version)
+            .ok_or_else(|| damaged("the index is not in the form of its version"))?;
         let mut counted = self.volume.pools.lease(Pool::Files);
         counted.set(index.heap_bytes());
         Ok(loaded.insert(Arc::new(Loaded { info, index, _counted: counted })).clone())

@@ -12,8 +12,11 @@ pub const FILE_MAGIC: [u8; 8] = *b"SEALCHNK";
 const TRAILER_MAGIC: [u8; 8] = *b"KNHCLAES";
 
 /// The version that is written, the last one that this code reads. Each chunk says what its times are counted in, and
-/// whether it is a block.
-pub const FILE_VERSION: u32 = 3;
+/// whether it is a block; sets are of tags.
+pub const FILE_VERSION: u32 = 4;
+
+/// Up to this version, sets are of labels: tags as PromQL called them, with the labels of the database.
+pub const LABELS_VERSION: u32 = 3;
 
 /// Up to this version, times are milliseconds.
 pub const MILLISECONDS_VERSION: u32 = 2;
@@ -187,7 +190,7 @@ mod tests {
         let hex: String = info().encode().iter().map(|b| format!("{b:02x}")).collect();
         let want = concat!(
             "00000000",         // filling
-            "03000000",         // version
+            "04000000",         // version
             "01000000",         // archived
             "db4c000000000000", // partition 19675
             "000095c23b549717", // oldest sample

@@ -1,11 +1,11 @@
 //! Reads the index of a chunk file in place: only where its tables stand is decoded when it is loaded.
 
-use super::format::SERIES_PER_BLOCK;
+use super::format::{LABELS_VERSION, SERIES_PER_BLOCK};
 use super::names::{KnownNames, MetricNames};
 use roaring::RoaringBitmap;
 use sealine_codec::varint::Cursor;
-use sealine_model::postings::{LabelIndex, select_sets};
-use sealine_model::{Labels, LimitedSet, METRIC_NAME, Matcher, Naming};
+use sealine_model::postings::LabelIndex;
+use sealine_model::{LabelView, Labels, LimitedSet, METRIC_NAME, Matcher, Naming, own_labels};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,7 +13,10 @@ use std::sync::Arc;
 pub struct FileIndex {
     bytes: Vec<u8>,
     database: Box<str>,
-    labels: Vec<LabelTable>,
+    tags: Vec<TagTable>,
+    /// Whether sets have the labels of the database among their tags, which do not count: then the file's hashes and the
+    /// order of its sets are those of what it says, not of the tags.
+    has_own_labels: bool,
     sets: Table,
     /// Where the hashes of the sets stand, 16 bytes each.
     hashes_at: usize,
@@ -23,10 +26,12 @@ pub struct FileIndex {
     names: KnownNames,
 }
 
-struct LabelTable {
+struct TagTable {
     name: Box<str>,
     values: Table,
     postings: Table,
+    /// Whether this is a label of the database.
+    is_own: bool,
 }
 
 /// Byte strings that can be reached by number.
@@ -40,7 +45,7 @@ struct Table {
 /// A block of entries, as the index knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockRef {
-    /// Number of the first series' label set.
+    /// Number of the first series' tag set.
     pub first_set: u32,
     /// CRC32C of the entries.
     pub crc: u32,
@@ -55,19 +60,23 @@ pub struct BlockRef {
 const BLOCK_BYTES: usize = 24;
 
 impl FileIndex {
-    /// Takes the bytes of an index; `None` where they are not one.
-    pub fn new(bytes: Vec<u8>) -> Option<FileIndex> {
+    /// Takes the bytes of an index of a file of this version; `None` where they are not one.
+    pub fn new(bytes: Vec<u8>, version: u32) -> Option<FileIndex> {
         let mut cursor = Cursor::new(&bytes);
-        let database = cursor.read_str()?.into();
-        let mut labels = Vec::new();
+        let database: Box<str> = cursor.read_str()?.into();
+        let mut tags = Vec::new();
         for _ in 0..cursor.read_len()? {
-            let name = cursor.read_str()?.into();
+            let name: Box<str> = cursor.read_str()?.into();
             let values = Table::parse(&bytes, &mut cursor)?;
             let postings = Table::parse(&bytes, &mut cursor)?;
             if values.count != postings.count {
                 return None;
             }
-            labels.push(LabelTable { name, values, postings });
+            let is_own = version <= LABELS_VERSION
+                && values.count == 1
+                && own_labels(&database)
+                    .any(|(label, value)| *label == *name && Some(value.as_bytes()) == values.get(&bytes, 0));
+            tags.push(TagTable { name, values, postings, is_own });
         }
         let sets = Table::parse(&bytes, &mut cursor)?;
         let hashes_at = bytes.len() - cursor.rest().len();
@@ -81,7 +90,8 @@ impl FileIndex {
         }
         cursor.is_empty().then_some(())?;
         let names = KnownNames::default();
-        let index = FileIndex { database, labels, sets, hashes_at, columns, blocks, names, bytes };
+        let has_own_labels = tags.iter().any(|table| table.is_own);
+        let index = FileIndex { database, tags, has_own_labels, sets, hashes_at, columns, blocks, names, bytes };
         // Or blocks could share their entries, and reading the file would take more memory than the file.
         let entries = (0..index.columns.count).flat_map(|column| {
             let blocks = 0..index.block_count(column);
@@ -101,7 +111,7 @@ impl FileIndex {
         self.bytes.capacity()
     }
 
-    /// How many label sets there are.
+    /// How many tag sets there are.
     pub fn set_count(&self) -> usize {
         self.sets.count
     }
@@ -144,13 +154,19 @@ impl FileIndex {
         (column + 1..self.columns.count).find(|m| self.block_count(*m) > 0).map(|m| self.block(m, 0))
     }
 
-    /// The hash of a label set.
-    pub fn set_hash(&self, set: u32) -> u128 {
+    /// The hash of a tag set; `None` where the file does not have it.
+    pub fn set_hash(&self, set: u32) -> Option<u128> {
         let at = self.hashes_at + set as usize * 16;
-        self.bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u128::from_le_bytes(*b))
+        let hash = || self.bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u128::from_le_bytes(*b));
+        (!self.has_own_labels).then(hash)
     }
 
-    /// The labels of a set.
+    /// Whether sets are in the order of their tags.
+    pub fn is_in_order(&self) -> bool {
+        !self.has_own_labels
+    }
+
+    /// The tags of a set.
     pub fn set(&self, set: u32) -> Labels {
         Labels::from_pairs(self.pairs(set))
     }
@@ -160,70 +176,78 @@ impl FileIndex {
         self.names.get(naming, (0..self.columns.count).map(|column| self.column(column)))
     }
 
-    /// The labels of a series: those of its set, and its metric's name.
-    pub fn series(&self, metric: &str, set: u32) -> Labels {
-        let mut pairs = Vec::with_capacity(self.labels.len() + 1);
-        pairs.extend(self.pairs(set));
-        let at = pairs.partition_point(|(name, _)| *name <= METRIC_NAME);
-        pairs.insert(at, (METRIC_NAME, metric));
-        Labels::from_pairs(pairs)
-    }
-
-    /// Names and values of a set's labels.
+    /// Names and values of a set's tags.
     pub fn pairs(&self, set: u32) -> impl Iterator<Item = (&str, &str)> {
         let mut cursor = Cursor::new(self.entry(&self.sets, set as usize));
         let pairs = std::iter::from_fn(move || Some((cursor.read_len()?, cursor.read_len()?)));
-        pairs.filter_map(|(label, value)| {
-            let table = self.labels.get(label).filter(|table| value < table.values.count)?;
+        pairs.filter_map(|(tag, value)| {
+            let table = self.tags.get(tag).filter(|table| !table.is_own && value < table.values.count)?;
             Some((&*table.name, self.text(&table.values, value)))
         })
     }
 
-    /// The label sets that pass the matchers, but those on names.
-    pub fn sets_passing(&self, matchers: &[Matcher]) -> RoaringBitmap {
-        select_sets(self, matchers)
+    /// The tag sets whose labels pass the matchers, but those on names.
+    pub fn sets_passing(&self, view: &LabelView, matchers: &[Matcher]) -> RoaringBitmap {
+        view.select(self, matchers)
     }
 
     /// Adds the names of the labels that sets among `sets` have; `None` stands for all sets.
-    pub fn label_names(&self, sets: Option<&RoaringBitmap>, into: &mut LimitedSet<'_>) {
-        for table in &self.labels {
+    pub fn label_names(&self, view: &LabelView, sets: Option<&RoaringBitmap>, into: &mut LimitedSet<'_>) {
+        for table in self.tag_tables() {
             if into.is_over() {
                 return;
             }
-            if !into.has(&table.name) && (0..table.values.count).any(|value| self.is_among(table, value, sets)) {
-                into.add(&table.name);
+            let label = view.label(&table.name);
+            if !into.has(&label) && (0..table.values.count).any(|value| self.is_among(table, value, sets)) {
+                into.add(&label);
             }
         }
-        if sets.map_or(self.sets.count > 0, |sets| !sets.is_empty()) {
+        if self.has_any(sets) {
             into.add(METRIC_NAME);
+            view.own().for_each(|(label, _)| into.add(label));
         }
     }
 
     /// Adds the values that `label` has in sets among `sets`; `None` stands for all sets.
-    pub fn label_values(&self, label: &str, sets: Option<&RoaringBitmap>, into: &mut LimitedSet<'_>) {
-        let Some(table) = self.label(label) else { return };
-        for value in 0..table.values.count {
-            if into.is_over() {
-                return;
+    pub fn label_values(&self, view: &LabelView, label: &str, sets: Option<&RoaringBitmap>, into: &mut LimitedSet<'_>) {
+        if let Some(value) = view.own_value(label) {
+            if self.has_any(sets) {
+                into.add(value);
             }
-            if self.is_among(table, value, sets) {
-                into.add(self.text(&table.values, value));
+            return;
+        }
+        for table in self.tag_tables().filter(|table| *view.label(&table.name) == *label) {
+            for value in 0..table.values.count {
+                if into.is_over() {
+                    return;
+                }
+                if self.is_among(table, value, sets) {
+                    into.add(self.text(&table.values, value));
+                }
             }
         }
     }
 
+    fn has_any(&self, sets: Option<&RoaringBitmap>) -> bool {
+        sets.map_or(self.sets.count > 0, |sets| !sets.is_empty())
+    }
+
     /// Whether a set among `sets` has this value.
-    fn is_among(&self, table: &LabelTable, value: usize, sets: Option<&RoaringBitmap>) -> bool {
+    fn is_among(&self, table: &TagTable, value: usize, sets: Option<&RoaringBitmap>) -> bool {
         sealine_base::work::count(1);
         sets.is_none_or(|sets| self.postings(table, value).any(|set| sets.contains(set)))
     }
 
-    fn label(&self, name: &str) -> Option<&LabelTable> {
-        let at = self.labels.binary_search_by(|table| (*table.name).cmp(name)).ok()?;
-        self.labels.get(at)
+    fn tag(&self, name: &str) -> Option<&TagTable> {
+        let at = self.tags.binary_search_by(|table| (*table.name).cmp(name)).ok()?;
+        self.tags.get(at).filter(|table| !table.is_own)
     }
 
-    fn postings(&self, table: &LabelTable, value: usize) -> impl Iterator<Item = u32> + '_ {
+    fn tag_tables(&self) -> impl Iterator<Item = &TagTable> {
+        self.tags.iter().filter(|table| !table.is_own)
+    }
+
+    fn postings(&self, table: &TagTable, value: usize) -> impl Iterator<Item = u32> + '_ {
         let mut cursor = Cursor::new(self.entry(&table.postings, value));
         let mut before = 0u32;
         std::iter::from_fn(move || {
@@ -235,8 +259,7 @@ impl FileIndex {
 
     fn entry(&self, table: &Table, at: usize) -> &[u8] {
         sealine_base::work::count(1);
-        let range = table.range(&self.bytes, at).unwrap_or(0..0);
-        self.bytes.get(range).unwrap_or_default()
+        table.get(&self.bytes, at).unwrap_or_default()
     }
 
     fn text(&self, table: &Table, at: usize) -> &str {
@@ -271,6 +294,10 @@ impl Table {
         Some(table)
     }
 
+    fn get<'b>(&self, bytes: &'b [u8], at: usize) -> Option<&'b [u8]> {
+        bytes.get(self.range(bytes, at)?)
+    }
+
     fn range(&self, bytes: &[u8], at: usize) -> Option<Range<usize>> {
         let end_of = |at: usize| {
             let end = bytes.get(self.offsets_at + at * 4..)?.first_chunk()?;
@@ -286,20 +313,24 @@ impl LabelIndex for FileIndex {
         (0..self.sets.count as u32).collect()
     }
 
-    fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
-        if let Some(table) = self.label(label)
+    fn each_name(&self, see: &mut dyn FnMut(&str)) {
+        self.tag_tables().for_each(|table| see(&table.name));
+    }
+
+    fn add_value(&self, tag: &str, value: &str, into: &mut RoaringBitmap) {
+        if let Some(table) = self.tag(tag)
             && let Some(at) = self.find(&table.values, value)
         {
             into.extend(self.postings(table, at));
         }
     }
 
-    fn value_count(&self, label: &str) -> usize {
-        self.label(label).map_or(0, |table| table.values.count)
+    fn value_count(&self, tag: &str) -> usize {
+        self.tag(tag).map_or(0, |table| table.values.count)
     }
 
-    fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
-        let Some(table) = self.label(label) else { return };
+    fn add_values(&self, tag: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
+        let Some(table) = self.tag(tag) else { return };
         for value in (0..table.values.count).filter(|value| pass(self.text(&table.values, *value))) {
             into.extend(self.postings(table, value));
         }

@@ -1,43 +1,43 @@
-//! Encodes the index of a chunk file: which labels there are, which sets have them, and where each column's series stand.
+//! Encodes the index of a chunk file: which tags there are, which sets have them, and where each column's series stand.
 //! docs/format/chunks.md has the layout.
 //!
-//! Label sets are asked for anew for each label instead of being held, and one label's values are in hand at a time: a
+//! Tag sets are asked for anew for each tag instead of being held, and one tag's values are in hand at a time: a
 //! file that is merged from others never has all its texts in memory twice.
 
 use super::writer::ColumnEntries;
 use sealine_codec::varint;
 use std::collections::BTreeMap;
 
-/// The label sets of a file by number, in byte order of their labels.
-pub trait LabelSets<'a> {
+/// The tag sets of a file by number, in byte order of their tags.
+pub trait TagSets<'a> {
     /// How many there are.
     fn count(&self) -> u32;
 
-    /// Names and values of a set's labels, in byte order of the names.
+    /// Names and values of a set's tags, in byte order of the names.
     fn pairs(&self, set: u32) -> impl Iterator<Item = (&'a str, &'a str)>;
 
     /// The hash of a set.
     fn hash(&self, set: u32) -> u128;
 }
 
-/// The index of a file with these columns and label sets.
-pub fn encode_index<'a>(database: &str, columns: &[ColumnEntries], sets: &impl LabelSets<'a>) -> Vec<u8> {
+/// The index of a file with these columns and tag sets.
+pub fn encode_index<'a>(database: &str, columns: &[ColumnEntries], sets: &impl TagSets<'a>) -> Vec<u8> {
     let mut out = Vec::new();
     varint::push_bytes(&mut out, database.as_bytes());
 
-    let mut labels: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    let mut tags: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     let mut next = Vec::with_capacity(sets.count() as usize); // by set: where its next pair goes in `pairs`
     let mut count = 0;
     for set in 0..sets.count() {
         next.push(count);
         for (name, _) in sets.pairs(set) {
-            labels.entry(name).or_default().push(set);
+            tags.entry(name).or_default().push(set);
             count += 1;
         }
     }
     let mut pairs = vec![(0u32, 0u32); count];
-    varint::push(&mut out, labels.len() as u64);
-    for (label, (name, having)) in labels.into_iter().enumerate() {
+    varint::push(&mut out, tags.len() as u64);
+    for (tag, (name, having)) in tags.into_iter().enumerate() {
         let value_of = |set: u32| sets.pairs(set).find(|(n, _)| *n == name).map_or("", |(_, value)| value);
         let mut found: Vec<(&str, u32)> = having.into_iter().map(|set| (value_of(set), set)).collect();
         found.sort_by_key(|(value, _)| *value); // keeps the order of sets that have the same
@@ -53,7 +53,7 @@ pub fn encode_index<'a>(database: &str, columns: &[ColumnEntries], sets: &impl L
             });
             for (_, set) in same {
                 let at = &mut next[*set as usize];
-                pairs[*at] = (label as u32, value as u32);
+                pairs[*at] = (tag as u32, value as u32);
                 *at += 1;
             }
         }
@@ -65,8 +65,8 @@ pub fn encode_index<'a>(database: &str, columns: &[ColumnEntries], sets: &impl L
     let (mut table, mut from) = (Table::default(), 0);
     for to in next {
         table.push(|bytes| {
-            for (label, value) in &pairs[from..to] {
-                varint::push(bytes, u64::from(*label));
+            for (tag, value) in &pairs[from..to] {
+                varint::push(bytes, u64::from(*tag));
                 varint::push(bytes, u64::from(*value));
             }
         });

@@ -2,8 +2,8 @@
 
 use super::archive::Archive;
 use super::file::{ChunkFile, FileSelection};
-use super::label_sets::JoinedSets;
 use super::partition::FileName;
+use super::tag_sets::JoinedSets;
 use super::writer::ChunkFileWriter;
 use super::{DiskError, Volume};
 use sealine_base::pools::Pool;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The smallest size tier: files up to this many bytes count as equally small.
 const TIER_BYTES: u64 = 256 << 10;
 
-/// Memory that a merge takes beside the indexes, for each byte of index and entries that it merges: numbers of label
+/// Memory that a merge takes beside the indexes, for each byte of index and entries that it merges: numbers of tag
 /// sets, entries and index of the file to be.
 const HELD_BY_DESCRIBED: usize = 4;
 
@@ -91,7 +91,7 @@ pub fn merge(
     let mut counted = volume.pools.lease(Pool::Maintenance);
     counted.set(described as usize * HELD_BY_DESCRIBED);
     let indexes = files.iter().map(|file| file.index()).collect::<Result<Vec<_>, _>>()?;
-    let disordered = |at: usize| DiskError::damaged(files[at].path(), 0, "its label sets are not in order");
+    let disordered = |at: usize| DiskError::damaged(files[at].path(), 0, "its tag sets are not in order");
     let sets = JoinedSets::of(&indexes).map_err(disordered)?;
 
     let mut columns: BTreeMap<String, Vec<(usize, usize)>> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! The disk tier: chunk files in partitions.
 //!
 //! A chunk file holds the chunks of one generation (or of several, once merged) of one partition of one database,
-//! with the labels and postings that find them. It is written to the side, synced, and renamed into place; from then
+//! with the tags and postings that find them. It is written to the side, synced, and renamed into place; from then
 //! on it never changes. docs/format/chunks.md has the bytes.
 
 mod archive;
@@ -9,10 +9,10 @@ mod file;
 mod format;
 mod index;
 mod index_writer;
-mod label_sets;
 mod merge;
 mod names;
 mod partition;
+mod tag_sets;
 mod verify;
 mod writer;
 

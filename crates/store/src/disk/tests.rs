@@ -48,8 +48,8 @@ fn read(file: &ChunkFile, matchers: &[Matcher]) -> Content {
         file.read(selection.chunks_of(series), i64::MIN, i64::MAX, &mut overlay).unwrap();
         overlay.finish().unwrap();
         let column = file.index().unwrap().column(series.column as usize).to_string();
-        let labels = file.labels(series.set).unwrap();
-        assert_eq!(file.index().unwrap().set_hash(series.set), labels.hash128());
+        let labels = file.tags(series.set).unwrap();
+        assert_eq!(file.index().unwrap().set_hash(series.set), Some(labels.hash128()));
         content.insert((column, labels), samples.times.into_iter().zip(samples.values).collect());
     }
     content
@@ -223,7 +223,7 @@ fn an_archive_keeps_long_series_in_blocks_and_takes_late_samples_in() {
         merge(&Volume::unbounded(vfs.clone()), dir.path(), &[one(1, &want)], false, true, &|| true).unwrap().unwrap();
     assert_eq!(read(&archive, &[]), want);
     let info = archive.info().unwrap();
-    assert_eq!((info.version, info.series, info.chunks), (3, 10, 10), "a block for each long series");
+    assert_eq!((info.version, info.series, info.chunks), (4, 10, 10), "a block for each long series");
     assert_eq!(verify_file(&vfs, archive.path()), (vec![], 9 * 2000 + 2));
     let mut dumped = Vec::new();
     dump(&vfs, archive.path(), &mut dumped).unwrap().unwrap();
@@ -355,7 +355,7 @@ fn an_archive_keeps_a_series_over_one_that_tells_it() {
 
 fn key(file: &ChunkFile, series: &FileSeries) -> (String, Labels) {
     let column = file.index().unwrap().column(series.column as usize).to_string();
-    (column, file.labels(series.set).unwrap())
+    (column, file.tags(series.set).unwrap())
 }
 
 #[test]

@@ -48,9 +48,9 @@ pub fn dump(vfs: &SharedVfs, path: &Path, out: &mut dyn Write) -> Result<io::Res
     let info = file.info()?;
     let mut written = describe(&info, file.bytes(), out);
     walk(vfs, path, &mut |file, column, set, chunks| {
-        let labels = file.labels(set).unwrap_or_else(|_| sealine_model::Labels::empty());
+        let tags = file.tags(set).unwrap_or_else(|_| sealine_model::Labels::empty());
         let mut show = || -> io::Result<()> {
-            writeln!(out, "{} {labels}", Column::of(column))?;
+            writeln!(out, "{} {tags}", Column::of(column))?;
             for chunk in chunks {
                 let ChunkRef { at, length, form, extent: Extent { count, first, last, .. } } = chunk;
                 let what = if *form == Form::Block { "block" } else { "chunk" };
@@ -94,7 +94,7 @@ fn open(vfs: &SharedVfs, path: &Path) -> Result<ChunkFile, DiskError> {
     Ok(ChunkFile::found(Volume::unbounded(vfs.clone()), path.to_path_buf(), FileName { first: 0, last: 0 }, bytes))
 }
 
-/// What is done with a series: the file, the column's name, the number of the label set, the chunks.
+/// What is done with a series: the file, the column's name, the number of the tag set, the chunks.
 type Each<'a> = dyn FnMut(&ChunkFile, &str, u32, &[ChunkRef]) + 'a;
 
 /// Gives every series to `each`.

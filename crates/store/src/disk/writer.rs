@@ -2,7 +2,7 @@
 
 use super::file::{ChunkFile, Resident};
 use super::format::{Described, FILE_VERSION, FileInfo, SERIES_PER_BLOCK, encode_header};
-use super::index_writer::{LabelSets, encode_index};
+use super::index_writer::{TagSets, encode_index};
 use super::partition::FileName;
 use super::{DiskError, Volume};
 use sealine_base::planted::{self, Bug};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// Bytes that are collected before they are written.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// A chunk file that is being written: give it every series in order, then the label sets.
+/// A chunk file that is being written: give it every series in order, then the tag sets.
 pub struct ChunkFileWriter {
     volume: Volume,
     /// The file's name until it is whole, and then.
@@ -116,7 +116,7 @@ impl ChunkFileWriter {
         })
     }
 
-    /// Adds a series: a column and the number of its label set, both never going back, and its chunks or blocks, at least
+    /// Adds a series: a column and the number of its tag set, both never going back, and its chunks or blocks, at least
     /// one, in the order in which they were written. Of equal times in two of them the later one counts.
     pub fn series<'a>(
         &mut self,
@@ -179,10 +179,10 @@ impl ChunkFileWriter {
         Ok(bytes)
     }
 
-    /// Writes what indexes the series, makes the file durable and gives it its name. `sets` are the label sets by
+    /// Writes what indexes the series, makes the file durable and gives it its name. `sets` are the tag sets by
     /// number. Returns the file, ready to be read.
     /// Where that fails, nothing of it stays.
-    pub fn finish<'a>(mut self, database: &str, sets: &impl LabelSets<'a>) -> Result<ChunkFile, DiskError> {
+    pub fn finish<'a>(mut self, database: &str, sets: &impl TagSets<'a>) -> Result<ChunkFile, DiskError> {
         match self.write_end(database, sets) {
             Ok((bytes, resident)) => {
                 Ok(ChunkFile::written(self.volume, self.to, self.name, self.info, bytes, resident))
@@ -195,11 +195,7 @@ impl ChunkFileWriter {
     }
 
     /// Writes all that follows the chunks and names the file. Returns its length and the copy of its chunks.
-    fn write_end<'a>(
-        &mut self,
-        database: &str,
-        sets: &impl LabelSets<'a>,
-    ) -> Result<(u64, Option<Resident>), DiskError> {
+    fn write_end<'a>(&mut self, database: &str, sets: &impl TagSets<'a>) -> Result<(u64, Option<Resident>), DiskError> {
         self.close_block();
         self.info.entries_at = self.at();
         self.write_out()?;
@@ -250,8 +246,8 @@ impl ChunkFileWriter {
     }
 }
 
-/// Label sets that are all in memory, in byte order of their labels.
-impl<'a> LabelSets<'a> for Vec<&'a Labels> {
+/// Tag sets that are all in memory, in byte order of their tags.
+impl<'a> TagSets<'a> for Vec<&'a Labels> {
     fn count(&self) -> u32 {
         self.len() as u32
     }

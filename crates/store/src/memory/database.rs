@@ -6,7 +6,7 @@ use super::row::Growth;
 use super::states::States;
 use parking_lot::{Mutex, RwLock};
 use sealine_base::pools::{Pool, Pools};
-use sealine_model::Naming;
+use sealine_model::{LabelView, Naming};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,14 +18,19 @@ pub const INTERNAL_DATABASE: &str = "_internal";
 pub struct Database {
     /// Its name, as `db` or `bucket` in a request.
     pub name: Arc<str>,
-    /// How its series are named.
-    pub naming: Arc<Naming>,
     /// Its rows. Readers are requests that are being parsed and queries that select; writers are new rows.
     pub index: RwLock<Index>,
     /// What its rows hold.
     pub held: Held,
     /// The strings that are kept, as they follow one another. Taken without the index's lock.
     pub states: Mutex<States>,
+}
+
+impl Database {
+    /// How PromQL sees its series.
+    pub fn view(&self) -> Arc<LabelView> {
+        self.index.read().view().clone()
+    }
 }
 
 /// Counts of what rows of a database hold in memory. Written by the apply thread, by a start and by seals, read by
@@ -141,13 +146,21 @@ impl Databases {
             let cardinality = if internal { Arc::new(self.cardinality.apart()) } else { self.cardinality.clone() };
             Arc::new(Database {
                 name: name.into(),
-                naming: Arc::new((self.naming)(name)),
-                index: RwLock::new(Index::new(cardinality)),
+                index: RwLock::new(Index::new(cardinality, Arc::new(self.new_view(name)))),
                 held: Held::new(self.pools.clone()),
                 states: Mutex::default(),
             })
         };
         by_name.entry(name.into()).or_insert_with(create).clone()
+    }
+
+    /// How PromQL sees the series of a database, which need not have been made.
+    pub fn view(&self, name: &str) -> Arc<LabelView> {
+        self.get(name).map_or_else(|| Arc::new(self.new_view(name)), |database| database.view())
+    }
+
+    fn new_view(&self, name: &str) -> LabelView {
+        LabelView::new(Arc::new((self.naming)(name)), name)
     }
 
     /// The database of this name, where there is one.

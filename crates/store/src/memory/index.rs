@@ -4,29 +4,28 @@ mod admission;
 mod collisions;
 mod search;
 
-pub use collisions::{Collision, Renamed};
+pub use collisions::Collision;
 pub use search::Selected;
 
 use super::cardinality::{Cardinality, Counts};
 use super::row::Row;
 use super::schema::{Field, RowSchema, Schema, branch_key, first_key};
-use collisions::Spellings;
 use hashbrown::{HashMap, HashTable};
 use roaring::RoaringBitmap;
 use sealine_codec::lines::FIELDS_MAX;
-use sealine_model::Labels;
+use sealine_model::{LabelView, Labels};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Ways in which clients may write one row (order of tags, escapes) that are remembered; a further one is looked up
-/// by its labels each time.
+/// by its tags each time.
 const SPELLINGS_MAX: u8 = 8;
 
-/// Bytes of a row without its labels: itself, its place in the list, and the hashes that find it, with the room that
+/// Bytes of a row without its tags: itself, its place in the list, and the hashes that find it, with the room that
 /// tables keep free.
 const ROW_BYTES: usize = size_of::<Row>() + 2 * size_of::<Slot>() + 4 * size_of::<(KeyHash, u32)>();
 
-/// Bytes of a label's value without its text: its place in a table, and the list of its rows.
+/// Bytes of a tag's value without its text: its place in a table, and the list of its rows.
 const VALUE_BYTES: usize = 2 * size_of::<(Box<str>, RoaringBitmap)>() + 64;
 
 /// Bytes of a field in a schema without its texts: it, its spelling, their places in tables, and its place among the
@@ -46,12 +45,15 @@ pub struct Index {
     schema_ids: HashMap<KeyHash, u32>,
     /// Metric name to the fields of schemas that feed it.
     metrics: HashMap<Arc<str>, Vec<(u32, u16)>>,
-    /// Label name to value to rows.
-    labels: HashMap<Box<str>, HashMap<Box<str>, RoaringBitmap>>,
+    /// Tag to value to rows.
+    tags: HashMap<Box<str>, HashMap<Box<str>, RoaringBitmap>>,
     counts: Counts,
     /// Metric name to the measurements that feed it, beside that of the first schema in `metrics`.
     shared: HashMap<Arc<str>, Vec<Box<str>>>,
-    spellings: Spellings,
+    /// How PromQL sees the rows.
+    view: Arc<LabelView>,
+    /// Whether there was ever a row with a tag that is another label.
+    has_renamed: bool,
     /// What was met since somebody asked.
     collisions: Vec<Collision>,
 }
@@ -62,8 +64,6 @@ pub type KeyHash = (u64, u64);
 struct Slot {
     row: Arc<Row>,
     schema: u32,
-    /// How its tags were spelled first: a number of [`Spellings`].
-    tags: u8,
     /// How many of the schema's spellings the row has.
     fields: u16,
     /// In how many ways its key is spelled.
@@ -75,25 +75,18 @@ struct Slot {
 pub struct NewRow<'a> {
     /// The measurement, unescaped.
     pub measurement: &'a str,
-    /// The row's labels.
-    pub labels: &'a Labels,
+    /// The row's tags.
+    pub tags: &'a Labels,
     /// The fields that the line has, in its order.
     pub fields: &'a [Field],
-    /// The tags whose labels are called otherwise, in order of the labels; `None` where that is not known.
-    renamed: Option<&'a [(Box<str>, Box<str>)]>,
     /// What finds the row among all.
     own: KeyHash,
 }
 
 impl<'a> NewRow<'a> {
-    /// The row of a measurement, unescaped, with these labels, of which a line has these fields.
-    pub fn new(measurement: &'a str, labels: &'a Labels, fields: &'a [Field]) -> Self {
-        NewRow { measurement, labels, fields, renamed: None, own: own_key(measurement, labels) }
-    }
-
-    /// The same row, whose tags a line spells so.
-    pub fn with_tags(self, renamed: &'a Renamed) -> Self {
-        NewRow { renamed: Some(renamed), ..self }
+    /// The row of a measurement, unescaped, with these tags, of which a line has these fields.
+    pub fn new(measurement: &'a str, tags: &'a Labels, fields: &'a [Field]) -> Self {
+        NewRow { measurement, tags, fields, own: own_key(measurement, tags) }
     }
 
     /// The same row, of which a line has these fields.
@@ -109,8 +102,8 @@ impl<'a> NewRow<'a> {
 pub type SchemaColumns = Vec<Vec<Arc<str>>>;
 
 /// About how many bytes a row takes in the index.
-fn row_bytes(labels: &Labels) -> usize {
-    ROW_BYTES + labels.as_bytes().len()
+fn row_bytes(tags: &Labels) -> usize {
+    ROW_BYTES + tags.as_bytes().len()
 }
 
 /// The hash of a key as a client writes it.
@@ -120,9 +113,15 @@ pub fn hash_key(raw: &[u8]) -> (u64, u64) {
 }
 
 impl Index {
-    /// No row yet; new ones are counted in `cardinality`, and checked against its limits by [`Self::admit`].
-    pub fn new(cardinality: Arc<Cardinality>) -> Self {
-        Index { counts: Counts::new(cardinality), ..Index::default() }
+    /// No row yet; PromQL sees them by `view`. New ones are counted in `cardinality`, and checked against its limits by
+    /// [`Self::admit`].
+    pub fn new(cardinality: Arc<Cardinality>, view: Arc<LabelView>) -> Self {
+        Index { counts: Counts::new(cardinality), view, ..Index::default() }
+    }
+
+    /// How PromQL sees the rows.
+    pub fn view(&self) -> &Arc<LabelView> {
+        &self.view
     }
 
     /// The number of the row that a line calls `key`.
@@ -131,7 +130,7 @@ impl Index {
         self.known.find(key.0, |(known, _)| *known == key).map(|(_, row)| *row)
     }
 
-    /// The number of the row with the measurement and the labels of `new`.
+    /// The number of the row with the measurement and the tags of `new`.
     pub fn find_row(&self, new: &NewRow<'_>) -> Option<u32> {
         self.find(new.own)
     }
@@ -160,7 +159,9 @@ impl Index {
         if more > 0 {
             self.add_fields(id, new);
         }
-        self.note_tags(id, new);
+        if known.is_none() {
+            self.note_tags(id, new, key.is_some());
+        }
         self.note_fields(id, new, had, key.is_some());
         let known = key.is_some_and(|key| self.find(key) == Some(id));
         let slot = self.rows[id as usize].as_mut().expect("found or inserted above");
@@ -176,11 +177,11 @@ impl Index {
 
     fn insert(&mut self, new: &NewRow<'_>) -> u32 {
         let id = self.free.pop().unwrap_or(self.rows.len() as u32);
-        let mut bytes = row_bytes(new.labels);
-        for (name, value) in new.labels {
-            let values = match self.labels.get_mut(name) {
+        let mut bytes = row_bytes(new.tags);
+        for (name, value) in new.tags {
+            let values = match self.tags.get_mut(name) {
                 Some(values) => values,
-                None => self.labels.entry(name.into()).or_default(),
+                None => self.tags.entry(name.into()).or_default(),
             };
             match values.get_mut(value) {
                 Some(rows) => rows.insert(id),
@@ -197,8 +198,8 @@ impl Index {
         self.schemas[schema as usize].insert(id, 0);
         self.counts.add(new.measurement, self.schemas[schema as usize].of_row(0).counted());
         self.counts.add_bytes(bytes as i64);
-        let row = Arc::new(Row::new(id, new.labels.clone()));
-        let slot = Some(Slot { row, schema, fields: 0, tags: 0, spellings: 0 });
+        let row = Arc::new(Row::new(id, new.tags.clone()));
+        let slot = Some(Slot { row, schema, fields: 0, spellings: 0 });
         match self.rows.get_mut(id as usize) {
             Some(place) => *place = slot,
             None => self.rows.push(slot),
@@ -319,9 +320,9 @@ impl Index {
             let Some(place) = self.rows.get_mut(id as usize) else { continue };
             // A request that is under way holds the row it found, and finds it only under this lock.
             let Some(slot) = place.take_if(|s| Arc::strong_count(&s.row) == 1 && s.row.is_empty()) else { continue };
-            bytes += row_bytes(&slot.row.labels);
-            for (name, value) in &slot.row.labels {
-                let Some(values) = self.labels.get_mut(name) else { continue };
+            bytes += row_bytes(&slot.row.tags);
+            for (name, value) in &slot.row.tags {
+                let Some(values) = self.tags.get_mut(name) else { continue };
                 if let Some(carry) = values.get_mut(value) {
                     carry.remove(id);
                     if carry.is_empty() {
@@ -330,7 +331,7 @@ impl Index {
                     }
                 }
                 if values.is_empty() {
-                    self.labels.remove(name);
+                    self.tags.remove(name);
                 }
             }
             let schema = &mut self.schemas[slot.schema as usize];
@@ -348,13 +349,8 @@ impl Index {
 }
 
 /// The hash of a row's own key, which no client can write: what it is called starts with a zero byte.
-fn own_key(measurement: &str, labels: &Labels) -> KeyHash {
-    let mut key = Vec::with_capacity(measurement.len() + labels.as_bytes().len() + 2);
-    key.push(0);
-    key.extend_from_slice(measurement.as_bytes());
-    key.push(0);
-    key.extend_from_slice(labels.as_bytes());
-    hash_key(&key)
+fn own_key(measurement: &str, tags: &Labels) -> KeyHash {
+    hash_key(&[&[0], measurement.as_bytes(), &[0], tags.as_bytes()].concat())
 }
 
 #[cfg(test)]
@@ -443,7 +439,7 @@ mod tests {
         }
         let series = |text: &[Matcher]| {
             let mut all: Vec<String> =
-                index.select(text).iter().map(|s| s.row.labels.with(METRIC_NAME, &s.metric).to_string()).collect();
+                index.select(text).iter().map(|s| s.row.tags.with(METRIC_NAME, &s.metric).to_string()).collect();
             all.sort();
             all
         };

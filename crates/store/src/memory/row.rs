@@ -20,10 +20,10 @@ pub type Run = Lines<RUN_LINES>;
 pub struct Row {
     /// Number in its database's index.
     pub id: u32,
-    /// Tags as labels, `db` included where that is on; no metric name.
-    pub labels: Labels,
-    /// `labels.hash128()`: with the metric's name, the identity of a series in every tier.
-    pub set: u128,
+    /// Its tags, as clients call them.
+    pub tags: Labels,
+    /// `tags.hash128()`.
+    pub tags_hash: u128,
     /// What the log knows of the row.
     pub log: LogMark,
     /// Seals in a row that found no sample here.
@@ -74,9 +74,9 @@ impl AddAssign for Growth {
 
 impl Row {
     /// A row without samples.
-    pub fn new(id: u32, labels: Labels) -> Self {
-        let set = labels.hash128();
-        Row { id, labels, set, log: LogMark::default(), silent_seals: AtomicU32::new(0), hot: Mutex::default() }
+    pub fn new(id: u32, tags: Labels) -> Self {
+        let tags_hash = tags.hash128();
+        Row { id, tags, tags_hash, log: LogMark::default(), silent_seals: AtomicU32::new(0), hot: Mutex::default() }
     }
 
     /// Adds a line of `generation`, its time in nanoseconds; generations never go back.

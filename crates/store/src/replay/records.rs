@@ -4,10 +4,10 @@ use super::numbered::Numbered;
 use super::{Definition, Filled, Line, STRETCH_BYTES, Share, Stretch};
 use crate::batch::lines_of;
 use crate::memory::{Database, Databases, Field, NewRow, Row};
-use crate::wal::Record;
+use crate::wal::{LABELS_VERSION, Record};
 use sealine_codec::lines::{LineReader, Version};
 use sealine_codec::varint::Cursor;
-use sealine_model::{Column, Labels};
+use sealine_model::{Column, Labels, tags_of_labels};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -21,6 +21,8 @@ pub(crate) struct Records<'a> {
     databases: &'a Databases,
     generation: u64,
     rows: Numbered<LoggedRow>,
+    /// Whether rows of the record that is being read are defined by their labels.
+    has_labels: bool,
     /// What is handed over next.
     next: Stretch,
     workers: Vec<Hand>,
@@ -62,6 +64,7 @@ impl<'a> Records<'a> {
             databases,
             generation: 0,
             rows: Numbered::default(),
+            has_labels: false,
             next: Stretch::new(workers.len()),
             workers,
             handed: VecDeque::new(),
@@ -73,6 +76,7 @@ impl<'a> Records<'a> {
     /// Takes the log's next record.
     pub fn take(&mut self, record: Record<'_>) {
         let lines = lines_of(record.version);
+        self.has_labels = record.version <= LABELS_VERSION;
         if self.generation != record.generation {
             self.hand_over();
             self.generation = record.generation;
@@ -131,19 +135,21 @@ impl<'a> Records<'a> {
     /// Reads one definition and finds or makes the row.
     fn define(&mut self, database: &Arc<Database>, cursor: &mut Cursor<'_>) -> Option<()> {
         let number = cursor.read_len()?;
-        let (measurement, labels) = (cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
+        let (measurement, mut tags) = (cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
+        if self.has_labels {
+            tags = tags_of_labels(&tags, &database.name);
+        }
         let from = cursor.read_len()?;
-        let mut fields = Vec::new();
+        let (mut fields, mut index) = (Vec::new(), database.index.write());
         for _ in 0..cursor.read()? {
             let (raw, column) = (cursor.read_bytes()?, cursor.read_str()?);
             fields.push(match self.next.version {
                 // What fields were is not in there: their series go on as metrics.
                 Version::Milliseconds => Field::of_metric(column),
-                Version::Units => Field::new(raw.into(), Column::of(column), &database.naming),
+                Version::Units => Field::new(raw.into(), Column::of(column), index.view().naming()),
             });
         }
-        let mut index = database.index.write();
-        let id = index.define(None, &NewRow::new(measurement, &labels, &fields))?;
+        let id = index.define(None, &NewRow::new(measurement, &tags, &fields))?;
         let (row, schema) = index.row(id);
         let number_of =
             |(at, field): (usize, &Field)| schema.find(&field.raw, field.kind, from + at).map(|(number, _)| number);

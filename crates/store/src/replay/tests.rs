@@ -81,7 +81,7 @@ fn held(databases: &Databases) -> Held {
             selected.row.read(selected.field, i64::MIN, i64::MAX, &mut overlay).expect("chunks of our own");
             overlay.finish().unwrap();
             let bits = samples.times.into_iter().zip(samples.values.into_iter().map(f64::to_bits)).collect();
-            series.insert(format!("{} {} {}", database.name, selected.metric, selected.row.labels), bits);
+            series.insert(format!("{} {} {}", database.name, selected.metric, selected.row.tags), bits);
         }
         let counts = &database.held;
         figures.push((database.name.clone(), counts.samples(), counts.bytes(), counts.newest()));

@@ -52,8 +52,8 @@ impl Stage {
     #[cold]
     pub(super) fn end_states(&mut self, raw: &[u8]) {
         for KeptString { row, metric, time } in std::mem::take(&mut self.kept) {
-            let Some(text) = row.labels.get(INFO_LABEL) else { continue };
-            let base = row.labels.without(|label| label == INFO_LABEL);
+            let Some(text) = row.tags.get(INFO_LABEL) else { continue };
+            let base = self.database.view().labels(&row.tags).without(|label| label == INFO_LABEL);
             let key = hash_key(&[metric.as_bytes(), base.as_bytes()].join(&0));
             let ends = self.ends_of(key, &base, &metric, time, text);
             self.batch.unsettled.open();

@@ -22,7 +22,7 @@ pub use entry::{Dictionary, Entry, Event};
 pub use log::{Options, SyncPolicy, Wal, WalStats};
 pub use record::RecordHeader;
 pub use replay::{Record, Replayed, replay};
-pub use segment::{SegmentName, segments};
+pub use segment::{LABELS_VERSION, SegmentName, segments};
 
 use std::io;
 use std::path::PathBuf;

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 const SEGMENT_MAGIC: [u8; 8] = *b"SEALWAL\0";
 
 /// The version that this code writes. It reads those before it as well.
-pub const SEGMENT_VERSION: u32 = 2;
+pub const SEGMENT_VERSION: u32 = 3;
+
+/// Up to this version, rows are defined by their labels: tags as PromQL called them, with the labels of the database.
+pub const LABELS_VERSION: u32 = 2;
 
 /// Added to the version where records may be answered for before they are synced (`wal.sync` is not `always`): a hole in
 /// what was not synced is then no rot. A version that does not know it refuses the segment.
@@ -175,10 +178,10 @@ mod tests {
     fn a_segment_header_has_the_bytes_of_the_format_page() {
         let bytes = encode_header(5, false);
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(&hex[..40], "5345414c57414c00020000000500000000000000");
-        assert_eq!(decode_header(&bytes), Some(SegmentHeader { version: 2, generation: 5, relaxed: false }));
+        assert_eq!(&hex[..40], "5345414c57414c00030000000500000000000000");
+        assert_eq!(decode_header(&bytes), Some(SegmentHeader { version: 3, generation: 5, relaxed: false }));
         let bytes = encode_header(5, true);
-        assert_eq!(bytes[8..12], [2, 0, 1, 0], "a version that does not know it takes it for a later one");
-        assert_eq!(decode_header(&bytes), Some(SegmentHeader { version: 2, generation: 5, relaxed: true }));
+        assert_eq!(bytes[8..12], [3, 0, 1, 0], "a version that does not know it takes it for a later one");
+        assert_eq!(decode_header(&bytes), Some(SegmentHeader { version: 3, generation: 5, relaxed: true }));
     }
 }

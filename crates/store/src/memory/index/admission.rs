@@ -34,8 +34,8 @@ impl Index {
         let max = self.counts.cardinality.limits().tag_values_max;
         let mut added: Vec<(&str, &str)> = Vec::new();
         for new in rows.iter().filter(|new| self.find(new.own).is_none()) {
-            for (tag, value) in new.labels {
-                let values = self.labels.get(tag);
+            for (tag, value) in new.tags {
+                let values = self.tags.get(tag);
                 if values.is_some_and(|values| values.contains_key(value)) || added.contains(&(tag, value)) {
                     continue;
                 }
@@ -49,11 +49,10 @@ impl Index {
         Ok(())
     }
 
-    /// Of these labels, the one with the most values, and how many; `None` where none has more than one. It is most
+    /// Of these tags, the one with the most values, and how many; `None` where none has more than one. It is most
     /// likely what makes the series that are too many.
-    pub fn widest<'a>(&self, labels: &'a Labels) -> Option<(&'a str, u64)> {
-        let sizes =
-            labels.into_iter().map(|(tag, _)| (tag, self.labels.get(tag).map_or(0, |values| values.len() as u64)));
+    pub fn widest<'a>(&self, tags: &'a Labels) -> Option<(&'a str, u64)> {
+        let sizes = tags.into_iter().map(|(tag, _)| (tag, self.tags.get(tag).map_or(0, |values| values.len() as u64)));
         sizes.max_by_key(|(_, values)| *values).filter(|(_, values)| *values > 1)
     }
 }
@@ -75,7 +74,7 @@ mod tests {
     }
 
     fn index(limits: CardinalityLimits) -> Index {
-        Index::new(Arc::new(Cardinality::new(limits, Arc::default())))
+        Index::new(Arc::new(Cardinality::new(limits, Arc::default())), Arc::default())
     }
 
     /// Admits and makes a row, or says why not.
@@ -173,7 +172,7 @@ mod tests {
     fn what_is_forgotten_makes_room_in_its_database_and_in_total() {
         let limits = CardinalityLimits { series_max: 2, measurement_series_max: 2, ..CardinalityLimits::default() };
         let all = Arc::new(Cardinality::new(limits, Arc::default()));
-        let (mut one, mut two) = (Index::new(all.clone()), Index::new(all.clone()));
+        let (mut one, mut two) = (Index::new(all.clone(), Arc::default()), Index::new(all.clone(), Arc::default()));
         let id = make(&mut one, "cpu", "a", &["user", "idle"]).unwrap();
         assert!(make(&mut two, "cpu", "a", &["user"]).is_err(), "the limit is over all databases");
         assert_eq!((all.series(), one.forget(&[id]), all.series()), (2, 1, 0));

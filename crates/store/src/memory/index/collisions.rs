@@ -2,8 +2,8 @@
 //! out. Their samples share a series of PromQL. This is seen when a row or a field is
 //! made, so a line that is known pays nothing for it.
 
-use super::{Index, NewRow, own_key};
-use sealine_model::Column;
+use super::{Index, KeyHash, NewRow, hash_key, own_key};
+use sealine_model::{Column, Labels};
 use sealine_telemetry::Names;
 
 /// Measurements beside the first that are remembered of one metric.
@@ -24,38 +24,6 @@ pub struct Collision {
     pub became: Box<str>,
 }
 
-/// Tags whose labels are called otherwise: label and tag, in order of the labels.
-pub type Renamed = Box<[(Box<str>, Box<str>)]>;
-
-/// How the tags of rows were spelled, as far as that is not what their labels are called. The few ways that there are have
-/// a number each: 0 is for rows of which that is not known, as after a replay.
-#[derive(Default)]
-pub(super) struct Spellings(Vec<Renamed>);
-
-impl Spellings {
-    /// The number of a way; 0 where there are too many to tell them apart.
-    fn number(&mut self, renamed: &[(Box<str>, Box<str>)]) -> u8 {
-        let at = self.0.iter().position(|known| **known == *renamed).unwrap_or_else(|| {
-            if self.0.len() < usize::from(u8::MAX) {
-                self.0.push(renamed.into());
-            }
-            self.0.len() - 1
-        });
-        if *self.0[at] == *renamed { at as u8 + 1 } else { 0 }
-    }
-
-    /// What is spelled differently in two ways: what came first, what second, and the label.
-    fn difference(&self, first: u8, second: u8) -> Option<(Box<str>, Box<str>, Box<str>)> {
-        let way = |number: u8| &*self.0[usize::from(number) - 1];
-        let tag = |way: &[(Box<str>, Box<str>)], label: &str| {
-            way.iter().find(|(known, _)| **known == *label).map_or_else(|| label.into(), |(_, tag)| tag.clone())
-        };
-        let (first, second) = (way(first), way(second));
-        let labels = first.iter().chain(second).map(|(label, _)| label);
-        labels.map(|label| (tag(first, label), tag(second, label), label.clone())).find(|(one, two, _)| one != two)
-    }
-}
-
 /// What the field of a column is called.
 fn name_of(column: &str) -> &str {
     match Column::of(column) {
@@ -64,22 +32,38 @@ fn name_of(column: &str) -> &str {
     }
 }
 
+/// The hash of what finds a row by its labels, where its tags are called otherwise.
+fn labels_key(measurement: &str, labels: &Labels) -> KeyHash {
+    hash_key(&[&[0, 0], measurement.as_bytes(), &[0], labels.as_bytes()].concat())
+}
+
 impl Index {
-    /// Notes how the tags of a row were spelled. Says what differs where it had been another way before.
-    pub(super) fn note_tags(&mut self, id: u32, new: &NewRow<'_>) {
-        let Some(renamed) = new.renamed else { return };
-        let came = self.spellings.number(renamed);
-        let slot = self.rows[id as usize].as_mut().expect("BUG: a row number outlived its row");
-        let known = slot.tags;
-        if known == came || came == 0 {
+    /// Looks whether a row that was just made has the labels of another one, which spells its tags otherwise. What a replay
+    /// defines (`of_line` is false) was told before.
+    pub(super) fn note_tags(&mut self, id: u32, new: &NewRow<'_>, of_line: bool) {
+        let renames = new.tags.iter().any(|(tag, _)| self.view.renames(tag));
+        if !renames && !self.has_renamed {
             return;
         }
-        if known == 0 {
-            slot.tags = came;
-        } else if let Some((first, second, became)) = self.spellings.difference(known, came) {
-            let measurement = new.measurement.into();
-            self.collisions.push(Collision { of: Names::Tag, measurement, first, second, became });
+        let labels = self.view.labels(new.tags);
+        let key = labels_key(new.measurement, &labels);
+        let other = self.find(key).or_else(|| self.find(own_key(new.measurement, &self.view.tags(&labels))));
+        if renames {
+            self.has_renamed = true;
+            if self.find(key).is_none() {
+                self.known.insert_unique(key.0, (key, id), |(key, _)| key.0);
+            }
         }
+        let Some(other) = other.filter(|other| of_line && *other != id) else { return };
+        let first = &self.row(other).0.tags;
+        // They have the same labels, and so as many tags.
+        let differs = |(tag, _): &(&str, &str)| first.get(tag).is_none();
+        let Some((second, _)) = new.tags.iter().find(differs) else { return };
+        let became = self.view.label(second);
+        let Some((first, _)) = first.iter().find(|(tag, _)| self.view.label(tag) == became) else { return };
+        let [measurement, first, second] = [new.measurement, first, second].map(Into::into);
+        let collision = Collision { of: Names::Tag, measurement, first, second, became: (*became).into() };
+        self.collisions.push(collision);
     }
 
     /// Looks at the spellings that a row has from `had` on: whether one became the name of another, or feeds a series that
@@ -113,7 +97,7 @@ impl Index {
             }
             for other in std::iter::once(first).chain(others).filter(|other| ***other != *new.measurement) {
                 let feeds_it = |id| self.row(id).1.has_metric(metric);
-                if self.find(own_key(other, new.labels)).is_some_and(feeds_it) {
+                if self.find(own_key(other, new.tags)).is_some_and(feeds_it) {
                     let (first, second) = (other.clone(), new.measurement.into());
                     let of = Names::Measurement;
                     found.push(Collision { of, measurement: new.measurement.into(), first, second, became: became() });
@@ -140,20 +124,19 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Field, hash_key};
-    use sealine_model::{Kind, Labels, Naming};
+    use crate::memory::Field;
+    use sealine_model::{Kind, Naming};
 
     /// Makes what a line needs that a client wrote; gives the collisions as texts.
     fn write(index: &mut Index, measurement: &str, tags: &[(&str, &str)], fields: &[&str]) -> Vec<String> {
         let naming = Naming { db_label: false, ..Naming::default() };
-        let labels = naming.labels("d", tags.iter().copied(), None).unwrap();
-        let renamed = naming.renamed("d", tags.iter().map(|(tag, _)| *tag));
+        let tags_of_row = Labels::from_pairs(tags.iter().copied());
         let field = |name: &&str| {
             let column = Column::Field { measurement, field: name, kind: Kind::Float };
             Field::new(name.as_bytes().into(), column, &naming)
         };
         let fields: Vec<Field> = fields.iter().map(field).collect();
-        let new = NewRow::new(measurement, &labels, &fields).with_tags(&renamed);
+        let new = NewRow::new(measurement, &tags_of_row, &fields);
         index.define(Some(hash_key(format!("{measurement}{tags:?}").as_bytes())), &new).unwrap();
         let said =
             |c: Collision| format!("{} {}: {} + {} = {}", c.of.as_str(), c.measurement, c.first, c.second, c.became);
@@ -202,13 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_replay_made_is_not_blamed_for_spellings_that_the_log_does_not_have() {
+    fn what_a_replay_makes_was_told_before() {
         let mut index = Index::default();
-        let labels = Labels::from_pairs([("a_b", "x")]);
         let column = Column::Field { measurement: "m", field: "v", kind: Kind::Float };
         let fields = [Field::new(b"v"[..].into(), column, &Naming::default())];
-        index.define(None, &NewRow::new("m", &labels, &fields)).unwrap();
-        assert!(write(&mut index, "m", &[("a-b", "x")], &["v"]).is_empty());
-        assert_eq!(write(&mut index, "m", &[("a_b", "x")], &["v"]), ["tag m: a-b + a_b = a_b"]);
+        for tag in ["a_b", "a-b"] {
+            index.define(None, &NewRow::new("m", &Labels::from_pairs([(tag, "x")]), &fields)).unwrap();
+        }
+        assert!(index.take_collisions().is_empty());
+        assert_eq!(write(&mut index, "m", &[("a.b", "x")], &["v"]), ["tag m: a-b + a.b = a_b"]);
     }
 }

@@ -4,7 +4,7 @@ use super::{Index, Slot};
 use crate::memory::row::Row;
 use hashbrown::HashMap;
 use roaring::{MultiOps, RoaringBitmap};
-use sealine_model::postings::{LabelIndex, name_passes, name_words, select_sets};
+use sealine_model::postings::{LabelIndex, name_passes, name_words};
 use sealine_model::{Kind, Labels, LimitedSet, METRIC_NAME, Matcher};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub struct Selected {
     pub metric: Arc<str>,
     /// The row that holds it.
     pub row: Arc<Row>,
+    /// What tells its labels from all others ([`sealine_model::LabelView::key`]).
+    pub labels_key: u128,
     /// The field, by its index in the row.
     pub field: u16,
     /// Of which kind its values are.
@@ -31,7 +33,8 @@ impl Index {
         if names.is_empty() {
             return Vec::new();
         }
-        let sets = select_sets(self, matchers);
+        let sets = self.view.select(self, matchers);
+        let is_plain = !self.view.renames_any(self);
         let mut found = Vec::new();
         for metric in names {
             for (rows, field) in self.rows_of(metric) {
@@ -40,22 +43,23 @@ impl Index {
                 for id in &rows {
                     let (row, schema) = self.row(id);
                     let kind = schema.fields[usize::from(field)].kind;
-                    found.push(Selected { metric: metric.clone(), row: row.clone(), field, kind });
+                    let labels_key = self.view.key(is_plain.then_some(row.tags_hash), &row.tags);
+                    found.push(Selected { metric: metric.clone(), row: row.clone(), labels_key, field, kind });
                 }
             }
         }
         found
     }
 
-    /// Shows the name and the labels of each series that passes the matchers, and may have a sample within the times, to
+    /// Shows the labels of each series that passes the matchers, and may have a sample within the times, to
     /// `see`, until that says to stop.
-    pub fn each_series(&self, matchers: &[Matcher], times: Times, mut see: impl FnMut(&str, &Labels) -> bool) {
-        let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| select_sets(self, matchers));
+    pub fn each_series(&self, matchers: &[Matcher], times: Times, mut see: impl FnMut(Labels) -> bool) {
+        let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| self.view.select(self, matchers));
         for metric in self.metrics_passing(matchers) {
             for (rows, field) in self.rows_of(metric) {
                 let passing = sets.as_ref().map(|sets| rows & sets);
                 for row in passing.as_ref().unwrap_or(rows).iter().map(|id| self.row(id).0) {
-                    if row.may_have(Some(&[field]), times.0, times.1) && !see(metric, &row.labels) {
+                    if row.may_have(Some(&[field]), times.0, times.1) && !see(self.view.series(metric, &row.tags)) {
                         return;
                     }
                 }
@@ -94,25 +98,27 @@ impl Index {
     pub fn label_names(&self, matchers: &[Matcher], times: Times, into: &mut LimitedSet<'_>) {
         let asked = Asked::new(self, matchers, times);
         let mut any = false;
-        for (name, values) in &self.labels {
+        for (tag, values) in &self.tags {
             if into.is_over() {
                 return;
             }
-            if !into.has(name) && values.values().any(|carry| asked.has_any(carry)) {
-                into.add(name);
+            let label = self.view.label(tag);
+            if !into.has(&label) && values.values().any(|carry| asked.has_any(carry)) {
+                into.add(&label);
                 any = true;
             }
         }
-        // Series need not have a label.
+        // Series need not have a tag.
         if any || asked.has_any(&self.all()) {
             into.add(METRIC_NAME);
+            self.view.own().for_each(|(label, _)| into.add(label));
         }
     }
 
     /// Adds the values that `label` has in series which pass the matchers and may have a sample within the times.
     pub fn label_values(&self, label: &str, matchers: &[Matcher], times: Times, into: &mut LimitedSet<'_>) {
         if label == METRIC_NAME {
-            let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| select_sets(self, matchers));
+            let sets = matchers.iter().any(|m| m.name() != METRIC_NAME).then(|| self.view.select(self, matchers));
             for metric in self.metrics_passing(matchers) {
                 if into.is_over() {
                     return;
@@ -124,9 +130,14 @@ impl Index {
                     into.add(metric);
                 }
             }
-        } else if let Some(values) = self.labels.get(label) {
+        } else if let Some(value) = self.view.own_value(label) {
+            if Asked::new(self, matchers, times).has_any(&self.all()) {
+                into.add(value);
+            }
+        } else {
             let asked = Asked::new(self, matchers, times);
-            for (value, carry) in values {
+            let tags = self.tags.iter().filter(|(tag, _)| *self.view.label(tag) == *label);
+            for (value, carry) in tags.flat_map(|(_, values)| values) {
                 if into.is_over() {
                     return;
                 }
@@ -148,9 +159,9 @@ impl Index {
         self.rows.iter().map(|slot| slot.as_ref().map_or(0, series)).collect()
     }
 
-    /// Each label with each of its values, and the rows that have it.
+    /// Each tag with each of its values, and the rows that have it.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str, &RoaringBitmap)> {
-        self.labels.iter().flat_map(|(name, values)| values.iter().map(move |(value, rows)| (&**name, &**value, rows)))
+        self.tags.iter().flat_map(|(name, values)| values.iter().map(move |(value, rows)| (&**name, &**value, rows)))
     }
 
     /// Series of each metric.
@@ -190,8 +201,8 @@ impl<'i> Asked<'i> {
         });
         let rows = match (named, by_label.is_empty()) {
             (named, true) => named,
-            (None, false) => Some(select_sets(index, matchers)),
-            (Some(named), false) => Some(named & select_sets(index, matchers)),
+            (None, false) => Some(index.view.select(index, matchers)),
+            (Some(named), false) => Some(named & index.view.select(index, matchers)),
         };
         Asked { index, rows, fields, times, seen: RefCell::default() }
     }
@@ -234,20 +245,24 @@ impl LabelIndex for Index {
         self.rows.iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(id, _)| id as u32).collect()
     }
 
-    fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
-        if let Some(rows) = self.labels.get(label).and_then(|values| values.get(value)) {
+    fn each_name(&self, see: &mut dyn FnMut(&str)) {
+        self.tags.keys().for_each(|tag| see(tag));
+    }
+
+    fn add_value(&self, tag: &str, value: &str, into: &mut RoaringBitmap) {
+        if let Some(rows) = self.tags.get(tag).and_then(|values| values.get(value)) {
             sealine_base::work::count(rows.len() as usize);
             *into |= rows;
         }
     }
 
-    fn value_count(&self, label: &str) -> usize {
-        self.labels.get(label).map_or(0, |values| values.len())
+    fn value_count(&self, tag: &str) -> usize {
+        self.tags.get(tag).map_or(0, |values| values.len())
     }
 
-    fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
-        sealine_base::work::count(self.value_count(label));
-        for (_, rows) in self.labels.get(label).into_iter().flatten().filter(|(value, _)| pass(value)) {
+    fn add_values(&self, tag: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
+        sealine_base::work::count(self.value_count(tag));
+        for (_, rows) in self.tags.get(tag).into_iter().flatten().filter(|(value, _)| pass(value)) {
             sealine_base::work::count(rows.len() as usize);
             *into |= rows;
         }

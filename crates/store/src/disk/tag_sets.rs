@@ -1,12 +1,12 @@
-//! Joins the label sets of several files: which are the same, and in which order they stand in the file to be.
+//! Joins the tag sets of several files: which are the same, and in which order they stand in the file to be.
 
 use super::file::OpenIndex;
-use super::index_writer::LabelSets;
+use super::index_writer::TagSets;
 use sealine_model::Labels;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// The label sets of some indexes as one list, in byte order of their labels. Holds numbers alone: texts stay where
+/// The tag sets of some indexes as one list, in byte order of their tags. Holds numbers alone: texts stay where
 /// they are.
 pub struct JoinedSets<'i> {
     indexes: &'i [OpenIndex],
@@ -21,32 +21,48 @@ pub struct JoinedSets<'i> {
 struct Next {
     bytes: Box<[u8]>,
     at: u32,
+    /// How many sets of the index come before it.
+    place: u32,
     set: u32,
 }
 
+/// The sets of an index in byte order of their tags, where the file has them in another.
+fn order_of_tags(index: &OpenIndex) -> Option<Vec<u32>> {
+    let sort = || {
+        let mut order: Vec<u32> = (0..index.set_count() as u32).collect();
+        order.sort_by_cached_key(|set| Box::<[u8]>::from(index.set(*set).as_bytes()));
+        order
+    };
+    (!index.is_in_order()).then(sort)
+}
+
 impl<'i> JoinedSets<'i> {
-    /// Joins the sets of these indexes. Fails with the place of one whose sets, or the labels of one, are not in order.
+    /// Joins the sets of these indexes. Fails with the place of one whose sets, or the tags of one, are not in order.
     pub fn of(indexes: &'i [OpenIndex]) -> Result<Self, usize> {
-        let next = |at: usize, set: u32| -> Result<Option<Reverse<Next>>, usize> {
-            if set as usize >= indexes[at].set_count() {
+        let orders: Vec<Option<Vec<u32>>> = indexes.iter().map(order_of_tags).collect();
+        let next = |at: usize, place: u32| -> Result<Option<Reverse<Next>>, usize> {
+            if place as usize >= indexes[at].set_count() {
                 return Ok(None);
             }
+            let set = orders[at].as_ref().map_or(place, |order| order[place as usize]);
             let in_order = indexes[at].pairs(set).is_sorted_by(|a, b| a.0 < b.0);
             if !in_order || indexes[at].pairs(set).any(|(_, value)| value.is_empty()) {
                 return Err(at);
             }
-            Ok(Some(Reverse(Next { bytes: indexes[at].set(set).as_bytes().into(), at: at as u32, set })))
+            Ok(Some(Reverse(Next { bytes: indexes[at].set(set).as_bytes().into(), at: at as u32, place, set })))
         };
         let mut found = Vec::new();
-        let mut numbers: Vec<Vec<u32>> = indexes.iter().map(|i| Vec::with_capacity(i.set_count())).collect();
+        let mut numbers: Vec<Vec<u32>> = indexes.iter().map(|index| vec![0; index.set_count()]).collect();
         let mut last: Option<Box<[u8]>> = None;
         let mut waiting = BinaryHeap::new();
         for at in 0..indexes.len() {
             waiting.extend(next(at, 0)?);
         }
-        while let Some(Reverse(Next { bytes, at, set })) = waiting.pop() {
-            if let Some(after) = next(at as usize, set + 1)? {
-                if after.0.bytes <= bytes {
+        while let Some(Reverse(Next { bytes, at, place, set })) = waiting.pop() {
+            if let Some(after) = next(at as usize, place + 1)? {
+                // With labels of ours, and without, may be the same tags.
+                let in_order = after.0.bytes > bytes || (after.0.bytes == bytes && orders[at as usize].is_some());
+                if !in_order {
                     return Err(at as usize);
                 }
                 waiting.push(after);
@@ -55,7 +71,7 @@ impl<'i> JoinedSets<'i> {
                 found.push((at, set));
                 last = Some(bytes);
             }
-            numbers[at as usize].push(found.len() as u32 - 1);
+            numbers[at as usize][set as usize] = found.len() as u32 - 1;
         }
         Ok(JoinedSets { indexes, found, numbers })
     }
@@ -71,7 +87,7 @@ impl<'i> JoinedSets<'i> {
     }
 }
 
-impl<'i> LabelSets<'i> for JoinedSets<'i> {
+impl<'i> TagSets<'i> for JoinedSets<'i> {
     fn count(&self) -> u32 {
         self.found.len() as u32
     }

@@ -1,0 +1,287 @@
+//! How PromQL sees the tag sets of a database: computed when it is asked, so that other rules hold for what is stored.
+
+use super::postings::{LabelIndex, select_sets};
+use super::{DATABASE_LABEL, Labels, METRIC_NAME, Matcher, Naming, POLICY_LABEL, split_policy};
+use roaring::RoaringBitmap;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The labels of a database: those that its tags become, and its own, which name it.
+#[derive(Debug)]
+pub struct LabelView {
+    naming: Arc<Naming>,
+    /// In order of their names, which are those that a tag must not take.
+    own: Vec<(&'static str, Box<str>)>,
+    /// Tells label sets of two databases apart; 0 where there are no labels of its own.
+    own_hash: u128,
+}
+
+impl LabelView {
+    /// The view of `database` under these rules.
+    pub fn new(naming: Arc<Naming>, database: &str) -> Self {
+        let own: Vec<(&str, Box<str>)> = match naming.db_label {
+            true => own_labels(database).map(|(label, value)| (label, value.into())).collect(),
+            false => Vec::new(),
+        };
+        let labels = Labels::from_pairs(own.iter().map(|(label, value)| (*label, &**value)));
+        let own_hash = if own.is_empty() { 0 } else { labels.hash128() };
+        LabelView { naming, own, own_hash }
+    }
+
+    /// The rules.
+    pub fn naming(&self) -> &Arc<Naming> {
+        &self.naming
+    }
+
+    /// The labels that name the database.
+    pub fn own(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.own.iter().map(|(label, value)| (*label, &**value))
+    }
+
+    /// The value of a label that names the database.
+    pub fn own_value(&self, label: &str) -> Option<&str> {
+        self.own().find(|(own, _)| *own == label).map(|(_, value)| value)
+    }
+
+    /// Whether series of the database may pass the matchers, as far as its own labels tell.
+    pub fn may_pass(&self, matchers: &[Matcher]) -> bool {
+        self.own().all(|(label, value)| matchers.iter().all(|m| m.name() != label || m.matches(value)))
+    }
+
+    /// What a tag is called as a label: one that has the name of a label of ours is pushed aside to `exported_<name>`, as
+    /// scrapers do.
+    pub fn label<'a>(&self, tag: &'a str) -> Cow<'a, str> {
+        let name = self.naming.clean_label(tag);
+        if *name == *METRIC_NAME || self.own_value(&name).is_some() {
+            return Cow::Owned(format!("exported_{name}"));
+        }
+        name
+    }
+
+    /// Whether a tag is called otherwise as a label.
+    pub fn renames(&self, tag: &str) -> bool {
+        *self.label(tag) != *tag
+    }
+
+    /// The labels of a tag set. Of two tags that become one label the last one stands.
+    pub fn labels<'a>(&'a self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+        self.with_name(tags, "")
+    }
+
+    /// The labels of a series: those of its tags, and its metric's name.
+    pub fn series<'a>(&'a self, metric: &'a str, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+        self.with_name(tags, metric)
+    }
+
+    fn with_name<'a>(&'a self, tags: impl IntoIterator<Item = (&'a str, &'a str)>, metric: &'a str) -> Labels {
+        let named: Vec<(Cow<'a, str>, &str)> = tags.into_iter().map(|(tag, value)| (self.label(tag), value)).collect();
+        let tags = named.iter().map(|(label, value)| (&**label, *value));
+        Labels::from_pairs([(METRIC_NAME, metric)].into_iter().chain(self.own()).chain(tags))
+    }
+
+    /// A label that two of these tags become.
+    pub fn shared_label<'a>(&self, tags: impl Iterator<Item = &'a str>) -> Option<String> {
+        let mut labels: Vec<Cow<'a, str>> = tags.map(|tag| self.label(tag)).collect();
+        labels.sort_unstable();
+        labels.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_string())
+    }
+
+    /// The tags of a series that came by its labels: all but its name and the labels of ours.
+    pub fn tags(&self, labels: &Labels) -> Labels {
+        let is_own = |label: &str| self.own_value(label).is_some_and(|own| labels.get(label) == Some(own));
+        labels.without(|label| label == METRIC_NAME || is_own(label))
+    }
+
+    /// What tells a label set from all others: `tags_hash` is that of its tags ([`Labels::hash128`]), none of which is
+    /// renamed, or `None` where one may be.
+    pub fn key<'a>(&'a self, tags_hash: Option<u128>, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> u128 {
+        let of_labels = || {
+            let named: Vec<(Cow<'a, str>, &str)> =
+                tags.into_iter().map(|(tag, value)| (self.label(tag), value)).collect();
+            Labels::from_pairs(named.iter().map(|(label, value)| (&**label, *value))).hash128()
+        };
+        tags_hash.unwrap_or_else(of_labels) ^ self.own_hash
+    }
+
+    /// The tag sets of an index whose labels pass every matcher but those on the metric's name.
+    pub fn select(&self, index: &impl LabelIndex, matchers: &[Matcher]) -> RoaringBitmap {
+        select_sets(&Viewed { view: self, index }, matchers)
+    }
+
+    /// Whether a name of the index is another one as a label.
+    pub fn renames_any(&self, index: &impl LabelIndex) -> bool {
+        let mut any = false;
+        index.each_name(&mut |tag| any = any || self.renames(tag));
+        any
+    }
+}
+
+/// The view of a database whose series do not name it.
+impl Default for LabelView {
+    fn default() -> Self {
+        LabelView::new(Arc::new(Naming { db_label: false, ..Naming::default() }), "")
+    }
+}
+
+/// The labels that name a database, where series carry any.
+pub fn own_labels(database: &str) -> impl Iterator<Item = (&'static str, &str)> {
+    let (name, policy) = split_policy(database);
+    std::iter::once((DATABASE_LABEL, name)).chain(policy.map(|policy| (POLICY_LABEL, policy)))
+}
+
+/// The tags of a row of `database` that was kept by its labels, among which are those that name the database.
+pub fn tags_of_labels(labels: &Labels, database: &str) -> Labels {
+    labels.without(|label| own_labels(database).any(|(own, value)| own == label && labels.get(label) == Some(value)))
+}
+
+/// An index of tags, looked up by labels.
+struct Viewed<'a, I> {
+    view: &'a LabelView,
+    index: &'a I,
+}
+
+impl<I: LabelIndex> Viewed<'_, I> {
+    /// Goes through the tags that become this label.
+    fn each_tag(&self, label: &str, mut see: impl FnMut(&str)) {
+        self.index.each_name(&mut |tag| {
+            if *self.view.label(tag) == *label {
+                see(tag);
+            }
+        });
+    }
+}
+
+impl<I: LabelIndex> LabelIndex for Viewed<'_, I> {
+    fn all(&self) -> RoaringBitmap {
+        self.index.all()
+    }
+
+    fn each_name(&self, see: &mut dyn FnMut(&str)) {
+        self.view.own().for_each(|(label, _)| see(label));
+        self.index.each_name(&mut |tag| see(&self.view.label(tag)));
+    }
+
+    fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
+        match self.view.own_value(label) {
+            Some(own) if own == value => *into |= self.all(),
+            Some(_) => {}
+            None => self.each_tag(label, |tag| self.index.add_value(tag, value, into)),
+        }
+    }
+
+    fn value_count(&self, label: &str) -> usize {
+        if self.view.own_value(label).is_some() {
+            return 1;
+        }
+        let mut count = 0;
+        self.each_tag(label, |tag| count += self.index.value_count(tag));
+        count
+    }
+
+    fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
+        match self.view.own_value(label) {
+            Some(own) if pass(own) => *into |= self.all(),
+            Some(_) => {}
+            None => self.each_tag(label, |tag| self.index.add_values(tag, pass, into)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MatchOp;
+    use crate::postings::tests::Listed;
+
+    fn view(naming: &Naming, database: &str) -> LabelView {
+        LabelView::new(Arc::new(naming.clone()), database)
+    }
+
+    #[test]
+    fn labels_of_ours_push_tags_aside() {
+        let naming = Naming::default();
+        let plain = Naming { db_label: false, ..Naming::default() };
+        for (naming, database, tags, want) in [
+            (&naming, "t", &[("host", "a"), ("dc", "eu")][..], r#"{db="t", dc="eu", host="a"}"#),
+            (&naming, "t", &[("db", "x")], r#"{db="t", exported_db="x"}"#),
+            (&naming, "t", &[("__name__", "x")], r#"{db="t", exported___name__="x"}"#),
+            (&naming, "t", &[("a-b", "1")], r#"{a_b="1", db="t"}"#),
+            (&naming, "t", &[("a:b", "1")], r#"{a_b="1", db="t"}"#),
+            (&naming, "t", &[("rp", "x")], r#"{db="t", rp="x"}"#),
+            (&naming, "t/week", &[("rp", "x")], r#"{db="t", exported_rp="x", rp="week"}"#),
+            (&naming, "t/a/b", &[], r#"{db="t", rp="a/b"}"#),
+            (&naming, "/t", &[], r#"{db="/t"}"#),
+            (&naming, "t/", &[], r#"{db="t/"}"#),
+            (&plain, "t/week", &[("db", "x"), ("rp", "x")], r#"{db="x", rp="x"}"#),
+        ] {
+            let view = view(naming, database);
+            assert_eq!(view.labels(tags.iter().copied()).to_string(), want, "{database} {tags:?}");
+            assert_eq!(view.series("m", tags.iter().copied()).to_string(), format!("m{want}"));
+        }
+        let view = view(&naming, "t");
+        assert_eq!(view.shared_label(["a-b", "a", "a.b"].into_iter()), Some("a_b".into()));
+        assert_eq!(view.shared_label(["a-b", "a"].into_iter()), None);
+        let came = Labels::from_pairs([(METRIC_NAME, "m"), ("db", "t"), ("host", "a")]);
+        assert_eq!(view.tags(&came).to_string(), r#"{host="a"}"#);
+        assert_eq!(view.tags(&came.with("db", "other")).to_string(), r#"{db="other", host="a"}"#);
+    }
+
+    #[test]
+    fn matchers_of_our_labels_leave_out_whole_databases() {
+        let naming = Naming::default();
+        let plain = Naming { db_label: false, ..Naming::default() };
+        for (naming, database, label, value, want) in [
+            (&naming, "t", "db", "t", true),
+            (&naming, "t/week", "db", "t", true),
+            (&naming, "t/week", "db", "t/week", false),
+            (&naming, "t/week", "rp", "week", true),
+            (&naming, "t/week", "rp", "", false),
+            (&naming, "t", "rp", "", true),
+            (&naming, "t", "rp", "week", true), // a tag may be called so
+            (&plain, "t/week", "db", "x", true),
+        ] {
+            let passes = view(naming, database).may_pass(&[Matcher::equal(label, value)]);
+            assert_eq!(passes, want, "{database} {label}={value}");
+        }
+    }
+
+    #[test]
+    fn one_label_set_has_one_key_however_its_tags_are_spelled() {
+        let naming = Naming::default();
+        let (one, other) = (view(&naming, "t"), view(&naming, "u"));
+        let key = |view: &LabelView, tag: &str| {
+            let tags = Labels::from_pairs([(tag, "1"), ("host", "a")]);
+            view.key((!view.renames(tag)).then(|| tags.hash128()), &tags)
+        };
+        assert_eq!(key(&one, "a_b"), key(&one, "a-b"));
+        assert_ne!(key(&one, "a_b"), key(&other, "a_b"));
+        assert_ne!(key(&one, "a_b"), key(&one, "ab"));
+    }
+
+    #[test]
+    fn selects_what_checking_the_labels_of_every_set_selects() {
+        let mut sets = Vec::new();
+        for tag in ["a-b", "a.b", "a_b", "db", "other"] {
+            for value in ["", "t", "u"] {
+                sets.push(Labels::from_pairs([(tag, value), ("host", "h")]));
+            }
+        }
+        let index = Listed(sets);
+        for database in ["t", "t/week"] {
+            let view = view(&Naming::default(), database);
+            for label in ["a_b", "a-b", "db", "rp", "exported_db", "host", "other", "none"] {
+                for op in [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex] {
+                    for value in ["", "t", "u", "t|week", ".+", ".*", "[tu]"] {
+                        let matcher = Matcher::new(label, op, value).unwrap();
+                        let got = view.select(&index, std::slice::from_ref(&matcher));
+                        let passes = |at: &u32| {
+                            let labels = view.labels(&index.0[*at as usize]);
+                            matcher.matches(labels.get(label).unwrap_or(""))
+                        };
+                        assert_eq!(got, index.all().iter().filter(passes).collect(), "{database} {matcher}");
+                    }
+                }
+            }
+        }
+    }
+}
