@@ -1,7 +1,7 @@
 //! Reading the configuration again while the daemon runs: what of a new one takes effect at once, and what only after a
 //! restart. Decided here, without doing anything; `daemon/reload.rs` acts on it.
 
-use super::{Config, ConfigError, Flags, Http, Log, Query, check};
+use super::{Config, ConfigError, DatabaseRules, Flags, Http, Log, Query, check};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -66,6 +66,8 @@ impl Config {
                 ..new.query.clone()
             },
             log: Log { level: new.log.level.clone(), ..self.log.clone() },
+            naming: new.naming.clone(),
+            database: self.database.iter().map(|rules| with_naming(rules, new)).collect(),
             token: new.token.clone(),
             ..self.clone()
         }
@@ -75,6 +77,14 @@ impl Config {
     /// are not shown, so that nobody can try guesses at a token against it. 48 bits: a float holds them exactly.
     pub fn hash(&self) -> u64 {
         xxhash_rust::xxh3::xxh3_64(self.to_toml().as_bytes()) >> 16
+    }
+}
+
+/// The rules of a database with the naming that `new` has for it.
+fn with_naming(rules: &DatabaseRules, new: &Config) -> DatabaseRules {
+    match new.database.iter().find(|block| block.name == rules.name) {
+        Some(block) => DatabaseRules { naming: block.naming.clone(), ..rules.clone() },
+        None => rules.clone(),
     }
 }
 
@@ -94,7 +104,7 @@ fn differences(one: &Config, other: &Config) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Address, DatabaseRules, Right, Tls, Token};
+    use crate::config::{Address, Right, Tls, Token};
     use std::time::Duration;
 
     fn token(name: &str) -> Token {
@@ -108,13 +118,14 @@ mod tests {
     #[test]
     fn each_key_takes_effect_or_waits_for_a_restart_and_is_named() {
         type Change = fn(&mut Config);
-        let rows: [(&str, Change, bool); 13] = [
+        let rows: [(&str, Change, bool); 14] = [
             ("cardinality.max_series", |config| config.cardinality.max_series = 7, true),
             ("cardinality.max_databases", |config| config.cardinality.max_databases = 7, true),
             ("query.timeout", |config| config.query.timeout = Duration::from_secs(7), true),
             ("query.max_samples", |config| config.query.max_samples = 7, true),
             ("log.level", |config| config.log.level = "debug".into(), true),
             ("http.open_metrics", |config| config.http.open_metrics = true, true),
+            ("naming.template", |config| config.naming.template = "{field}".into(), true),
             ("token", |config| config.token.push(token("x")), true),
             ("http.tls.cert", |config| config.http.tls.cert = "other".into(), true),
             ("query.concurrency", |config| config.query.concurrency = 7, false),

@@ -153,6 +153,7 @@ impl Reloadable {
         }
         log.set(filter);
         daemon.store.limit_cardinality(config.cardinality_limits(daemon.store.pools().limit()));
+        daemon.store.set_naming(config.store_options());
         daemon.engine.store(Arc::new(options::engine(&config, daemon.store.pools())));
         api.set_options(options::api(&config));
         daemon.telemetry.config.loaded(config.hash(), wall_ms());

@@ -186,3 +186,39 @@ fn what_needs_a_restart_is_named_each_time_and_the_rest_is_in_force() {
     assert_eq!(answer, serde_json::json!({ "changed": ["log.level", "query.max_samples"], "needs_restart": [] }));
     assert_eq!(client.number("sum_over_time(cpu_v[1m])", TIME_MS + 1), 3.0);
 }
+
+#[test]
+fn other_rules_of_naming_hold_for_what_is_stored_and_for_what_comes() {
+    let configured = Configured::start("[[database]]\nname = 'story'\n");
+    let mut client = configured.daemon.client();
+    client.write(&format!("disk,dev-name=a used-bytes=1 {TIME_MS}"));
+    assert_eq!(client.post("/admin/seal", &[], b"").status, 200);
+    client.write(&format!("disk,dev-name=a used-bytes=2 {}", TIME_MS + 1));
+    let found = |client: &mut Client, selector: &str| {
+        let start = TIME_MS as f64 / 1000.0 - 1.0;
+        let series = client.get(&format!("/api/v1/series?match[]={selector}&start={start}&end={}", start + 2.0)).json();
+        let query = format!("/api/v1/query?query=sum(sum_over_time({selector}[1m]))&time={}", start + 2.0);
+        let sum = client.get(&query).json()["data"]["result"][0]["value"][1].clone();
+        (series["data"].clone(), sum)
+    };
+    let before = serde_json::json!([{"__name__": "disk_used_bytes", "db": "story", "dev_name": "a"}]);
+    assert_eq!(found(&mut client, "disk_used_bytes"), (before.clone(), "3".into()));
+
+    let rules =
+        "[[database]]\nname = 'story'\n[database.naming]\ntemplate = 'x.{field}'\nnames = 'utf8'\ndb_label = false\n";
+    assert_eq!(configured.reload(rules).json(), serde_json::json!({ "changed": ["database"], "needs_restart": [] }));
+    client.write(&format!("disk,dev-name=a used-bytes=4 {}", TIME_MS + 2));
+    client.write(&format!("disk,dev-name=b used-bytes=8 {}", TIME_MS + 2));
+    let (a, b) = ("%7B%22x.used-bytes%22,%22dev-name%22=%22a%22%7D", "%7B%22x.used-bytes%22,%22dev-name%22=%22b%22%7D");
+    let after = |host: &str| serde_json::json!([{"__name__": "x.used-bytes", "dev-name": host}]);
+    assert_eq!(found(&mut client, a), (after("a"), "7".into()));
+    assert_eq!(found(&mut client, b), (after("b"), "8".into()));
+    assert_eq!(found(&mut client, "disk_used_bytes"), (serde_json::json!([]), serde_json::Value::Null));
+    let names = client.get("/api/v1/label/__name__/values").json()["data"].to_string();
+    assert!(names.contains("x.used-bytes") && !names.contains("disk_used_bytes"), "{names}");
+
+    assert_eq!(client.post("/admin/seal", &[], b"").status, 200);
+    assert_eq!(configured.reload("[[database]]\nname = 'story'\n").json()["changed"], serde_json::json!(["database"]));
+    let (series, sum) = found(&mut client, "disk_used_bytes%7Bdev_name=%22a%22%7D");
+    assert_eq!((series, sum), (before, "7".into()), "as in the beginning");
+}

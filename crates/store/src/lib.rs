@@ -208,6 +208,11 @@ impl Store {
         self.databases.cardinality().set_limits(limits);
     }
 
+    /// Has PromQL see what is stored, and what comes, by these rules from now on. Strings that are kept stay what they are.
+    pub fn set_naming(&self, rules: Options) {
+        self.databases.set_naming(move |name| rules.rules(name).naming.clone());
+    }
+
     /// What a query reads from; `databases` narrows it to these.
     pub fn reader(self: &Arc<Self>, databases: Option<&[String]>) -> Reader {
         Reader::new(self.clone(), databases.map(<[String]>::to_vec))

@@ -267,7 +267,12 @@ impl Reader {
                 }
             }
             self.go_on()?;
-            for selected in memory.index.read().select(matchers) {
+            let index = memory.index.read();
+            if !Arc::ptr_eq(index.view(), &view) {
+                drop(index);
+                return self.find(matchers, (start, end)); // other rules of naming came meanwhile
+            }
+            for selected in index.select(matchers) {
                 let metric = joiner.metric(&selected.metric);
                 let Selected { row, labels_key, field, kind, .. } = selected;
                 joiner.add(metric, labels_key, Part::Memory { row, field, kind });

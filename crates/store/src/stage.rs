@@ -338,6 +338,10 @@ impl Stage {
         needed.extend(kept.iter().map(|(_, tags, field)| NewRow::new("", tags, std::slice::from_ref(field))));
         self.admit(&database.index.read(), &needed)?; // a flood of new fields ends here
         let mut index = database.index.write();
+        if !Arc::ptr_eq(index.view(), &view) {
+            drop(index);
+            return self.take_new(line); // other rules of naming came meanwhile
+        }
         self.admit(&index, &needed)?; // others may have been quicker
         let id = index.define(Some(hash_key(line.key.raw())), &needed[0]).ok_or_else(too_many_row_fields)?;
         let mut rows = Vec::new();

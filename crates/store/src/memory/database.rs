@@ -93,10 +93,13 @@ impl Held {
     }
 }
 
+/// The naming rules of a database.
+type NamingOf = Box<dyn Fn(&str) -> Naming + Send + Sync>;
+
 /// All databases, by name.
 pub struct Databases {
     by_name: RwLock<BTreeMap<Arc<str>, Arc<Database>>>,
-    naming: Box<dyn Fn(&str) -> Naming + Send + Sync>,
+    naming: RwLock<NamingOf>,
     cardinality: Arc<Cardinality>,
     pools: Arc<Pools>,
 }
@@ -109,7 +112,7 @@ impl Databases {
         pools: Arc<Pools>,
     ) -> Self {
         let cardinality = Arc::new(Cardinality::new(limits, pools.clone()));
-        Databases { by_name: RwLock::default(), naming: Box::new(naming), cardinality, pools }
+        Databases { by_name: RwLock::default(), naming: RwLock::new(Box::new(naming)), cardinality, pools }
     }
 
     /// What all of them have, and may have.
@@ -160,7 +163,19 @@ impl Databases {
     }
 
     fn new_view(&self, name: &str) -> LabelView {
-        LabelView::new(Arc::new((self.naming)(name)), name)
+        LabelView::new(Arc::new(self.naming.read()(name)), name)
+    }
+
+    /// Has PromQL see all series by other rules from now on.
+    pub fn set_naming(&self, naming: impl Fn(&str) -> Naming + Send + Sync + 'static) {
+        *self.naming.write() = Box::new(naming);
+        for database in self.all() {
+            let view = self.new_view(&database.name);
+            let mut index = database.index.write();
+            if view.naming() != index.view().naming() {
+                index.set_view(Arc::new(view));
+            }
+        }
     }
 
     /// The database of this name, where there is one.

@@ -52,7 +52,7 @@ pub struct Index {
     shared: HashMap<Arc<str>, Vec<Box<str>>>,
     /// How PromQL sees the rows.
     view: Arc<LabelView>,
-    /// Whether there was ever a row with a tag that is another label.
+    /// Whether there was ever a row with a tag that is called otherwise as a label.
     has_renamed: bool,
     /// What was met since somebody asked.
     collisions: Vec<Collision>,
@@ -122,6 +122,21 @@ impl Index {
     /// How PromQL sees the rows.
     pub fn view(&self) -> &Arc<LabelView> {
         &self.view
+    }
+
+    /// Has PromQL see the rows, and call their fields, in another way.
+    pub fn set_view(&mut self, view: Arc<LabelView>) {
+        let texts = |metrics: &HashMap<Arc<str>, _>| metrics.keys().map(|metric| metric.len() as i64).sum::<i64>();
+        let before = texts(&self.metrics);
+        (self.view, self.metrics, self.shared) = (view, HashMap::new(), HashMap::new());
+        for (id, schema) in self.schemas.iter_mut().enumerate() {
+            schema.rename(self.view.naming());
+            for (number, field) in schema.fields().iter().enumerate() {
+                self.metrics.entry_ref(&field.metric).or_default().push((id as u32, number as u16));
+            }
+        }
+        self.has_renamed |= self.view.renames_any(self);
+        self.counts.add_bytes(texts(&self.metrics) - before);
     }
 
     /// The number of the row that a line calls `key`.

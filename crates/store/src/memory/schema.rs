@@ -165,6 +165,13 @@ impl Schema {
         &self.fields
     }
 
+    /// Has its fields feed what these rules call them.
+    pub fn rename(&mut self, naming: &Naming) {
+        for field in &mut self.fields {
+            field.metric = Column::of(&field.column).metric(naming).into();
+        }
+    }
+
     /// The fields of a row that has the first `count` spellings.
     #[inline]
     pub fn of_row(&self, count: u16) -> RowSchema<'_> {
