@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// Lines that are encoded at once where they come together, as a replay brings them.
 const RUN_LINES: usize = 64;
 
+/// Chunks of fewer samples are worth joining with their neighbours, as those of samples that came late are.
+const SHORT_SAMPLES: usize = 128;
+
 /// Lines of one row, on their way into it ([`Row::extend`]).
 pub type Run = Lines<RUN_LINES>;
 
@@ -139,7 +142,7 @@ impl Row {
 
     /// Adds what was closed in generations up to and including `generation` to `into`: chunks of one partition each; of a
     /// field, in the order in which they count. Returns the bytes of chunks that were made for it: where samples came
-    /// late, a field's are sorted, so that whoever reads them from a file finds them in order.
+    /// late, those of a field that they lie among are sorted, so that whoever reads them from a file finds them in order.
     pub fn closed(&self, generation: u64, into: &mut Vec<Closed>) -> usize {
         let closed: Vec<Closed> = {
             let mut hot = self.hot.lock();
@@ -148,9 +151,7 @@ impl Row {
         let mut made = 0;
         for of_field in closed.chunk_by(|a, b| a.field == b.field) {
             if of_field.iter().any(|closed| closed.late) {
-                let sorted = sort(of_field);
-                made += sorted.iter().map(Closed::heap_bytes).sum::<usize>();
-                into.extend(sorted);
+                made += sort(of_field, into);
             } else {
                 into.extend_from_slice(of_field);
             }
@@ -206,8 +207,35 @@ impl Closed {
     }
 }
 
-/// The samples of one field's chunks, each time once, in new chunks of one partition each.
-fn sort(closed: &[Closed]) -> Vec<Closed> {
+/// Adds one field's chunks to `into`, in order and of one partition each; those that have samples which came late, or lie
+/// among such, as new ones. Returns the bytes of these.
+fn sort(closed: &[Closed], into: &mut Vec<Closed>) -> usize {
+    let mut by_time: Vec<usize> = (0..closed.len()).collect();
+    by_time.sort_by_key(|at| closed[*at].chunk.first);
+    let (mut made, mut last) = (0, i64::MIN);
+    let is_short = |closed: &Closed| closed.late || closed.chunk.count < SHORT_SAMPLES;
+    let belong_together = |before: &usize, next: &usize| {
+        let (before, next) = (&closed[*before], &closed[*next]);
+        last = last.max(before.chunk.last);
+        next.chunk.first <= last || (is_short(before) && is_short(next))
+    };
+    for among in by_time.chunk_by(belong_together) {
+        match among {
+            [at] if !closed[*at].late => into.push(closed[*at].clone()),
+            _ => {
+                let mut among = among.to_vec();
+                among.sort_unstable(); // in which they count
+                let sorted = join(&among.iter().map(|at| &closed[*at]).collect::<Vec<_>>());
+                made += sorted.iter().map(Closed::heap_bytes).sum::<usize>();
+                into.extend(sorted);
+            }
+        }
+    }
+    made
+}
+
+/// The samples of some chunks of a field, each time once, in new chunks of one partition each.
+fn join(closed: &[&Closed]) -> Vec<Closed> {
     let (mut samples, mut sorted) = (Samples::default(), Vec::new());
     let mut overlay = Overlay::new(&mut samples, TimeUnit::Nanoseconds);
     for Closed { chunk, .. } in closed {
@@ -219,7 +247,7 @@ fn sort(closed: &[Closed]) -> Vec<Closed> {
     while let (Some(time), Some(newest)) = (times.first(), closed.last()) {
         let of_partition = within_partition(*time, times);
         let new = chunks(&times[..of_partition], &values[..of_partition]);
-        sorted.extend(new.into_iter().map(|chunk| Closed { late: false, chunk: Arc::new(chunk), ..newest.clone() }));
+        sorted.extend(new.into_iter().map(|chunk| Closed { late: false, chunk: Arc::new(chunk), ..(*newest).clone() }));
         (times, values) = (&times[of_partition..], &values[of_partition..]);
     }
     sorted
