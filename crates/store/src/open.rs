@@ -199,6 +199,7 @@ fn apply(event: Event<Batch>) {
         Event::Apply { generation, entries } => {
             for (mut batch, receipt) in entries {
                 batch.apply(generation);
+                drop(batch); // whoever is answered finds its memory given back
                 receipt.done();
             }
         }
