@@ -7,6 +7,10 @@
 //! one stopped. The bytes are those that one long-lived encoder would have written (a test holds this), without the
 //! end marker, which a chunk that knows its count does not need.
 //!
+//! There is no plainer way that costs no more. An encoder that lived in the chunk would need no lesson, but its state
+//! cannot be read, so the time and the delta that say what comes next would be kept twice: 96 bytes a chunk and not 64.
+//! Nor can what it writes to be reached from outside, so each bit would go through a shared handle instead of a register.
+//!
 //! Reading is our own (decoder.rs), since most of what a query does is that.
 //!
 //! What `tsz` cannot encode ends the chunk: time going back, a delta of deltas that does not fit its 32 bits.
@@ -75,17 +79,25 @@ pub fn chunks(times: &[i64], values: &[f64]) -> Vec<Chunk> {
     chunks
 }
 
+/// Words that an open chunk makes room for at once, at least.
+const WORDS_MORE_MIN: usize = 4;
+
 /// A chunk that still grows. Its times are given to it in its own unit.
 #[derive(Debug)]
 pub struct OpenChunk {
-    bits: Bits,
+    /// The bits, from the high end of each word: `full` words that are full, and room for more.
+    words: Box<[u64]>,
+    /// The word that is not full. It lies here, so that a run of samples that does not fill it touches no other memory: of
+    /// the chunks of many series none is in the cache.
+    word: u64,
+    full: u16,
+    /// Bits still free in `word`, 1 to 64.
+    free: u8,
     /// Of nanoseconds: what is left of each time beyond the milliseconds that `tsz` has.
     #[expect(clippy::box_collection, reason = "few chunks have it, and all pay for its room")]
     rest: Option<Box<Vec<u32>>>,
-    count: u32,
+    count: u16,
     unit: TimeUnit,
-    /// As `tsz` has it, as is `time`.
-    first: i64,
     // What a `tsz` encoder remembers between two samples.
     time: i64,
     delta: u64,
@@ -101,11 +113,13 @@ impl OpenChunk {
         let is_finest = unit == TimeUnit::Nanoseconds;
         let first = if is_finest { time.div_euclid(NS_PER_MS) } else { time };
         let mut chunk = OpenChunk {
-            bits: Bits { words: Vec::with_capacity(4), word: 0, free: 64 },
+            words: Box::default(),
+            word: 0,
+            full: 0,
+            free: 64,
             rest: is_finest.then(|| Box::new(vec![rest_of(time)])),
             count: 0,
             unit,
-            first,
             time: first,
             delta: 0,
             value_bits: value.to_bits(),
@@ -128,10 +142,9 @@ impl OpenChunk {
         self.ns(self.time, |rest| rest.last())
     }
 
-    /// Time of the first sample, nanoseconds.
-    #[inline]
+    /// Time of the first sample, nanoseconds. It is what the bits begin with, which are memory that is in no cache.
     pub fn first(&self) -> i64 {
-        self.ns(self.first, |rest| rest.first())
+        self.ns(from_tsz(self.words[0]), |rest| rest.first())
     }
 
     #[inline]
@@ -145,13 +158,13 @@ impl OpenChunk {
     /// How many samples it holds.
     #[inline]
     pub fn count(&self) -> usize {
-        self.count as usize
+        self.count.into()
     }
 
     /// Bytes it takes on the heap.
     pub fn heap_bytes(&self) -> usize {
         let rest = self.rest.as_ref().map_or(0, |rest| size_of::<Vec<u32>>() + rest.capacity() * 4);
-        self.bits.words.capacity() * 8 + rest
+        size_of_val(&*self.words) + rest
     }
 
     /// Appends samples from the front for as long as the chunk can take them; returns how many. Where that is fewer
@@ -171,7 +184,7 @@ impl OpenChunk {
     #[cold]
     fn append_nanoseconds(&mut self, times: &[i64], values: &[f64]) -> usize {
         let in_order = times.first().map_or(0, |first| if *first >= self.last() { times.len() } else { 0 });
-        let room = SAMPLES_PER_CHUNK_MAX - self.count as usize;
+        let room = SAMPLES_PER_CHUNK_MAX - self.count();
         let milliseconds: Vec<i64> =
             times[..in_order.min(room)].iter().map(|time| time.div_euclid(NS_PER_MS)).collect();
         let taken = self.takes(&milliseconds);
@@ -191,7 +204,7 @@ impl OpenChunk {
         let (lesson, taught) = self.lesson();
         let start = if taught > 0 { lesson[0].get_time() } else { to_tsz(times[0]) };
         let muted = Cell::new(taught > 0);
-        let mut encoder = StdEncoder::new(start, Pen::new(&mut self.bits, &muted));
+        let mut encoder = StdEncoder::new(start, Pen::new(self, &muted));
         // One call for the lesson and the samples: so it becomes a part of the loop, and the encoder's state, and the
         // pen's, lie in registers.
         for at in 0..taught + times.len() {
@@ -220,13 +233,13 @@ impl OpenChunk {
         };
         (self.time, self.delta) = (last, to_tsz(last) - to_tsz(before_last));
         (self.value_bits, self.leading, self.trailing) = (before, leading as u8, trailing as u8); // 64 at most
-        self.count += times.len() as u32;
+        self.count += times.len() as u16; // there are no more than a chunk has room for
     }
 
     /// How many samples with these times `tsz` can encode behind those that are there.
     fn takes(&self, times: &[i64]) -> usize {
         debug_assert!(times.is_sorted());
-        let times = &times[..times.len().min(SAMPLES_PER_CHUNK_MAX - self.count as usize)];
+        let times = &times[..times.len().min(SAMPLES_PER_CHUNK_MAX - self.count())];
         let (mut time, mut delta) = (self.time, self.delta as i64);
         // No delta on the way is longer than the whole way, and no delta of deltas longer than the longest delta.
         let is_short = |way: i64| (0..=i64::from(i32::MAX)).contains(&way);
@@ -261,18 +274,50 @@ impl OpenChunk {
             leading => 1 << (63 - leading) | 1 << self.trailing,
         };
         let first = DataPoint::new(time - self.delta, f64::from_bits(self.value_bits ^ window));
-        ([first, DataPoint::new(time, f64::from_bits(self.value_bits))], self.count.min(2) as usize)
+        ([first, DataPoint::new(time, f64::from_bits(self.value_bits))], self.count().min(2))
     }
 
     /// A finished copy of what has been written so far.
     pub fn to_chunk(&self) -> Chunk {
-        let mut bytes = self.bits.to_bytes();
+        let mut bytes = self.to_bytes();
         for rest in self.rest.iter().flat_map(|rest| rest.iter()) {
             bytes.extend_from_slice(&rest.to_le_bytes());
         }
         sealine_base::work::count(bytes.len());
-        let (unit, count) = (self.unit, self.count as usize);
+        let (unit, count) = (self.unit, self.count());
         Chunk { unit, count, first: self.first(), last: self.last(), bytes: bytes.into() }
+    }
+
+    /// Adds a full word.
+    #[inline]
+    fn push_word(&mut self, word: u64) {
+        let at = usize::from(self.full);
+        if at == self.words.len() {
+            self.grow();
+        }
+        self.words[at] = word;
+        self.full += 1; // a chunk has less than a thousand, whatever its samples
+    }
+
+    /// Makes room for an eighth more words. Were it doubled, more than a quarter of it would be empty, and chunks that fill
+    /// together, as those of many agents do, would all be given new pages in the same request.
+    #[cold]
+    fn grow(&mut self) {
+        let mut words = std::mem::take(&mut self.words).into_vec();
+        let more = (words.len() / 8).max(WORDS_MORE_MIN);
+        words.reserve_exact(more);
+        words.resize(words.len() + more, 0);
+        self.words = words.into_boxed_slice();
+    }
+
+    /// The last byte is filled up with zeros.
+    fn to_bytes(&self) -> Vec<u8> {
+        let full = &self.words[..usize::from(self.full)];
+        let used = 64 - usize::from(self.free);
+        let mut bytes = Vec::with_capacity(full.len() * 8 + used.div_ceil(8));
+        full.iter().for_each(|word| bytes.extend_from_slice(&word.to_be_bytes()));
+        bytes.extend_from_slice(&self.word.to_be_bytes()[..used.div_ceil(8)]);
+        bytes
     }
 }
 
@@ -290,33 +335,10 @@ fn from_tsz(time: u64) -> i64 {
     (time ^ (1 << 63)) as i64
 }
 
-/// Bits, from the high end of each word.
-#[derive(Debug)]
-struct Bits {
-    /// Words that are full.
-    words: Vec<u64>,
-    /// The word that is not. It lies here, so that a run of samples that does not fill it touches no other memory: of
-    /// the chunks of many series none is in the cache.
-    word: u64,
-    /// Bits still free in `word`, 1 to 64.
-    free: u32,
-}
-
-impl Bits {
-    /// The last byte is filled up with zeros.
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity((self.words.len() + 1) * 8);
-        self.words.iter().for_each(|word| bytes.extend_from_slice(&word.to_be_bytes()));
-        let used = 64 - self.free as usize;
-        bytes.extend_from_slice(&self.word.to_be_bytes()[..used.div_ceil(8)]);
-        bytes
-    }
-}
-
 /// What an encoder writes with: it goes on where the bits end. It has the last word in its own hand, where the
 /// compiler can keep it in a register, and gives it back in the end.
 struct Pen<'a> {
-    bits: &'a mut Bits,
+    chunk: &'a mut OpenChunk,
     word: u64,
     free: u32,
     /// While set, writes go nowhere.
@@ -324,16 +346,16 @@ struct Pen<'a> {
 }
 
 impl<'a> Pen<'a> {
-    fn new(bits: &'a mut Bits, muted: &'a Cell<bool>) -> Self {
-        let (word, free) = (bits.word, bits.free);
-        Pen { bits, word, free, muted }
+    fn new(chunk: &'a mut OpenChunk, muted: &'a Cell<bool>) -> Self {
+        let (word, free) = (chunk.word, chunk.free.into());
+        Pen { chunk, word, free, muted }
     }
 }
 
 impl Drop for Pen<'_> {
     #[inline]
     fn drop(&mut self) {
-        (self.bits.word, self.bits.free) = (self.word, self.free);
+        (self.chunk.word, self.chunk.free) = (self.word, self.free as u8); // 64 at most
     }
 }
 
@@ -360,7 +382,7 @@ impl Write for Pen<'_> {
             self.word |= bits << self.free;
         } else {
             let over = num - self.free;
-            self.bits.words.push(self.word | bits >> over);
+            self.chunk.push_word(self.word | bits >> over);
             self.free = 64 - over;
             self.word = if over == 0 { 0 } else { bits << self.free };
         }

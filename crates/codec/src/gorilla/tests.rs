@@ -135,6 +135,18 @@ fn a_chunk_holds_at_most_its_limit() {
 }
 
 #[test]
+fn an_open_chunk_has_little_more_room_than_it_needs() {
+    let mut open = OpenChunk::start(TimeUnit::Seconds, 0, 0.5);
+    for at in 1..SAMPLES_PER_CHUNK_MAX as i64 {
+        assert_eq!(open.append(&[at], &[(at as f64).sqrt()]), 1);
+        let used = open.to_chunk().bytes.len();
+        assert!(open.heap_bytes() <= used + (used / 8).max(WORDS_MORE_MIN * 8), "{used} of {}", open.heap_bytes());
+    }
+    assert_eq!(open.append(&[SAMPLES_PER_CHUNK_MAX as i64], &[0.0]), 0);
+    assert!(size_of_val(&open) <= 64, "a cache line");
+}
+
+#[test]
 fn decode_gives_the_range_asked_for_and_the_last_of_equal_times() {
     let chunk = Chunk::of(&[10, 20, 20, 30, 40], &[1.0, 2.0, 3.0, 4.0, 5.0]);
     for (start, end, want) in [

@@ -50,7 +50,7 @@ impl<'a> Times<'a> {
     /// Appends samples to a chunk for as long as that can take them; returns how many.
     #[inline]
     fn append_to(self, chunk: &mut OpenChunk, values: &[f64]) -> usize {
-        let of_partition = within_partition(chunk.first(), self.ns);
+        let of_partition = within_partition(chunk.last(), self.ns); // where its first sample is as well
         if chunk.unit() == self.unit {
             return chunk.append(&self.counts[..of_partition], values);
         }
