@@ -219,11 +219,16 @@ impl Hot {
         (chunks, newest.collect())
     }
 
-    /// Encodes the tail, but for the `kept` newest lines.
+    /// Encodes the tail, but for the `kept` newest lines. Where none is left its memory goes: the next row to begin a tail
+    /// has it, while it is still in the cache.
     pub fn encode_tail(&mut self, kept: usize) -> Growth {
         let mut tail = std::mem::take(&mut self.tail);
-        let grown = self.encode(&mut tail, kept);
-        self.tail = tail;
+        let mut grown = self.encode(&mut tail, kept);
+        if tail.is_empty() {
+            grown.bytes -= tail.heap_bytes() as isize;
+        } else {
+            self.tail = tail;
+        }
         grown
     }
 

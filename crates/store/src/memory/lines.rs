@@ -6,6 +6,10 @@ use sealine_model::NO_WORD;
 /// to its last one: with a few values among very many fields it does not go in here.
 const WORDS_PER_VALUE: usize = 16;
 
+/// Lines that room is made for first. It is doubled as they come: so the tails of rows that fill them in turn have, taken
+/// together, little more of it than lines.
+const LINES_FIRST: usize = 4;
+
 /// Up to `ROOM` lines, at most 256, one behind the other: the time of each, then the bits of its values, by field. Of the
 /// rows of many series none is in the cache, so a line is one place in memory, not one a field.
 #[derive(Default)]
@@ -113,7 +117,7 @@ impl<const ROOM: usize> Lines<ROOM> {
     fn widen(&mut self, fields: usize) {
         if self.words.is_empty() {
             self.fields = fields.max(self.fields()) as u32;
-            self.words.reserve_exact(self.width() * ROOM);
+            self.words.reserve_exact(self.width() * LINES_FIRST);
         } else if fields > self.fields() {
             self.move_to(fields);
         }

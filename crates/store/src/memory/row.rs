@@ -337,6 +337,8 @@ mod tests {
                     row.append(generation, generation as i64 * 1000 + at, &[(0, 1.0)]);
                     let waits = row.hot.lock().tail.len();
                     assert_eq!(waits, if at == id as i64 { 0 } else { at as usize + 1 }, "row {id}");
+                    let room = row.hot.lock().tail.heap_bytes() / (2 * 8); // a time and a value
+                    assert!(room <= (2 * waits).max(4) && (room > 0) == (waits > 0), "{room} for {waits} lines");
                 }
             }
             // Of a row whose lines come late, some wait on: with few lines, all of them.
