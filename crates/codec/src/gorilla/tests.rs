@@ -1,10 +1,11 @@
 //! Chunks against a long-lived `tsz` encoder and against plain lists.
 
+use super::open::WORDS_MORE_MIN;
 use super::*;
 use proptest::prelude::*;
 use sealine_model::NS_PER_MS;
 use tsz::stream::{BufferedReader, BufferedWriter};
-use tsz::{Decode, StdDecoder};
+use tsz::{DataPoint, Decode, Encode, StdDecoder, StdEncoder};
 
 /// All times.
 const ALL: (i64, i64) = (i64::MIN, i64::MAX);
