@@ -64,19 +64,39 @@ impl LabelView {
     }
 
     /// The labels of a tag set. Of two tags that become one label the last one stands.
-    pub fn labels<'a>(&'a self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+    pub fn labels<'a>(&'a self, tags: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>) -> Labels {
         self.with_name(tags, "")
     }
 
     /// The labels of a series: those of its tags, and its metric's name.
-    pub fn series<'a>(&'a self, metric: &'a str, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+    pub fn series<'a>(
+        &'a self,
+        metric: &'a str,
+        tags: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,
+    ) -> Labels {
         self.with_name(tags, metric)
     }
 
-    fn with_name<'a>(&'a self, tags: impl IntoIterator<Item = (&'a str, &'a str)>, metric: &'a str) -> Labels {
-        let named: Vec<(Cow<'a, str>, &str)> = tags.into_iter().map(|(tag, value)| (self.label(tag), value)).collect();
-        let tags = named.iter().map(|(label, value)| (&**label, *value));
-        Labels::from_pairs([(METRIC_NAME, metric)].into_iter().chain(self.own()).chain(tags))
+    fn with_name<'a>(
+        &'a self,
+        tags: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,
+        metric: &'a str,
+    ) -> Labels {
+        let tags = tags.into_iter();
+        // Mostly; but a file may hold anything.
+        let is_plain = tags.clone().all(|(tag, value)| !value.is_empty() && !self.renames(tag));
+        if is_plain && tags.clone().is_sorted_by(|one, other| one.0 < other.0) {
+            return Labels::from_sorted(self.ours(metric), tags);
+        }
+        let named: Vec<(Cow<'a, str>, &str)> = tags.map(|(tag, value)| (self.label(tag), value)).collect();
+        let named = named.iter().map(|(label, value)| (&**label, *value));
+        Labels::from_pairs(self.ours(metric).chain(named))
+    }
+
+    /// The labels that are no tags.
+    fn ours<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let name = [(METRIC_NAME, metric)].into_iter().filter(|(_, name)| !name.is_empty());
+        name.chain(self.own())
     }
 
     /// A label that two of these tags become.

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// The label that holds the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// Most sets take no more bytes than this.
+const SORTED_BYTES: usize = 256;
+
 /// An immutable, sorted set of labels. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<[u8]>);
@@ -34,6 +37,23 @@ impl Labels {
                 push_pair(&mut bytes, name, value);
             }
         }
+        Labels(Arc::from(bytes))
+    }
+
+    /// Joins two runs of pairs, each in byte order of its names, which have no name in common and no empty value.
+    pub fn from_sorted<'a>(
+        one: impl Iterator<Item = (&'a str, &'a str)>,
+        other: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let (mut one, mut bytes) = (one.peekable(), Vec::with_capacity(SORTED_BYTES));
+        for (name, value) in other {
+            while let Some((name, value)) = one.next_if(|(before, _)| *before < name) {
+                push_pair(&mut bytes, name, value);
+            }
+            push_pair(&mut bytes, name, value);
+        }
+        one.for_each(|(name, value)| push_pair(&mut bytes, name, value));
+        debug_assert!(Labels::from_bytes(&bytes).is_some(), "BUG: pairs out of order");
         Labels(Arc::from(bytes))
     }
 
@@ -136,6 +156,7 @@ impl Labels {
 }
 
 /// The pairs of a set, in byte order of their names.
+#[derive(Clone)]
 pub struct Iter<'a>(&'a [u8]);
 
 impl<'a> Iterator for Iter<'a> {

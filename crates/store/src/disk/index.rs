@@ -177,7 +177,7 @@ impl FileIndex {
     }
 
     /// Names and values of a set's tags.
-    pub fn pairs(&self, set: u32) -> impl Iterator<Item = (&str, &str)> {
+    pub fn pairs(&self, set: u32) -> impl Iterator<Item = (&str, &str)> + Clone {
         let mut cursor = Cursor::new(self.entry(&self.sets, set as usize));
         let pairs = std::iter::from_fn(move || Some((cursor.read_len()?, cursor.read_len()?)));
         pairs.filter_map(|(tag, value)| {
