@@ -17,6 +17,7 @@ use sealine_model::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A view of the store for one query.
 pub struct Reader {
@@ -43,6 +44,8 @@ pub(super) struct Found<'r> {
     /// Where each series' samples are, in the order in which they count: `series[i].parts` says which.
     parts: Vec<(u32, Part)>,
     missing: Mutex<BTreeSet<String>>,
+    /// Whether a series was met whose times are finer than milliseconds.
+    has_finer: AtomicBool,
     _counted: Lease,
 }
 
@@ -281,7 +284,16 @@ impl Reader {
         }
         let views = std::mem::take(&mut joiner.views);
         let (series, parts) = joiner.finish();
-        Ok(Found { reader: self, files, views, series, parts, missing: Mutex::new(missing), _counted: counted })
+        Ok(Found {
+            reader: self,
+            files,
+            views,
+            series,
+            parts,
+            missing: Mutex::new(missing),
+            has_finer: AtomicBool::new(false),
+            _counted: counted,
+        })
     }
 }
 
@@ -313,10 +325,13 @@ impl Selection for Found<'_> {
 
     fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError> {
         let range = ns_range(start, end);
-        // Times that are told apart by less than a millisecond are told apart first, and are milliseconds then.
-        if self.read_in(TimeUnit::Milliseconds, index, range, into)?.is_err()
-            && self.read_in(TimeUnit::Nanoseconds, index, range, into)?.is_ok()
-        {
+        // Times that are told apart by less than a millisecond are told apart first, and are milliseconds then. Who sends
+        // one series so sends others so: they are not tried in milliseconds. Relaxed: a try too many does not matter.
+        let in_ms = !self.has_finer.load(Ordering::Relaxed)
+            && self.read_in(TimeUnit::Milliseconds, index, range, into)?.is_ok();
+        if !in_ms {
+            self.has_finer.store(true, Ordering::Relaxed);
+            self.read_exactly(index, range, into)?;
             into.times.iter_mut().for_each(|time| *time = ms_of_ns(*time));
         }
         self.reader.store.telemetry.query.samples_read.inc_by(into.len() as u64);
