@@ -6,6 +6,7 @@ mod support;
 
 // Clients write and ask.
 mod label_look_ups;
+mod names_that_become_one;
 mod policies;
 mod query_manners;
 mod reads_beside_seals;

@@ -9,6 +9,7 @@ mod support;
 mod any_order;
 mod clock_jumps;
 mod many_series_a_day;
+mod names_that_become_one;
 mod retention;
 mod shedding;
 mod store_survives;

@@ -33,7 +33,8 @@ pub trait Selection: Send + Sync {
     /// the one written last. Decodes no chunk outside the range.
     fn read(&self, index: usize, start: i64, end: i64, into: &mut Samples) -> Result<(), SourceError>;
 
-    /// Sentences about data that is missing from the answer (a damaged file); for the response's `warnings`.
+    /// Sentences about data that is missing from the answer (a damaged file), and about what is one series here and was
+    /// meant to be several; for the response's `warnings`.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }

@@ -3,17 +3,18 @@
 //! Files first, memory last: of equal times the later part counts. A reader pins what it sees, so that a seal in
 //! between neither hides a sample nor lets one be missed.
 
+mod joiner;
+
 use super::Store;
-use crate::disk::{ChunkFile, DiskError, FileSelection, FileSeries, Partition};
-use crate::memory::{Row, Selected};
+use crate::disk::{ChunkFile, DiskError, FileSelection, Partition};
+use crate::memory::Selected;
 use crate::pins::Pin;
-use hashbrown::HashMap;
+use joiner::{Feed, Joined, Joiner, Part, Series};
 use parking_lot::Mutex;
 use sealine_base::pools::{Lease, Pool};
 use sealine_codec::{Finer, Overlay};
 use sealine_model::{
-    Column, Kind, LabelView, Labels, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns, ns_range,
-    partition_of,
+    Column, Labels, Matcher, Samples, Selection, Source, SourceError, TimeUnit, ms_of_ns, ns_range, partition_of,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Reader {
     only: Option<Vec<String>>,
     /// Asked now and then: whether nobody waits for the answer any more.
     stop: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Whether a selection had columns that naming makes one series.
+    met_collision: AtomicBool,
     _pin: Pin,
 }
 
@@ -38,11 +41,9 @@ pub struct Stopped;
 pub(super) struct Found<'r> {
     reader: &'r Reader,
     files: Vec<FilePart>,
-    /// How PromQL sees the databases in question.
-    views: Vec<Arc<LabelView>>,
-    series: Vec<Series>,
-    /// Where each series' samples are, in the order in which they count: `series[i].parts` says which.
-    parts: Vec<(u32, Part)>,
+    joined: Joined,
+    /// What naming made one, a sentence each.
+    collisions: Vec<String>,
     missing: Mutex<BTreeSet<String>>,
     /// Whether a series was met whose times are finer than milliseconds.
     has_finer: AtomicBool,
@@ -54,24 +55,10 @@ struct FilePart {
     selection: FileSelection,
 }
 
-struct Series {
-    metric: Arc<str>,
-    /// Number of its database's view.
-    view: u32,
-    /// Range in `parts`, once they are sorted by series.
-    from: u32,
-    to: u32,
-}
-
-enum Part {
-    File { file: u32, series: FileSeries, kind: Kind },
-    Memory { row: Arc<Row>, field: u16, kind: Kind },
-}
-
 impl Reader {
     pub(super) fn new(store: Arc<Store>, only: Option<Vec<String>>) -> Self {
         let pin = store.pins.pin();
-        Reader { store, only, stop: Box::new(|| false), _pin: pin }
+        Reader { store, only, stop: Box::new(|| false), met_collision: AtomicBool::new(false), _pin: pin }
     }
 
     /// Gives up with [`Stopped`] once `stop` says so. It is asked between files, and now and then within them.
@@ -158,62 +145,13 @@ impl Reader {
     }
 }
 
-/// Collects parts under the series they belong to: one metric and one label set are one series, wherever they are.
-#[derive(Default)]
-struct Joiner {
-    metrics: HashMap<Arc<str>, u32>,
-    names: Vec<Arc<str>>,
-    known: HashMap<(u32, u128), u32>,
-    views: Vec<Arc<LabelView>>,
-    series: Vec<Series>,
-    parts: Vec<(u32, Part)>,
-}
-
-impl Joiner {
-    fn metric(&mut self, name: &Arc<str>) -> u32 {
-        if let Some(number) = self.metrics.get(name) {
-            return *number;
-        }
-        let name = name.clone();
-        self.names.push(name.clone());
-        let number = self.names.len() as u32 - 1;
-        self.metrics.insert(name, number);
-        number
-    }
-
-    fn add(&mut self, metric: u32, set: u128, part: Part) {
-        let number = *self.known.entry((metric, set)).or_insert_with(|| {
-            let (metric, view) = (self.names[metric as usize].clone(), self.views.len() as u32 - 1);
-            self.series.push(Series { metric, view, from: 0, to: 0 });
-            self.series.len() as u32 - 1
-        });
-        self.parts.push((number, part));
-    }
-
-    /// Bytes that it takes in memory, but for the names of the metrics.
-    fn heap_bytes(&self) -> usize {
-        let known = self.known.capacity() * size_of::<((u32, u128), u32)>();
-        let series = self.series.capacity() * size_of::<Series>();
-        known + series + self.parts.capacity() * size_of::<(u32, Part)>()
-    }
-
-    /// Series with their parts together, in the order in which those were added.
-    fn finish(mut self) -> (Vec<Series>, Vec<(u32, Part)>) {
-        self.parts.sort_by_key(|(series, _)| *series);
-        for (at, (series, _)) in self.parts.iter().enumerate() {
-            let series = &mut self.series[*series as usize];
-            if series.to == 0 {
-                series.from = at as u32;
-            }
-            series.to = at as u32 + 1;
-        }
-        (self.series, self.parts)
-    }
-}
-
 impl Source for Reader {
     fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Box<dyn Selection + '_>, SourceError> {
-        Ok(Box::new(self.find(matchers, ns_range(start, end))?))
+        let found = self.find(matchers, ns_range(start, end))?;
+        if !found.collisions.is_empty() && !self.met_collision.swap(true, Ordering::Relaxed) {
+            self.store.telemetry.query.name_collisions.inc();
+        }
+        Ok(Box::new(found))
     }
 }
 
@@ -238,23 +176,23 @@ impl Reader {
                     if selection.series.is_empty() {
                         return Ok(None); // nor is its index needed
                     }
-                    let (index, mut last, mut is_field) = (file.index()?, (u32::MAX, 0, Kind::Float), false);
+                    let index = file.index()?;
                     let names = index.names(view.naming());
                     let is_plain = !view.renames_any(&*index);
-                    let mut fields = Vec::new();
+                    let mut last = None;
                     for series in &selection.series {
-                        if last.0 != series.column {
-                            let column = Column::of(index.column(series.column as usize));
-                            is_field = matches!(column, Column::Field { .. });
-                            last = (series.column, joiner.metric(names.of(series.column)), column.kind());
-                        }
-                        let part = Part::File { file: files.len() as u32, series: *series, kind: last.2 };
+                        let (feed, kind) = match last {
+                            Some((column, feed, kind)) if column == series.column => (feed, kind),
+                            _ => {
+                                let column = index.column(series.column as usize);
+                                (joiner.feed(names.of(series.column), column), Column::of(column).kind())
+                            }
+                        };
+                        last = Some((series.column, feed, kind));
                         let hash = index.set_hash(series.set).filter(|_| is_plain);
-                        let set = view.key(hash, index.pairs(series.set));
-                        // What was kept as a metric was there before fields were.
-                        if is_field { fields.push((last.1, set, part)) } else { joiner.add(last.1, set, part) }
+                        let labels_key = view.key(hash, index.pairs(series.set));
+                        joiner.add(feed, labels_key, Part::File { file: files.len() as u32, series: *series, kind });
                     }
-                    fields.into_iter().for_each(|(metric, set, part)| joiner.add(metric, set, part));
                     Ok(Some(selection))
                 };
                 match self.ask(&file, select) {
@@ -275,21 +213,27 @@ impl Reader {
                 drop(index);
                 return self.find(matchers, (start, end)); // other rules of naming came meanwhile
             }
-            for selected in index.select(matchers) {
-                let metric = joiner.metric(&selected.metric);
-                let Selected { row, labels_key, field, kind, .. } = selected;
-                joiner.add(metric, labels_key, Part::Memory { row, field, kind });
+            let mut last: Option<(Arc<str>, Feed)> = None;
+            for Selected { metric, column, row, labels_key, field, kind } in index.select(matchers) {
+                let feed = match &last {
+                    Some((known, feed)) if Arc::ptr_eq(known, &column) => *feed,
+                    _ => joiner.feed(&metric, column.clone()),
+                };
+                last = Some((column, feed));
+                joiner.add(feed, labels_key, Part::Memory { row, field, kind });
             }
             self.count(&mut counted, selected_bytes + joiner.heap_bytes())?;
         }
-        let views = std::mem::take(&mut joiner.views);
-        let (series, parts) = joiner.finish();
+        let joined = joiner.finish();
+        let collisions = joined.collisions(|part| match part {
+            Part::Memory { row, field, .. } => row.may_have(Some(&[*field]), start, end),
+            Part::File { .. } => true,
+        });
         Ok(Found {
             reader: self,
             files,
-            views,
-            series,
-            parts,
+            joined,
+            collisions,
             missing: Mutex::new(missing),
             has_finer: AtomicBool::new(false),
             _counted: counted,
@@ -297,22 +241,15 @@ impl Reader {
     }
 }
 
-impl Found<'_> {
-    fn parts(&self, index: usize) -> &[(u32, Part)] {
-        let Series { from, to, .. } = self.series[index];
-        &self.parts[from as usize..to as usize]
-    }
-}
-
 impl Selection for Found<'_> {
     fn len(&self) -> usize {
-        self.series.len()
+        self.joined.series.len()
     }
 
     fn labels(&self, index: usize) -> Labels {
-        let Series { metric, view, .. } = &self.series[index];
-        let view = &self.views[*view as usize];
-        let found = self.parts(index).iter().find_map(|(_, part)| match part {
+        let Series { metric, view, .. } = &self.joined.series[index];
+        let view = &self.joined.views[*view as usize];
+        let found = self.joined.parts(index).find_map(|part| match part {
             Part::Memory { row, .. } => Some(view.series(metric, &row.tags)),
             Part::File { file, series, .. } => {
                 let file = &self.files[*file as usize].file;
@@ -339,7 +276,7 @@ impl Selection for Found<'_> {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.missing.lock().iter().cloned().collect()
+        self.missing.lock().iter().chain(&self.collisions).cloned().collect()
     }
 }
 
@@ -360,7 +297,7 @@ impl Found<'_> {
         into: &mut Samples,
     ) -> Result<Result<(), Finer>, SourceError> {
         let mut overlay = Overlay::new(into, unit);
-        for (_, part) in self.parts(index) {
+        for part in self.joined.parts(index) {
             match part {
                 Part::Memory { row, field, kind } => {
                     overlay.next_kind(*kind);

@@ -396,6 +396,8 @@ pub struct QueryMetrics {
     pub slow: IntCounter,
     /// Samples read.
     pub samples_read: IntCounter,
+    /// Queries that met columns which naming makes one series.
+    pub name_collisions: IntCounter,
     ended: [[IntCounter; Outcome::ALL.len()]; Endpoint::ALL.len()],
     durations: [Histogram; Endpoint::ALL.len()],
 }
@@ -414,6 +416,10 @@ impl QueryMetrics {
             slow: register
                 .counter("sealine_slow_queries_total", "Queries that took at least query.slow, and are logged."),
             samples_read: register.counter("sealine_query_samples_read_total", "Samples read by queries."),
+            name_collisions: register.counter(
+                "sealine_query_name_collisions_total",
+                "Queries that met columns which naming makes one series.",
+            ),
             ended: from_fn(|at| {
                 let endpoint = Endpoint::ALL[at].as_str();
                 Outcome::ALL.map(|outcome| ended.with_label_values(&[endpoint, outcome.as_str()]))

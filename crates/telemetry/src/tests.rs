@@ -29,6 +29,7 @@ const METRICS: &[(&str, &str)] = &[
     ("sealine_queries_total", "counter"),
     ("sealine_queries_waiting", "gauge"),
     ("sealine_query_duration_seconds", "histogram"),
+    ("sealine_query_name_collisions_total", "counter"),
     ("sealine_query_samples_read_total", "counter"),
     ("sealine_refused_writes_total", "counter"),
     ("sealine_rejected_lines_total", "counter"),

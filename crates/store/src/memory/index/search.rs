@@ -2,6 +2,7 @@
 
 use super::{Index, Slot};
 use crate::memory::row::Row;
+use crate::memory::schema::Field;
 use hashbrown::HashMap;
 use roaring::{MultiOps, RoaringBitmap};
 use sealine_model::postings::{LabelIndex, name_passes, name_words};
@@ -16,6 +17,8 @@ pub type Times = (i64, i64);
 pub struct Selected {
     /// The metric's name.
     pub metric: Arc<str>,
+    /// The key of its column.
+    pub column: Arc<str>,
     /// The row that holds it.
     pub row: Arc<Row>,
     /// What tells its labels from all others ([`sealine_model::LabelView::key`]).
@@ -42,9 +45,10 @@ impl Index {
                 sealine_base::work::count(1 + rows.len() as usize);
                 for id in &rows {
                     let (row, schema) = self.row(id);
-                    let kind = schema.fields[usize::from(field)].kind;
+                    let Field { kind, column, .. } = &schema.fields[usize::from(field)];
                     let labels_key = self.view.key(is_plain.then_some(row.tags_hash), &row.tags);
-                    found.push(Selected { metric: metric.clone(), row: row.clone(), labels_key, field, kind });
+                    let (metric, column, kind) = (metric.clone(), column.clone(), *kind);
+                    found.push(Selected { metric, column, row: row.clone(), labels_key, field, kind });
                 }
             }
         }
