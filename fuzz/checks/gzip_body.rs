@@ -9,12 +9,12 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Frame};
 use sealine::config::{Config, Http};
-use sealine::inlet::{BadLines, BodyError, Coding, Intake};
+use sealine::inlet::{BadLines, BodyError, Coding, HttpInlet, Intake};
 use sealine_base::clock::{ManualClock, SystemClock};
 use sealine_lineproto::Precision;
 use sealine_store::Store;
-use sealine_telemetry::Telemetry;
 use sealine_telemetry::notices::Notices;
+use sealine_telemetry::{Protocol, Telemetry};
 use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
@@ -74,10 +74,12 @@ fn send(coding: Coding, body: &[u8], piece: usize) -> Outcome {
     let dir = tempfile::tempdir().expect("a folder, for the store's lock");
     let store = store(dir.path());
     let http = Http { max_body_bytes: DECODED_MAX, max_compressed_bytes: COMPRESSED_MAX, ..Config::default().http };
-    let intake = Intake::new(store.clone(), Telemetry::new(), Notices::new(SystemClock::shared()), &http);
+    let notices = Notices::new(SystemClock::shared());
+    let intake = Intake::new(store.clone(), Telemetry::new(), notices, Protocol::Http);
+    let inlet = HttpInlet::new(intake, &http);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let pieces = Pieces(body.chunks(piece.max(1)).rev().map(Bytes::copy_from_slice).collect());
-    let sent = runtime.block_on(intake.body(
+    let sent = runtime.block_on(inlet.take(
         CLIENT,
         library::DATABASE,
         Some(Precision::Milliseconds),

@@ -12,7 +12,6 @@ mod args;
 mod auth;
 mod backend;
 mod caller;
-mod connection_limits;
 mod drain;
 mod error;
 mod framing;
@@ -53,7 +52,7 @@ pub use reply::Reply;
 pub use server::{BindError, Server, ServerLimits};
 
 use crate::config::Token;
-use crate::inlet::Intake;
+use crate::inlet::HttpInlet;
 use active::{Active, ActiveQueries, Asked};
 use arc_swap::ArcSwap;
 use auth::{Grant, Tokens};
@@ -130,7 +129,7 @@ pub struct Api {
     backend: Arc<dyn Backend>,
     observer: Arc<dyn Observer>,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
-    intake: Option<Intake>,
+    inlet: Option<HttpInlet>,
     /// Logs requests that are refused.
     notices: Notices,
     /// Where what forms hold is counted.
@@ -159,7 +158,7 @@ impl Api {
             backend,
             observer,
             metrics: Box::new(metrics),
-            intake: None,
+            inlet: None,
             notices: Notices::new(SystemClock::shared()),
             pools: Arc::default(),
             now_ms: options.now_ms,
@@ -172,8 +171,8 @@ impl Api {
     }
 
     /// With a place for the lines of `/write` to go: without one, they are refused.
-    pub fn with_intake(self, intake: Intake) -> Self {
-        Api { notices: intake.notices().clone(), intake: Some(intake), ..self }
+    pub fn with_inlet(self, inlet: HttpInlet) -> Self {
+        Api { notices: inlet.notices().clone(), inlet: Some(inlet), ..self }
     }
 
     /// Has what forms hold counted in these pools, and large ones refused where they are full.

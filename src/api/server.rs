@@ -1,21 +1,16 @@
-//! Accepts connections, so many at a time, and speaks HTTP/1.1 on each, inside TLS or not, until the client or the daemon
-//! stops.
+//! Speaks HTTP/1.1 on each connection, inside TLS or not, until the client or the daemon stops.
 
 use super::Api;
-use super::connection_limits::{ConnectionLimits, ConnectionPermit, TooManyConnections};
 use super::handshake::shake;
 use super::head::HeadLimits;
 use super::requests::Requests;
 use super::routes;
 use super::timed_socket::{Busy, TimedSocket};
-use crate::config::duration;
-use crate::sockets;
+use crate::sockets::{ConnectionLimits, Listener, TooManyConnections};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use sealine_base::clock::Seldom;
 use sealine_telemetry::Protocol;
-use sealine_telemetry::notices::{Notice, NoticeKind};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -23,10 +18,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 /// What a connection's read buffer may grow to: enough for a large write body to come in few reads.
@@ -34,12 +28,6 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 
 /// How many times as long a head may become whose address is percent-encoded.
 const ENCODED: usize = 3;
-
-/// After a failed accept (too many open files, mostly) the next try waits this long.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Failed accepts are logged this often.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a refused client has to take its answer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -75,8 +63,7 @@ pub struct BindError {
 
 /// A socket that listens.
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     tls: Option<TlsAcceptor>,
 }
 
@@ -84,10 +71,9 @@ impl Server {
     /// Takes the first of the addresses that there is, inside a runtime. Connections queue up from here on, and are
     /// served by [`Server::serve`].
     pub fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
-        let failed = |(address, source)| BindError { address, source };
-        let listener = sockets::listen(addresses).map_err(failed)?;
-        let address = listener.local_addr().map_err(|source| failed((addresses[0], source)))?;
-        Ok(Server { listener, address, tls: None })
+        let listener = Listener::bind(Protocol::Http, addresses);
+        let listener = listener.map_err(|(address, source)| BindError { address, source })?;
+        Ok(Server { listener, tls: None })
     }
 
     /// With TLS on every connection: then it speaks nothing else.
@@ -97,71 +83,31 @@ impl Server {
 
     /// Where it listens; has the actual port if 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.listener.local_addr()
     }
 
     /// Serves until `shutdown` turns true (or its sender is gone). Then no connection is accepted, requests under way
     /// are finished, and what is not after `drain_timeout` is cut off.
-    pub async fn serve(self, api: Arc<Api>, limits: ServerLimits, mut shutdown: watch::Receiver<bool>) {
-        let connection_limits = ConnectionLimits::new(limits.connections_max, limits.connections_per_ip_max);
-        let mut connections = JoinSet::new();
-        let mut refusals = JoinSet::new();
-        let stopped = shutdown.clone();
-        let mut stop = pin!(async move { drop(shutdown.wait_for(|stop| *stop).await) });
-        let mut complain = Seldom::every(COMPLAIN_EVERY);
-        loop {
-            tokio::select! {
-                () = &mut stop => break,
-                Some(ended) = connections.join_next() => tell_of_panic(ended),
-                Some(_) = refusals.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((socket, peer)) => match connection_limits.acquire(peer.ip()) {
-                        Ok(permit) => {
-                            let (api, limits, tls) = (Arc::clone(&api), limits.clone(), self.tls.clone());
-                            connections.spawn(welcome(api, limits, tls, socket, peer, permit, stopped.clone()));
-                        }
-                        Err(why) => {
-                            api.observer.connection_refused();
-                            tell(&api, peer, why);
-                            // Where a handshake is expected, no words come before it.
-                            if self.tls.is_none() && refusals.len() < limits.refusals_max {
-                                refusals.spawn(timeout(REFUSAL_TIMEOUT, refuse(socket, why)));
-                            }
-                        }
-                    },
-                    Err(error) => {
-                        if complain.is_due() {
-                            tracing::warn!("cannot accept connections at {}: {error}", self.address);
-                        }
-                        sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-            }
-        }
-        drop(self.listener);
-        let drained = async {
-            while let Some(ended) = connections.join_next().await {
-                tell_of_panic(ended);
+    pub async fn serve(self, api: Arc<Api>, limits: ServerLimits, shutdown: watch::Receiver<bool>) {
+        let Server { listener, tls } = self;
+        let room = ConnectionLimits::new("http", limits.connections_max, limits.connections_per_ip_max);
+        let refusals = Arc::new(Semaphore::new(limits.refusals_max));
+        let welcome =
+            |socket, peer| welcome(Arc::clone(&api), limits.clone(), tls.clone(), socket, peer, shutdown.clone());
+        let refuse = |socket, why| {
+            api.observer.connection_refused();
+            // Where a handshake is expected, no words come before it.
+            if tls.is_none()
+                && let Ok(permit) = Arc::clone(&refusals).try_acquire_owned()
+            {
+                tokio::spawn(async move {
+                    let _ = timeout(REFUSAL_TIMEOUT, refuse(socket, why)).await; // it may have left
+                    drop(permit);
+                });
             }
         };
-        if timeout(limits.drain_timeout, drained).await.is_err() {
-            let waited = duration::format(limits.drain_timeout);
-            tracing::warn!("cutting off {} connections that did not finish within {waited}", connections.len());
-            connections.shutdown().await;
-        }
-    }
-}
-
-/// Logs that a connection was refused.
-fn tell(api: &Api, peer: SocketAddr, why: TooManyConnections) {
-    let (reason, message) = ("too_many_connections", why.to_string());
-    let notice = Notice { kind: NoticeKind::Refusal, reason, count: 1, first: String::new(), message };
-    api.notices.of_client(peer.ip(), Protocol::Http.as_str(), notice);
-}
-
-fn tell_of_panic(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!("BUG: a connection ended in a panic: {error}");
+        let open = listener.serve(room, &api.notices, shutdown.clone(), welcome, refuse).await;
+        open.ended_within(limits.drain_timeout).await;
     }
 }
 
@@ -188,7 +134,6 @@ async fn welcome(
     tls: Option<TlsAcceptor>,
     socket: TcpStream,
     peer: SocketAddr,
-    _permit: ConnectionPermit,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let _open = Open::new(&api);

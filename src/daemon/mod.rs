@@ -20,7 +20,7 @@ pub use reload::{ReloadError, Reloaded};
 
 use crate::api::{Api, BindError, Server, ServerLimits};
 use crate::config::{Address, Config, Origin, ResolveError, Tcp};
-use crate::inlet::{Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
+use crate::inlet::{HttpInlet, Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
 use crate::schedule::Schedule;
 use crate::tls::TlsError;
 use active_query_tracker::ActiveQueryTracker;
@@ -35,8 +35,8 @@ use sealine_base::cores::{self, Slice};
 use sealine_base::machine::{self, OpenFiles};
 use sealine_base::vfs::DiskVfs;
 use sealine_store::{Store, StoreError};
-use sealine_telemetry::Telemetry;
 use sealine_telemetry::notices::Notices;
+use sealine_telemetry::{Protocol, Telemetry};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -205,9 +205,9 @@ async fn start(
     let notices = Notices::new(clock.clone());
     parts.start("notices", |stop| tell(notices.clone(), stop));
 
-    let intake = Intake::new(store.clone(), telemetry.clone(), notices, &config.http);
+    let intake = |protocol| Intake::new(store.clone(), telemetry.clone(), notices.clone(), protocol);
     if let Some(addresses) = udp {
-        let udp = UdpInlet::start(&addresses, &config.udp, intake.clone())?;
+        let udp = UdpInlet::start(&addresses, &config.udp, intake(Protocol::Udp))?;
         tracing::info!(address = %udp.local_addr(), "taking lines by UDP");
         parts.start("udp", |stop| until_stopped(stop, move || udp.stop()));
     }
@@ -217,8 +217,8 @@ async fn start(
         let connections = within("tcp.max_connections", config.tcp.max_connections, room / 4);
         room -= connections;
         let settings = Tcp { max_connections: connections, ..config.tcp.clone() };
-        let tcp = TcpInlet::bind(&addresses, &settings, intake.clone())?;
-        tracing::info!(address = %tcp.local_addr().unwrap_or(addresses[0]), "taking lines by TCP");
+        let tcp = TcpInlet::bind(&addresses, &settings, intake(Protocol::Tcp))?;
+        tracing::info!(address = %tcp.local_addr(), "taking lines by TCP");
         parts.start("tcp", |stop| tcp.serve(stop));
     }
 
@@ -227,9 +227,11 @@ async fn start(
     tracing::info!(address = %server.local_addr(), tls = certified.is_some(), "serving HTTP");
     if let Some(every) = Some(config.telemetry.store_interval).filter(|every| !every.is_zero()) {
         let instance = format!("{}:{}", machine::host_name(), server.local_addr().port());
-        let internal = InternalInlet::start(every, instance, clock, intake.clone()).map_err(DaemonError::Runtime)?;
+        let internal = InternalInlet::start(every, instance, clock, intake(Protocol::Internal));
+        let internal = internal.map_err(DaemonError::Runtime)?;
         parts.start("internal", |stop| until_stopped(stop, move || internal.stop()));
     }
+    let inlet = HttpInlet::new(intake(Protocol::Http), &config.http);
     let (reloads, requests) = Requests::channel();
     let daemon = Arc::new(Daemon {
         engine: ArcSwap::from_pointee(options::engine(&config, &pools)),
@@ -239,7 +241,7 @@ async fn start(
         telemetry: telemetry.clone(),
         started_ms,
     });
-    let api = Arc::new(api(&config, &daemon).with_intake(intake).with_pools(pools).with_query_threads(queries));
+    let api = Arc::new(api(&config, &daemon).with_inlet(inlet).with_pools(pools).with_query_threads(queries));
     telemetry.config.loaded(config.hash(), started_ms);
     let reloader = Reloader { origin, reloadable: Reloadable { api: api.clone(), daemon, log, certified } };
     parts.start("reload", |stop| reloader.serve(hangup, requests, stop));

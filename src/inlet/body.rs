@@ -1,18 +1,21 @@
 //! The body of a write, taken as it comes: decompressed and parsed piece by piece, so that a request needs the memory
 //! of a piece and of its compact form, whatever its size. Nothing is stored before the whole body was there.
 
-use super::Intake;
+use super::intake::{Delivery, Intake, NotStored};
+use super::line_buffer::LineBuffer;
+use crate::config::Http;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use sealine_base::causes;
-use sealine_base::pools::{Full, Lease, Pool};
-use sealine_lineproto::{Precision, Splitter};
-use sealine_store::{BadDatabase, EXPIRED, NotNow, Refusal, Report, Stage, Unit, WalError};
-use sealine_telemetry::{Protocol, Shortage};
+use sealine_lineproto::Precision;
+use sealine_store::{BadDatabase, EXPIRED, NotNow, Refusal, Report, Unit};
+use sealine_telemetry::notices::{Notice, NoticeKind, Notices};
+use sealine_telemetry::{Shortage, Suspect};
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Lines are parsed when this many bytes have come together: enough that a block costs one lock and few calls.
 const BLOCK_BYTES: usize = 128 << 10;
@@ -101,18 +104,53 @@ pub enum BodyError {
     /// There is no database of this name, and none is made.
     #[error(transparent)]
     Database(#[from] BadDatabase),
-    /// It cannot be taken now.
-    #[error("not stored")]
-    NotNow(#[from] NotNow),
-    /// The log did not take it.
-    #[error("not stored")]
-    Unavailable(#[from] WalError),
+    /// It cannot be taken now, or the log did not take it.
+    #[error(transparent)]
+    NotStored(#[from] NotStored),
 }
 
-impl Intake {
+/// What a body may be.
+#[derive(Debug, Clone, Copy)]
+struct BodyLimits {
+    decoded_bytes_max: u64,
+    compressed_bytes_max: u64,
+    time_max: Duration,
+}
+
+/// Takes lines in the bodies of requests.
+pub struct HttpInlet {
+    intake: Intake,
+    limits: BodyLimits,
+}
+
+impl HttpInlet {
+    /// With the limits of the HTTP server.
+    pub fn new(intake: Intake, http: &Http) -> Self {
+        let limits = BodyLimits {
+            decoded_bytes_max: http.max_body_bytes,
+            compressed_bytes_max: http.max_compressed_bytes,
+            time_max: http.body_timeout,
+        };
+        HttpInlet { intake, limits }
+    }
+
+    /// Logs what clients send wrongly.
+    pub fn notices(&self) -> &Notices {
+        &self.intake.notices
+    }
+
+    /// A client's lines go to the database for lines without one.
+    pub fn no_database(&self, client: IpAddr, database: &str) {
+        self.intake.metrics().suspect(Suspect::NoDatabase).inc();
+        let (reason, first) = (Suspect::NoDatabase.as_str(), "/write".to_string());
+        let message = format!("a write names no database and goes to `{database}`: send the parameter db");
+        let notice = Notice { kind: NoticeKind::Hint, reason, count: 1, first, message };
+        self.notices().of_client(client, self.intake.protocol.as_str(), notice);
+    }
+
     /// Takes a body as it arrives from `client` and stores its good lines; times are nanoseconds where it names no
     /// precision. When this returns `Ok`, they are as durable as `wal.sync` says.
-    pub async fn body<B>(
+    pub async fn take<B>(
         &self,
         client: IpAddr,
         database: &str,
@@ -125,35 +163,33 @@ impl Intake {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let pools = self.store.pools();
+        let limits = self.limits;
         let unit = if precision.is_some() { Unit::Named } else { Unit::Parameter };
-        let mut stage = self.store.stage(database, precision.unwrap_or_default())?.with_unit(unit);
-        // Said before a line is parsed, and beside how long the body is, so that what is refused costs next to nothing.
+        let mut delivery = self.intake.open(database, precision.unwrap_or_default(), unit)?;
         let expected = self.expected_bytes(coding, body.size_hint().exact());
-        let mut refused = self.store.admit_write(expected).err().map(BodyError::from);
-        if refused.is_none() {
-            stage.expect(expected as usize);
-        }
+        let mut refused = delivery.admit(expected).err().map(BodyError::from);
         let lines = LineSink {
-            stage,
-            lease: pools.lease(Pool::Buffers),
-            splitter: Splitter::new(&self.store.limits()),
-            buffer: Vec::new(),
+            delivery,
+            buffer: LineBuffer::new(&self.intake.store),
             decoded: 0,
-            decoded_max: self.limits.decoded_bytes_max,
+            decoded_max: limits.decoded_bytes_max,
         };
         let mut decoder = match coding {
             Coding::Plain => Decoder::Plain(Box::new(lines)),
             Coding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(lines))),
         };
         let mut received = 0;
-        let limits = self.limits;
-        let slow = |_| {
-            self.telemetry.inlet(Protocol::Http).refused(Shortage::Time).inc();
-            BodyError::Slow(limits.time_max.as_secs())
-        };
         let deadline = tokio::time::Instant::now() + limits.time_max;
-        while let Some(frame) = tokio::time::timeout_at(deadline, body.frame()).await.map_err(slow)? {
+        loop {
+            let Ok(frame) = tokio::time::timeout_at(deadline, body.frame()).await else {
+                // What was wrong first is what is counted and told.
+                refused.get_or_insert_with(|| {
+                    self.intake.metrics().refused(Shortage::Time).inc();
+                    BodyError::Slow(limits.time_max.as_secs())
+                });
+                break;
+            };
+            let Some(frame) = frame else { break };
             let frame = frame.map_err(|error| not_whole(error.into()))?;
             let Ok(piece) = frame.into_data() else { continue }; // trailers say nothing to us
             received += piece.len() as u64;
@@ -173,23 +209,15 @@ impl Intake {
             }
         }
         if let Some(error) = refused {
-            if let BodyError::NotNow(why) = &error {
-                self.telemetry.inlet(Protocol::Http).refused(why.shortage()).inc();
-            }
             return Err(error);
         }
-        let lines = decoder.finish()?;
-        self.telemetry.inlet(Protocol::Http).bytes.inc_by(lines.decoded);
-        let (batch, mut report) = lines.finish();
-        if report.refused > 0 && bad_lines == BadLines::CostAll {
-            self.count_none(client, &mut report);
-            return Ok(report.into());
+        let LineSink { mut delivery, mut buffer, decoded, .. } = decoder.finish()?;
+        self.intake.metrics().bytes.inc_by(decoded);
+        buffer.deliver(&mut delivery, true);
+        if bad_lines == BadLines::CostAll && delivery.has_bad_lines() {
+            return Ok(delivery.discard(client).into());
         }
-        let stored = self.store.append(batch).await;
-        self.count(Protocol::Http, database, &mut report, stored.is_ok());
-        self.tell(Protocol::Http, client, std::mem::take(&mut report.notices));
-        stored?;
-        Ok(report.into())
+        Ok(delivery.store(client).await?.into())
     }
 
     /// About how much memory a body of `length` bytes will take, where its length is known.
@@ -211,46 +239,23 @@ fn not_whole(error: Box<dyn std::error::Error + Send + Sync>) -> BodyError {
     if malformed { BodyError::Malformed(error) } else { BodyError::Cut(error) }
 }
 
-/// Where decoded bytes go: cut into blocks of whole lines, and staged.
-struct LineSink {
-    stage: Stage,
-    /// The memory of `buffer`.
-    lease: Lease,
-    splitter: Splitter,
-    buffer: Vec<u8>,
+/// Where decoded bytes go: cut into blocks of whole lines, and delivered.
+struct LineSink<'a> {
+    delivery: Delivery<'a>,
+    buffer: LineBuffer,
     decoded: u64,
     decoded_max: u64,
 }
 
-impl LineSink {
-    /// Takes the whole lines of the buffer. Says whether the batch holds more than was expected of it.
-    fn parse(&mut self, last: bool) -> bool {
-        self.lease.set(self.buffer.capacity());
-        let split = self.splitter.split(&self.buffer, last);
-        let more = self.stage.add(split.lines, split.number);
-        let rest = split.rest.len();
-        self.buffer.drain(..self.buffer.len() - rest);
-        more
-    }
-
-    fn finish(mut self) -> (sealine_store::Batch, Report) {
-        self.parse(true);
-        self.stage.finish()
-    }
-}
-
-impl Write for LineSink {
+impl Write for LineSink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.decoded += bytes.len() as u64;
         if self.decoded > self.decoded_max {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BLOCK_BYTES
-            && self.parse(false)
-            && let Err(full) = self.lease.pools().admit_write(0)
-        {
-            return Err(io::Error::other(full));
+        self.buffer.bytes.extend_from_slice(bytes);
+        if self.buffer.bytes.len() >= BLOCK_BYTES && self.buffer.deliver(&mut self.delivery, false) {
+            self.delivery.go_on().map_err(io::Error::other)?;
         }
         Ok(bytes.len())
     }
@@ -260,12 +265,12 @@ impl Write for LineSink {
     }
 }
 
-enum Decoder {
-    Plain(Box<LineSink>),
-    Gzip(Box<MultiGzDecoder<LineSink>>),
+enum Decoder<'a> {
+    Plain(Box<LineSink<'a>>),
+    Gzip(Box<MultiGzDecoder<LineSink<'a>>>),
 }
 
-impl Decoder {
+impl<'a> Decoder<'a> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Decoder::Plain(lines) => lines.write_all(bytes),
@@ -275,22 +280,22 @@ impl Decoder {
 
     /// What an error of [`Self::write_all`] means for the sender.
     fn refusal(&self, error: io::Error) -> BodyError {
-        let limit = match self {
-            Decoder::Plain(lines) => lines.decoded_max,
-            Decoder::Gzip(gzip) => gzip.get_ref().decoded_max,
+        let lines = match self {
+            Decoder::Plain(lines) => lines,
+            Decoder::Gzip(gzip) => gzip.get_ref(),
         };
         match error.kind() {
             io::ErrorKind::FileTooLarge => {
-                BodyError::TooLarge { limit, what: "decompressed", setting: "http.max_body_bytes" }
+                BodyError::TooLarge { limit: lines.decoded_max, what: "decompressed", setting: "http.max_body_bytes" }
             }
-            _ => match error.downcast::<Full>() {
-                Ok(full) => BodyError::NotNow(full.into()),
+            _ => match error.downcast::<NotNow>() {
+                Ok(why) => lines.delivery.intake.not_now(why).into(),
                 Err(error) => BodyError::Coding(error),
             },
         }
     }
 
-    fn finish(self) -> Result<LineSink, BodyError> {
+    fn finish(self) -> Result<LineSink<'a>, BodyError> {
         match self {
             Decoder::Plain(lines) => Ok(*lines),
             Decoder::Gzip(mut gzip) => match gzip.try_finish() {

@@ -3,11 +3,12 @@
 //!
 //! Times are multiples of the interval, whenever exactly the thread gets to it: equal steps take no room.
 
-use super::Intake;
+use super::{Intake, NotStored};
+use sealine_base::causes;
 use sealine_base::clock::SharedClock;
 use sealine_model::{DATABASE_LABEL, LabelsBuilder, METRIC_NAME};
 use sealine_store::INTERNAL_DATABASE;
-use sealine_telemetry::{OwnSample, Protocol};
+use sealine_telemetry::OwnSample;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -73,17 +74,14 @@ fn store(time: i64, instance: &str, intake: &Intake) -> Result<(), String> {
         builder.set(METRIC_NAME, &name).set(DATABASE_LABEL, INTERNAL_DATABASE).set(INSTANCE_LABEL, instance);
         stage.add_sample(&builder.build(), time, value, number);
     }
-    let (batch, mut report) = stage.finish();
+    let (batch, report) = stage.finish();
     let stored = match intake.store.admit_internal() {
-        Ok(()) => intake.store.append_internal(batch).map_err(|error| error.to_string()),
-        Err(why) => {
-            intake.telemetry.inlet(Protocol::Internal).refused(why.shortage()).inc();
-            Err(why.to_string())
-        }
+        Ok(()) => intake.store.append_internal(batch).map_err(NotStored::from),
+        Err(why) => Err(intake.not_now(why)),
     };
-    intake.count(Protocol::Internal, INTERNAL_DATABASE, &mut report, stored.is_ok());
+    intake.count(INTERNAL_DATABASE, &report, stored.is_err().then_some("unavailable"));
     match report.first.first() {
         Some(refusal) => Err(refusal.message.clone()),
-        None => stored,
+        None => stored.map_err(|error| causes::sentence(&error)),
     }
 }

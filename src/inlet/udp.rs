@@ -11,13 +11,12 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 use parking_lot::{Condvar, Mutex};
-use sealine_base::causes;
 use sealine_base::clock;
 use sealine_base::cores;
 use sealine_base::pools::{Lease, Pool};
 use sealine_lineproto::Precision;
-use sealine_store::{Stage, Unit, check_database};
-use sealine_telemetry::{Protocol, Telemetry};
+use sealine_store::{Unit, check_database};
+use sealine_telemetry::Telemetry;
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -286,40 +285,28 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
                 }
             }
         };
-        intake.telemetry.inlet(Protocol::Udp).bytes.inc_by(block.bytes.len() as u64);
-        let Ok(stage) = intake.store.stage(database, precision) else { return }; // its name was checked at the start
-        let mut stage = stage.with_unit(Unit::Setting("udp.precision"));
+        intake.metrics().bytes.inc_by(block.bytes.len() as u64);
+        let opened = intake.open(database, precision, Unit::Setting("udp.precision"));
+        let Ok(mut delivery) = opened else { return }; // its name was checked at the start
+        let admitted = delivery.admit(0);
         let (mut start, mut last) = (0, NOBODY);
         for &(end, sender) in &block.ends {
-            // Each datagram is parsed separately: one that is cut off cannot spoil the next.
-            stage.add(&block.bytes[start..end], 1);
-            intake.tell(Protocol::Udp, sender, stage.take_notices());
+            // Each datagram is parsed separately: one that is cut off cannot spoil the next. A batch that is refused is
+            // parsed as well: nobody sends it again, and the lines that are lost are counted.
+            delivery.add(&block.bytes[start..end], 1);
+            delivery.tell(sender);
             cores::give_way(clock::instant());
             (start, last) = (end, sender);
         }
-        append(intake, database, last, stage);
+        let stored = match admitted {
+            Ok(()) => delivery.store_blocking(last),
+            Err(why) => delivery.lose(last, why),
+        };
+        drop(stored); // what was not stored is counted and told
         drop(block);
         queue.lock().stored();
         changed.notify_one();
     }
-}
-
-/// Stores a batch. `sender` is one of those whose lines are in it, the last.
-fn append(intake: &Intake, database: &str, sender: IpAddr, stage: Stage) {
-    let (batch, mut report) = stage.finish();
-    let stored = match intake.store.admit_write(0) {
-        Ok(()) => intake.store.append_blocking(batch).map_err(|error| causes::sentence(&error)),
-        Err(why) => {
-            intake.telemetry.inlet(Protocol::Udp).refused(why.shortage()).inc();
-            Err(why.to_string())
-        }
-    };
-    if let Err(error) = &stored {
-        let message = format!("not stored: {error}");
-        intake.refuse(Protocol::Udp, sender, ("unavailable", report.lines), &message);
-    }
-    intake.count(Protocol::Udp, database, &mut report, stored.is_ok());
-    intake.tell(Protocol::Udp, sender, report.notices);
 }
 
 #[cfg(test)]

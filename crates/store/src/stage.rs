@@ -229,6 +229,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Lines refused so far.
+    pub fn refused(&self) -> u64 {
+        self.report.refused
+    }
+
     /// What was taken and what was not.
     pub fn finish(mut self) -> (Batch, Report) {
         self.report.samples = self.batch.samples() as u64;

@@ -4,6 +4,7 @@
 //! has one line a minute (a day, for hints): at once for the first event, with what was sent, and at the end of the minute for
 //! those that followed, with their count. Good lines never come here.
 
+use crate::Protocol;
 use parking_lot::Mutex;
 use sealine_base::clock::SharedClock;
 use std::collections::HashMap;
@@ -154,6 +155,18 @@ impl Notices {
     /// Notes what `client` did by `protocol`.
     pub fn of_client(&self, client: IpAddr, protocol: &'static str, notice: Notice) {
         self.take(Told { subject: Subject::Client(client.to_canonical()), protocol, notice });
+    }
+
+    /// Notes that something of `client` was not taken, which was nothing that can be shown.
+    pub fn of_refusal(
+        &self,
+        client: IpAddr,
+        protocol: Protocol,
+        (reason, count): (&'static str, u64),
+        message: String,
+    ) {
+        let notice = Notice { kind: NoticeKind::Refusal, reason, count, first: String::new(), message };
+        self.of_client(client, protocol.as_str(), notice);
     }
 
     /// Notes something that does not depend on the client; `name` tells one such thing from another.

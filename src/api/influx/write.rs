@@ -8,7 +8,7 @@ use crate::api::Call;
 use crate::api::error::ApiError;
 use crate::api::params::Params;
 use crate::api::reply::Reply;
-use crate::inlet::{BadLines, BodyError, Coding, Written};
+use crate::inlet::{BadLines, BodyError, Coding, NotStored, Written};
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 use sealine_base::causes;
@@ -90,8 +90,8 @@ pub(super) fn with_policy(database: &str, policy: &str) -> String {
 
 /// `POST /write`.
 pub async fn write_v1(call: Call) -> Reply {
-    if let (None, Some(intake)) = (call.address.given("db"), &call.api.intake) {
-        intake.no_database(call.peer.ip(), DEFAULT_DATABASE);
+    if let (None, Some(inlet)) = (call.address.given("db"), &call.api.inlet) {
+        inlet.no_database(call.peer.ip(), DEFAULT_DATABASE);
     }
     write(call, Dialect::V1, WriteTarget::of_v1).await
 }
@@ -112,7 +112,7 @@ async fn write(call: Call, dialect: Dialect, target: fn(&Params) -> Result<Write
         Ok(target) => target,
         Err(error) => return dialect.refuse(error.kind.status(), &error.message),
     };
-    let Some(intake) = &call.api.intake else {
+    let Some(inlet) = &call.api.inlet else {
         return dialect.refuse(StatusCode::SERVICE_UNAVAILABLE, "this server takes no lines");
     };
     if let Err(refusal) = call.grant.write(&target.database) {
@@ -133,7 +133,7 @@ async fn write(call: Call, dialect: Dialect, target: fn(&Params) -> Result<Write
         let what = format!("Content-Encoding {encoding:?} is not spoken here: send gzip, or the body as it is");
         return dialect.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &what);
     };
-    let body = intake.body(call.peer.ip(), &target.database, precision, coding, target.bad_lines, call.body);
+    let body = inlet.take(call.peer.ip(), &target.database, precision, coding, target.bad_lines, call.body);
     match body.await {
         Ok(written) if written.refused == 0 => Reply::empty(StatusCode::NO_CONTENT),
         Ok(written) => partial_write(dialect, &written, target.bad_lines),
@@ -194,7 +194,9 @@ fn not_written(dialect: Dialect, database: &str, error: &BodyError) -> Reply {
             let more = json!({ "limit": limit, "setting": setting, "maxLength": limit });
             dialect.refuse_with(StatusCode::PAYLOAD_TOO_LARGE, &what, more)
         }
-        BodyError::Unavailable(WalError::RecordTooLarge { .. }) => dialect.refuse(StatusCode::PAYLOAD_TOO_LARGE, &what),
+        BodyError::NotStored(NotStored::Log(WalError::RecordTooLarge { .. })) => {
+            dialect.refuse(StatusCode::PAYLOAD_TOO_LARGE, &what)
+        }
         // Of a policy InfluxDB 1 says 500, at which clients other than Telegraf send again forever.
         BodyError::Database(BadDatabase::Unknown { .. } | BadDatabase::UnknownPolicy { .. }) => {
             let what = if dialect == Dialect::V2 { format!("bucket {database:?} not found") } else { what };
@@ -204,7 +206,7 @@ fn not_written(dialect: Dialect, database: &str, error: &BodyError) -> Reply {
             dialect.refuse(StatusCode::BAD_REQUEST, &what)
         }
         // Not 408: Telegraf throws away what is answered so, and a slow link is no fault of what was sent.
-        BodyError::Slow(_) | BodyError::Cut(_) | BodyError::Unavailable(_) | BodyError::NotNow(_) => {
+        BodyError::Slow(_) | BodyError::Cut(_) | BodyError::NotStored(_) => {
             dialect.refuse(StatusCode::SERVICE_UNAVAILABLE, &what)
         }
     }

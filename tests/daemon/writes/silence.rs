@@ -2,6 +2,7 @@
 //! line a client, reason and minute, so that a flood of bad lines is none of our log.
 
 use super::*;
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -50,6 +51,67 @@ fn lines_that_are_refused_are_told_once_a_client_and_reason_with_the_first_of_th
     assert_told_once(&daemon, &["client=127.0.0.1", "protocol=\"udp\"", "reason=\"bad_value\""]);
     assert_told_once(&daemon, &["client=127.0.0.2", "protocol=\"udp\"", "reason=\"bad_value\""]);
     assert!(daemon.log().iter().all(|line| !line.contains('\x1b')), "what clients send is escaped");
+}
+
+#[test]
+fn a_refusal_is_counted_and_told_in_the_same_way_whatever_lines_come_by() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start_after("trap '' XFSZ", data.path(), &[("tcp.listen", "127.0.0.1:0")]);
+    let mut client = daemon.client();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let mut stream = TcpStream::connect(daemon.tcp()).expect("the daemon listens");
+    let mut send = |lines: &str| {
+        socket.send_to(lines.as_bytes(), daemon.udp()).expect("the daemon listens");
+        stream.write_all(lines.as_bytes()).expect("the daemon listens");
+        daemon.client().post("/write?db=story", &[], lines.as_bytes()).status
+    };
+    let mut counted = |reason: &str, lines: f64| {
+        for protocol in ["http", "udp", "tcp"] {
+            let counter = format!("sealine_rejected_lines_total{{protocol=\"{protocol}\",reason=\"{reason}\"}}");
+            eventually(&counter, || (client.metric(&counter) == lines).then_some(()));
+        }
+    };
+    let told = |words: &[&str]| {
+        for protocol in ["protocol=\"http\"", "protocol=\"udp\"", "protocol=\"tcp\""] {
+            assert_told_once(&daemon, &[words, &["WARN", "client=127.0.0.1", protocol]].concat());
+        }
+    };
+
+    assert_eq!(send("m v=1\nbad\nbad\n"), 400);
+    counted("no_fields", 2.0);
+    counted("unavailable", 0.0);
+    told(&["reason=\"no_fields\"", "first=\"bad\"", "count=2", "line has no fields"]);
+
+    daemon.limit_files(Some(0));
+    assert_eq!(send("m v=2\nm v=3\nbad\n"), 503);
+    counted("no_fields", 3.0);
+    counted("unavailable", 2.0);
+    told(&["reason=\"unavailable\"", "not stored: "]);
+    daemon.limit_files(None);
+}
+
+#[test]
+fn a_connection_too_many_is_told_with_the_limit() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = daemon(data.path(), &[("tcp.max_connections", "1")]);
+    let mut first = TcpStream::connect(daemon.tcp()).expect("the daemon listens");
+    first.write_all(format!("first v=1 {TIME_MS}000000\n").as_bytes()).expect("it takes lines");
+    eventually("the first is there", || {
+        (daemon.client().metric("sealine_ingested_lines_total{protocol=\"tcp\"}") == 1.0).then_some(())
+    });
+    let mut second = TcpStream::connect(daemon.tcp()).expect("it is accepted before it is closed");
+    assert_eq!(second.read(&mut [0]).expect("it is closed in good order"), 0);
+    assert_told_once(
+        &daemon,
+        &["WARN", "client=127.0.0.1", "protocol=\"tcp\"", "too_many_connections", "tcp.max_connections allows: 1"],
+    );
+    drop(first);
+    eventually("there is room again", || {
+        let mut next = TcpStream::connect(daemon.tcp()).expect("the daemon listens");
+        next.write_all(format!("next v=1 {TIME_MS}000000\n").as_bytes()).ok()?;
+        drop(next);
+        (daemon.client().metric("sealine_ingested_lines_total{protocol=\"tcp\"}") >= 2.0).then_some(())
+    });
 }
 
 #[test]

@@ -1,7 +1,13 @@
-//! Sockets that listen: at the first of several addresses that this machine has.
+//! Sockets that listen, at the first of several addresses that this machine has; connections and the limits on them.
 //!
 //! Where the family of one is not there, or no interface has it, the next is tried. Any other error, such as a port that
 //! is taken, is final: nobody should find the daemon at another address than where it was asked for.
+
+mod connection_limits;
+mod listener;
+
+pub use connection_limits::{ConnectionLimits, TooManyConnections};
+pub use listener::Listener;
 
 use nix::errno::Errno;
 use std::io;
@@ -15,7 +21,7 @@ const BACKLOG: u32 = 1024;
 pub type NotBound = (SocketAddr, io::Error);
 
 /// A socket for connections. Inside a runtime.
-pub fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, NotBound> {
+fn listen(addresses: &[SocketAddr]) -> Result<TcpListener, NotBound> {
     first_usable(addresses, |address| {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
