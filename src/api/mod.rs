@@ -49,7 +49,7 @@ pub use backend::{Backend, Found, Metadata, NamedCount, Readiness, RuntimeInfo, 
 pub use error::{ApiError, ErrorKind};
 pub use observe::{Observer, Stage, Unobserved};
 pub use reply::Reply;
-pub use server::{BindError, Server, ServerLimits};
+pub use server::{Server, ServerLimits};
 
 use crate::config::Token;
 use crate::inlet::HttpInlet;

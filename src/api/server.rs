@@ -6,7 +6,7 @@ use super::head::HeadLimits;
 use super::requests::Requests;
 use super::routes;
 use super::timed_socket::{Busy, TimedSocket};
-use crate::sockets::{ConnectionLimits, Listener, TooManyConnections};
+use crate::sockets::{ConnectionLimits, ListenError, Listener, TooManyConnections};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -53,14 +53,6 @@ pub struct ServerLimits {
     pub drain_timeout: Duration,
 }
 
-/// Why the server cannot listen.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen for HTTP at {address} (http.listen)")]
-pub struct BindError {
-    address: SocketAddr,
-    source: io::Error,
-}
-
 /// A socket that listens.
 pub struct Server {
     listener: Listener,
@@ -70,10 +62,8 @@ pub struct Server {
 impl Server {
     /// Takes the first of the addresses that there is, inside a runtime. Connections queue up from here on, and are
     /// served by [`Server::serve`].
-    pub fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
-        let listener = Listener::bind(Protocol::Http, addresses);
-        let listener = listener.map_err(|(address, source)| BindError { address, source })?;
-        Ok(Server { listener, tls: None })
+    pub fn bind(addresses: &[SocketAddr]) -> Result<Self, ListenError> {
+        Ok(Server { listener: Listener::bind(Protocol::Http, addresses)?, tls: None })
     }
 
     /// With TLS on every connection: then it speaks nothing else.

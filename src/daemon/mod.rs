@@ -18,10 +18,11 @@ pub use logging::LoggingError;
 pub use parts::{Parts, Stop};
 pub use reload::{ReloadError, Reloaded};
 
-use crate::api::{Api, BindError, Server, ServerLimits};
+use crate::api::{Api, Server, ServerLimits};
 use crate::config::{Address, Config, Origin, ResolveError, Tcp};
-use crate::inlet::{HttpInlet, Intake, InternalInlet, TcpError, TcpInlet, UdpError, UdpInlet};
+use crate::inlet::{HttpInlet, Intake, InternalInlet, TcpInlet, UdpError, UdpInlet};
 use crate::schedule::Schedule;
+use crate::sockets::ListenError;
 use crate::tls::TlsError;
 use active_query_tracker::ActiveQueryTracker;
 use arc_swap::ArcSwap;
@@ -79,12 +80,9 @@ pub enum DaemonError {
     /// The UDP inlet cannot start.
     #[error(transparent)]
     Udp(#[from] UdpError),
-    /// The TCP inlet cannot start.
+    /// HTTP or the TCP inlet cannot start.
     #[error(transparent)]
-    Tcp(#[from] TcpError),
-    /// The HTTP server cannot start.
-    #[error(transparent)]
-    Http(#[from] BindError),
+    Listen(#[from] ListenError),
     /// There is no certificate to show, or it cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),

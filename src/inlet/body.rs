@@ -109,29 +109,23 @@ pub enum BodyError {
     NotStored(#[from] NotStored),
 }
 
-/// What a body may be.
-#[derive(Debug, Clone, Copy)]
-struct BodyLimits {
+/// Takes lines in the bodies of requests.
+pub struct HttpInlet {
+    intake: Intake,
     decoded_bytes_max: u64,
     compressed_bytes_max: u64,
     time_max: Duration,
 }
 
-/// Takes lines in the bodies of requests.
-pub struct HttpInlet {
-    intake: Intake,
-    limits: BodyLimits,
-}
-
 impl HttpInlet {
     /// With the limits of the HTTP server.
     pub fn new(intake: Intake, http: &Http) -> Self {
-        let limits = BodyLimits {
+        HttpInlet {
+            intake,
             decoded_bytes_max: http.max_body_bytes,
             compressed_bytes_max: http.max_compressed_bytes,
             time_max: http.body_timeout,
-        };
-        HttpInlet { intake, limits }
+        }
     }
 
     /// Logs what clients send wrongly.
@@ -163,7 +157,6 @@ impl HttpInlet {
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let limits = self.limits;
         let unit = if precision.is_some() { Unit::Named } else { Unit::Parameter };
         let mut delivery = self.intake.open(database, precision.unwrap_or_default(), unit)?;
         let expected = self.expected_bytes(coding, body.size_hint().exact());
@@ -172,20 +165,20 @@ impl HttpInlet {
             delivery,
             buffer: LineBuffer::new(&self.intake.store),
             decoded: 0,
-            decoded_max: limits.decoded_bytes_max,
+            decoded_max: self.decoded_bytes_max,
         };
         let mut decoder = match coding {
             Coding::Plain => Decoder::Plain(Box::new(lines)),
             Coding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(lines))),
         };
         let mut received = 0;
-        let deadline = tokio::time::Instant::now() + limits.time_max;
+        let deadline = tokio::time::Instant::now() + self.time_max;
         loop {
             let Ok(frame) = tokio::time::timeout_at(deadline, body.frame()).await else {
                 // What was wrong first is what is counted and told.
                 refused.get_or_insert_with(|| {
                     self.intake.metrics().refused(Shortage::Time).inc();
-                    BodyError::Slow(limits.time_max.as_secs())
+                    BodyError::Slow(self.time_max.as_secs())
                 });
                 break;
             };
@@ -196,13 +189,13 @@ impl HttpInlet {
             if refused.is_some() {
                 // A connection that is closed on a client that still sends takes the answer with it, and the client
                 // sends it all again. So the rest is read and forgotten, as far as a body could go.
-                match received > REFUSED_FACTOR_MAX * limits.compressed_bytes_max.max(limits.decoded_bytes_max) {
+                match received > REFUSED_FACTOR_MAX * self.compressed_bytes_max.max(self.decoded_bytes_max) {
                     true => break,
                     false => continue,
                 }
             }
-            if coding != Coding::Plain && received > limits.compressed_bytes_max {
-                let (limit, setting) = (limits.compressed_bytes_max, "http.max_compressed_bytes");
+            if coding != Coding::Plain && received > self.compressed_bytes_max {
+                let (limit, setting) = (self.compressed_bytes_max, "http.max_compressed_bytes");
                 refused = Some(BodyError::TooLarge { limit, what: "before decompression", setting });
             } else if let Err(error) = decoder.write_all(&piece) {
                 refused = Some(decoder.refusal(error));
@@ -227,7 +220,7 @@ impl HttpInlet {
             (Coding::Gzip, Some(length)) => length.saturating_mul(GZIP_RATIO),
             (_, None) => BLOCK_BYTES as u64,
         };
-        decoded.min(self.limits.decoded_bytes_max)
+        decoded.min(self.decoded_bytes_max)
     }
 }
 

@@ -12,5 +12,5 @@ mod udp;
 pub use body::{BadLines, BodyError, Coding, HttpInlet, Written};
 pub use intake::{Intake, NotStored};
 pub use internal::InternalInlet;
-pub use tcp::{TcpError, TcpInlet};
+pub use tcp::TcpInlet;
 pub use udp::{UdpError, UdpInlet};

@@ -4,9 +4,9 @@
 use super::Intake;
 use super::line_buffer::LineBuffer;
 use crate::config::Tcp;
-use crate::sockets::{ConnectionLimits, Listener};
+use crate::sockets::{ConnectionLimits, ListenError, Listener};
 use sealine_lineproto::Precision;
-use sealine_store::{Unit, check_database};
+use sealine_store::Unit;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,14 +20,6 @@ const READ_BYTES: usize = 64 << 10;
 /// How long a connection is left alone while there is no memory for more: its agent's writes block meanwhile.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why the inlet could not start.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen for TCP lines at {address} (tcp.listen)")]
-pub struct TcpError {
-    address: SocketAddr,
-    source: io::Error,
-}
-
 /// Listens for lines.
 pub struct TcpInlet {
     listener: Listener,
@@ -39,12 +31,9 @@ pub struct TcpInlet {
 
 impl TcpInlet {
     /// Binds the first of the addresses that there is. Inside a runtime.
-    pub fn bind(addresses: &[SocketAddr], config: &Tcp, intake: Intake) -> Result<Self, TcpError> {
-        let failed = |(address, source)| TcpError { address, source };
-        check_database(&config.database).map_err(|error| failed((addresses[0], io::Error::other(error))))?;
-        let listener = Listener::bind(intake.protocol, addresses).map_err(failed)?;
+    pub fn bind(addresses: &[SocketAddr], config: &Tcp, intake: Intake) -> Result<Self, ListenError> {
         Ok(TcpInlet {
-            listener,
+            listener: Listener::bind(intake.protocol, addresses)?,
             intake,
             database: config.database.as_str().into(),
             precision: config.precision,
@@ -103,7 +92,7 @@ async fn read_lines(
         intake.metrics().bytes.inc_by(read as u64);
         let last = read == 0;
         let opened = intake.open(database, precision, Unit::Setting("tcp.precision"));
-        let Ok(mut delivery) = opened else { return }; // its name was checked at the start
+        let Ok(mut delivery) = opened else { return }; // the configuration has a good name
         lines.deliver(&mut delivery, last);
         drop(delivery.store(client).await); // what was not stored is counted and told
         if last {

@@ -15,7 +15,7 @@ use sealine_base::clock;
 use sealine_base::cores;
 use sealine_base::pools::{Lease, Pool};
 use sealine_lineproto::Precision;
-use sealine_store::{Unit, check_database};
+use sealine_store::Unit;
 use sealine_telemetry::Telemetry;
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -147,7 +147,6 @@ impl UdpInlet {
         let socket = sockets::bind_datagrams(addresses).map_err(not_bound)?;
         let address = socket.local_addr().unwrap_or(addresses[0]);
         let failed = |what| move |source| UdpError { address, what, source };
-        check_database(&config.database).map_err(io::Error::other).map_err(failed("use udp.database"))?;
         set_receive_buffer(&socket, config.receive_buffer_bytes as usize).map_err(failed("size its buffer"))?;
         let option = |done: nix::Result<()>| done.map_err(io::Error::from);
         option(setsockopt(&socket, sockopt::RxqOvfl, &1)).map_err(failed("have its drops counted"))?;
@@ -287,7 +286,7 @@ fn store(shared: &(Mutex<Queue>, Condvar), intake: &Intake, database: &str, prec
         };
         intake.metrics().bytes.inc_by(block.bytes.len() as u64);
         let opened = intake.open(database, precision, Unit::Setting("udp.precision"));
-        let Ok(mut delivery) = opened else { return }; // its name was checked at the start
+        let Ok(mut delivery) = opened else { return }; // the configuration has a good name
         let admitted = delivery.admit(0);
         let (mut start, mut last) = (0, NOBODY);
         for &(end, sender) in &block.ends {

@@ -1,11 +1,12 @@
 //! Accepts connections, so many at a time, until it is told to stop: the one loop of all protocols that have connections.
 
 use super::connection_limits::{ConnectionLimits, TooManyConnections};
-use super::{NotBound, listen};
+use super::listen;
 use sealine_base::clock::Seldom;
 use sealine_telemetry::Protocol;
 use sealine_telemetry::notices::Notices;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +22,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Failed accepts are logged this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
+/// Why a protocol has no listener.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen at {address} ({section}.listen)")]
+pub struct ListenError {
+    section: &'static str,
+    address: SocketAddr,
+    source: io::Error,
+}
+
 /// A socket that listens for connections of one protocol.
 pub struct Listener {
     protocol: Protocol,
@@ -31,9 +41,10 @@ pub struct Listener {
 impl Listener {
     /// Takes the first of the addresses that there is, inside a runtime. Connections queue up from here on, and are
     /// accepted by [`Listener::serve`].
-    pub fn bind(protocol: Protocol, addresses: &[SocketAddr]) -> Result<Self, NotBound> {
-        let socket = listen(addresses)?;
-        let address = socket.local_addr().map_err(|error| (addresses[0], error))?;
+    pub fn bind(protocol: Protocol, addresses: &[SocketAddr]) -> Result<Self, ListenError> {
+        let failed = |(address, source)| ListenError { section: protocol.as_str(), address, source };
+        let socket = listen(addresses).map_err(failed)?;
+        let address = socket.local_addr().map_err(|error| failed((addresses[0], error)))?;
         Ok(Listener { protocol, socket, address })
     }
 

@@ -7,7 +7,7 @@ mod connection_limits;
 mod listener;
 
 pub use connection_limits::{ConnectionLimits, TooManyConnections};
-pub use listener::Listener;
+pub use listener::{ListenError, Listener};
 
 use nix::errno::Errno;
 use std::io;

@@ -41,7 +41,7 @@ pub enum BadDatabase {
 }
 
 /// Whether a database can have this name.
-pub fn check_database(name: &str) -> Result<(), BadDatabase> {
+fn check_database(name: &str) -> Result<(), BadDatabase> {
     let fits = (1..=DATABASE_BYTES_MAX).contains(&name.len());
     fits.then_some(()).ok_or(BadDatabase::Name { got: name.len() })
 }

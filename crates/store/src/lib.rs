@@ -34,7 +34,7 @@ mod wal;
 
 pub use admission::NotNow;
 pub use batch::Batch;
-pub use databases::{BadDatabase, check_database};
+pub use databases::BadDatabase;
 pub use disk::DiskError;
 pub use labels::Question;
 pub use maintain::Maintained;
