@@ -413,6 +413,19 @@ fn a_body_that_stalls_is_to_be_sent_again() {
     assert_eq!(client.query("good_v", TIME_MS), Matrix::new());
 }
 
+#[test]
+fn a_body_that_is_too_large_and_stalls_is_told_what_came_first() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let daemon = Daemon::start(data.path(), &[("http.body_timeout", "1s"), ("http.max_body_bytes", "2MiB")]);
+    let mut client = daemon.client();
+    let head = "POST /write?db=story HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n";
+    client.send(head.as_bytes()).expect("the daemon listens");
+    client.send("m v=1\n".repeat(500_000).as_bytes()).expect("the daemon listens");
+    let answer = client.answer().expect("it is answered");
+    assert_eq!((answer.status, answer.text().contains("http.max_body_bytes")), (413, true), "{answer:?}");
+    assert_eq!(daemon.client().metric("sealine_refused_writes_total{protocol=\"http\",reason=\"time\"}"), 0.0);
+}
+
 /// `outputs.influxdb_v2` reads `code` and `message`, clients of InfluxDB 3 `error` and `data`.
 #[test]
 fn each_version_is_told_of_bad_lines_in_its_own_shape() {
@@ -502,6 +515,10 @@ fn lines_come_as_to_influxdb_3() {
         let counted = format!("sealine_rejected_lines_total{{protocol=\"http\",reason=\"{reason}\"}}");
         assert_eq!(setup.client.metric(&counted), want, "{reason}");
     }
+    // Names are told of when the second one comes, and never again.
+    let body = format!("pair a.b=1,a-b=2 {TIME_MS}\nbad v=\n");
+    assert_eq!(setup.client.post("/api/v3/write_lp?db=story&accept_partial=false", &[], body.as_bytes()).status, 400);
+    assert_eq!(setup.client.metric("sealine_name_collisions_total{protocol=\"http\",reason=\"field\"}"), 1.0);
 }
 
 #[test]
