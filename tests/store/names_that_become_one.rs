@@ -6,6 +6,7 @@
 
 use crate::support::library::{config, open, write};
 use sealine_base::clock::ManualClock;
+use sealine_lineproto::Precision;
 use sealine_model::{Matcher, Samples, Source};
 use sealine_store::Store;
 use std::path::Path;
@@ -89,6 +90,48 @@ fn an_answer_is_silent_where_one_of_two_fields_has_no_sample() {
         for (time, value) in [(TIME_MS, 2.0), (TIME_MS + HOUR_MS, 1.0)] {
             assert_eq!(ask(&opened, "m_a_b", (time, time)), (vec![value], Vec::new()), "{when}");
         }
+        opened.seal().expect("it seals");
+    }
+}
+
+#[test]
+fn two_spellings_of_a_tag_are_one_series_and_the_label_itself_counts_first() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let mut opened = store(data.path());
+    write(&opened, &format!("m,a.b=x v=2 {TIME_MS}\nm,a_b=x v=1 {TIME_MS}\nm,a_b=x v=1 {}\n", TIME_MS + 1));
+    write(&opened, &format!("n,a.b=x v=2 {TIME_MS}\nn,a-b=x v=3 {TIME_MS}\nn,a-b=x v=4 {}\n", TIME_MS + 1));
+    let all = (i64::MIN, i64::MAX);
+    let of_two = ask(&opened, "n_v", all).0;
+    for when in ["in memory", "after a start", "sealed", "archived"] {
+        match when {
+            "after a start" => {
+                drop(opened);
+                opened = store(data.path());
+            }
+            "sealed" => assert!(opened.seal().expect("it seals") > 0),
+            "archived" => assert_eq!(opened.archive(true, &|| true).expect("it archives").archived, 1),
+            _ => {}
+        }
+        assert_eq!(ask(&opened, "m_v", all).0, [2.0, 1.0], "{when}");
+        assert_eq!(ask(&opened, "n_v", all).0, of_two, "{when}");
+    }
+}
+
+#[test]
+fn a_tag_that_is_called_as_a_label_of_another_database_joins_its_series() {
+    let data = tempfile::tempdir().expect("a folder for the test");
+    let mut config = config(data.path());
+    config.naming.db_label = true;
+    let opened = open(&config, &ManualClock::at(TIME_MS + HOUR_MS));
+    for (database, line) in
+        [("story", format!("m,rp=week v=1 {TIME_MS}")), ("story/week", format!("m v=2 {}", TIME_MS + 1))]
+    {
+        let mut stage = opened.stage(database, Precision::Milliseconds).expect("a good name");
+        stage.add(line.as_bytes(), 1);
+        opened.append_blocking(stage.finish().0).expect("the log takes it");
+    }
+    for when in ["in memory", "sealed"] {
+        assert_eq!(ask(&opened, "m_v", (i64::MIN, i64::MAX)).0, [1.0, 2.0], "{when}");
         opened.seal().expect("it seals");
     }
 }

@@ -23,8 +23,7 @@ impl LabelView {
             true => own_labels(database).map(|(label, value)| (label, value.into())).collect(),
             false => Vec::new(),
         };
-        let labels = Labels::from_pairs(own.iter().map(|(label, value)| (*label, &**value)));
-        let own_hash = if own.is_empty() { 0 } else { labels.hash128() };
+        let own_hash = place_hash(&Labels::from_pairs(own.iter().map(|(label, value)| (*label, &**value))));
         LabelView { naming, own, own_hash }
     }
 
@@ -112,15 +111,18 @@ impl LabelView {
         labels.without(|label| label == METRIC_NAME || is_own(label))
     }
 
-    /// What tells a label set from all others: `tags_hash` is that of its tags ([`Labels::hash128`]), none of which is
-    /// renamed, or `None` where one may be.
-    pub fn key<'a>(&'a self, tags_hash: Option<u128>, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> u128 {
-        let of_labels = || {
-            let named: Vec<(Cow<'a, str>, &str)> =
-                tags.into_iter().map(|(tag, value)| (self.label(tag), value)).collect();
-            Labels::from_pairs(named.iter().map(|(label, value)| (&**label, *value))).hash128()
+    /// What tells a label set from all others. `plain` is the hash of its tags ([`Labels::hash128`]) where the index has none
+    /// that is called otherwise ([`Self::is_plain`]).
+    pub fn key<'a>(&'a self, plain: Option<u128>, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> LabelsKey {
+        let computed = || {
+            let tags = Labels::from_pairs(tags);
+            let is_renamed = tags.iter().any(|(tag, _)| self.renames(tag));
+            let spelling = if is_renamed { tags.hash128() as u64 | 1 } else { 0 };
+            let labels = self.labels(&tags);
+            let (place, others) = (labels.only(names_place), labels.without(names_place));
+            LabelsKey { labels: others.hash128() ^ place_hash(&place), spelling }
         };
-        tags_hash.unwrap_or_else(of_labels) ^ self.own_hash
+        plain.map_or_else(computed, |hash| LabelsKey { labels: hash ^ self.own_hash, spelling: 0 })
     }
 
     /// The tag sets of an index whose labels pass every matcher but those on the metric's name.
@@ -128,12 +130,31 @@ impl LabelView {
         select_sets(&Viewed { view: self, index }, matchers)
     }
 
-    /// Whether a name of the index is another one as a label.
-    pub fn renames_any(&self, index: &impl LabelIndex) -> bool {
-        let mut any = false;
-        index.each_name(&mut |tag| any = any || self.renames(tag));
-        any
+    /// Whether all tags of an index are labels of the same name, and none can be taken for a label that names a database.
+    pub fn is_plain(&self, index: &impl LabelIndex) -> bool {
+        let mut is_plain = true;
+        index.each_name(&mut |tag| is_plain &= !names_place(tag) && !self.renames(tag));
+        is_plain
     }
+}
+
+/// What tells a label set from all others of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabelsKey {
+    /// A hash of the labels.
+    pub labels: u128,
+    /// Tells tag sets apart that have these labels: 0 where no tag is called otherwise as a label. Sets that differ in it
+    /// count in its order, so that what was kept by its labels comes before what is kept by its tags.
+    pub spelling: u64,
+}
+
+/// Whether a label may name a database.
+fn names_place(label: &str) -> bool {
+    label == DATABASE_LABEL || label == POLICY_LABEL
+}
+
+fn place_hash(labels: &Labels) -> u128 {
+    if labels.is_empty() { 0 } else { labels.hash128() }
 }
 
 /// The view of a database whose series do not name it.
@@ -147,11 +168,6 @@ impl Default for LabelView {
 pub fn own_labels(database: &str) -> impl Iterator<Item = (&'static str, &str)> {
     let (name, policy) = split_policy(database);
     std::iter::once((DATABASE_LABEL, name)).chain(policy.map(|policy| (POLICY_LABEL, policy)))
-}
-
-/// The tags of a row of `database` that was kept by its labels, among which are those that name the database.
-pub fn tags_of_labels(labels: &Labels, database: &str) -> Labels {
-    labels.without(|label| own_labels(database).any(|(own, value)| own == label && labels.get(label) == Some(value)))
 }
 
 /// An index of tags, looked up by labels.
@@ -271,11 +287,19 @@ mod tests {
         let (one, other) = (view(&naming, "t"), view(&naming, "u"));
         let key = |view: &LabelView, tag: &str| {
             let tags = Labels::from_pairs([(tag, "1"), ("host", "a")]);
-            view.key((!view.renames(tag)).then(|| tags.hash128()), &tags)
+            view.key((view.is_plain(&Listed(vec![tags.clone()]))).then(|| tags.hash128()), &tags)
         };
-        assert_eq!(key(&one, "a_b"), key(&one, "a-b"));
-        assert_ne!(key(&one, "a_b"), key(&other, "a_b"));
-        assert_ne!(key(&one, "a_b"), key(&one, "ab"));
+        assert_eq!(key(&one, "a_b").labels, key(&one, "a-b").labels);
+        assert!(key(&one, "a_b").spelling < key(&one, "a-b").spelling);
+        assert_ne!(key(&one, "a.b").spelling, key(&one, "a-b").spelling);
+        assert_ne!(key(&one, "a_b").labels, key(&other, "a_b").labels);
+        assert_ne!(key(&one, "a_b").labels, key(&one, "ab").labels);
+        // A tag of one database may be what names another.
+        let policy = view(&naming, "t/1");
+        let host = Labels::from_pairs([("host", "a")]);
+        assert_eq!(key(&one, "rp").labels, policy.key(Some(host.hash128()), &host).labels);
+        let plain = view(&Naming { db_label: false, ..Naming::default() }, "v");
+        assert_eq!(key(&plain, "db").labels, view(&naming, "1").key(Some(host.hash128()), &host).labels);
     }
 
     #[test]

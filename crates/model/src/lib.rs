@@ -21,7 +21,7 @@ mod words;
 
 pub use column::Column;
 pub use kind::{Kind, NO_WORD};
-pub use label_view::{LabelView, own_labels, tags_of_labels};
+pub use label_view::{LabelView, LabelsKey, own_labels};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use limited_set::LimitedSet;
 pub use matcher::{MatchOp, Matcher, MatcherError};

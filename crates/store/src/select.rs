@@ -178,7 +178,7 @@ impl Reader {
                     }
                     let index = file.index()?;
                     let names = index.names(view.naming());
-                    let is_plain = !view.renames_any(&*index);
+                    let is_plain = view.is_plain(&*index);
                     let mut last = None;
                     for series in &selection.series {
                         let (feed, kind) = match last {
@@ -190,8 +190,8 @@ impl Reader {
                         };
                         last = Some((series.column, feed, kind));
                         let hash = index.set_hash(series.set).filter(|_| is_plain);
-                        let labels_key = view.key(hash, index.pairs(series.set));
-                        joiner.add(feed, labels_key, Part::File { file: files.len() as u32, series: *series, kind });
+                        let key = view.key(hash, index.pairs(series.set));
+                        joiner.add(feed, key, Part::File { file: files.len() as u32, series: *series, kind });
                     }
                     Ok(Some(selection))
                 };
@@ -214,13 +214,13 @@ impl Reader {
                 return self.find(matchers, (start, end)); // other rules of naming came meanwhile
             }
             let mut last: Option<(Arc<str>, Feed)> = None;
-            for Selected { metric, column, row, labels_key, field, kind } in index.select(matchers) {
+            for Selected { metric, column, row, key, field, kind } in index.select(matchers) {
                 let feed = match &last {
                     Some((known, feed)) if Arc::ptr_eq(known, &column) => *feed,
                     _ => joiner.feed(&metric, column.clone()),
                 };
                 last = Some((column, feed));
-                joiner.add(feed, labels_key, Part::Memory { row, field, kind });
+                joiner.add(feed, key, Part::Memory { row, field, kind });
             }
             self.count(&mut counted, selected_bytes + joiner.heap_bytes())?;
         }

@@ -34,6 +34,20 @@ struct TagTable {
     is_own: bool,
 }
 
+impl TagTable {
+    /// Whether this is a label that names the database: all sets have it, and it says nothing else.
+    fn is_own_label(&self, bytes: &[u8], database: &str, sets: usize) -> bool {
+        let is = |(label, value): (&str, &str)| {
+            *label == *self.name && self.values.count == 1 && self.values.get(bytes, 0) == Some(value.as_bytes())
+        };
+        let having = || {
+            let mut cursor = Cursor::new(self.postings.get(bytes, 0).unwrap_or_default());
+            std::iter::from_fn(move || cursor.read()).count()
+        };
+        own_labels(database).any(is) && having() == sets
+    }
+}
+
 /// Byte strings that can be reached by number.
 #[derive(Clone, Copy)]
 struct Table {
@@ -72,11 +86,7 @@ impl FileIndex {
             if values.count != postings.count {
                 return None;
             }
-            let is_own = version <= LABELS_VERSION
-                && values.count == 1
-                && own_labels(&database)
-                    .any(|(label, value)| *label == *name && Some(value.as_bytes()) == values.get(&bytes, 0));
-            tags.push(TagTable { name, values, postings, is_own });
+            tags.push(TagTable { name, values, postings, is_own: false });
         }
         let sets = Table::parse(&bytes, &mut cursor)?;
         let hashes_at = bytes.len() - cursor.rest().len();
@@ -90,6 +100,9 @@ impl FileIndex {
         }
         cursor.is_empty().then_some(())?;
         let names = KnownNames::default();
+        if version <= LABELS_VERSION {
+            tags.iter_mut().for_each(|table| table.is_own = table.is_own_label(&bytes, &database, sets.count));
+        }
         let has_own_labels = tags.iter().any(|table| table.is_own);
         let index = FileIndex { database, tags, has_own_labels, sets, hashes_at, columns, blocks, names, bytes };
         // Or blocks could share their entries, and reading the file would take more memory than the file.

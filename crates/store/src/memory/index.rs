@@ -135,7 +135,7 @@ impl Index {
                 self.metrics.entry_ref(&field.metric).or_default().push((id as u32, number as u16));
             }
         }
-        self.has_renamed |= self.view.renames_any(self);
+        self.has_renamed |= !self.view.is_plain(self);
         self.counts.add_bytes(texts(&self.metrics) - before);
     }
 

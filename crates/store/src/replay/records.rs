@@ -7,7 +7,7 @@ use crate::memory::{Database, Databases, Field, NewRow, Row};
 use crate::wal::{LABELS_VERSION, Record};
 use sealine_codec::lines::{LineReader, Version};
 use sealine_codec::varint::Cursor;
-use sealine_model::{Column, Labels, tags_of_labels};
+use sealine_model::{Column, Labels};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -136,11 +136,11 @@ impl<'a> Records<'a> {
     fn define(&mut self, database: &Arc<Database>, cursor: &mut Cursor<'_>) -> Option<()> {
         let number = cursor.read_len()?;
         let (measurement, mut tags) = (cursor.read_str()?, Labels::from_bytes(cursor.read_bytes()?)?);
-        if self.has_labels {
-            tags = tags_of_labels(&tags, &database.name);
-        }
         let from = cursor.read_len()?;
         let (mut fields, mut index) = (Vec::new(), database.index.write());
+        if self.has_labels {
+            tags = index.view().tags(&tags);
+        }
         for _ in 0..cursor.read()? {
             let (raw, column) = (cursor.read_bytes()?, cursor.read_str()?);
             fields.push(match self.next.version {

@@ -4,7 +4,7 @@
 use crate::disk::FileSeries;
 use crate::memory::Row;
 use hashbrown::{HashMap, HashSet};
-use sealine_model::{Column, Kind, LabelView};
+use sealine_model::{Column, Kind, LabelView, LabelsKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,9 +22,10 @@ pub struct Series {
     pub metric: Arc<str>,
     /// Number of its database's view.
     pub view: u32,
-    /// The column of its first part.
+    /// The column of its first part, and how its tags are spelled.
     column: u32,
-    /// Whether another part is of another column.
+    spelling: u64,
+    /// Whether another part is of another column, or spelled otherwise.
     is_mixed: bool,
     /// Range in [`Joined::parts`].
     from: u32,
@@ -34,6 +35,7 @@ pub struct Series {
 struct Placed {
     series: u32,
     column: u32,
+    spelling: u64,
     part: Part,
 }
 
@@ -53,7 +55,7 @@ pub struct Joiner {
     pub views: Vec<Arc<LabelView>>,
     series: Vec<Series>,
     parts: Vec<Placed>,
-    /// The series that several columns feed.
+    /// The series that several columns or tag sets feed.
     mixed: Vec<u32>,
 }
 
@@ -94,18 +96,19 @@ impl Joiner {
     }
 
     /// Adds a part of the series with this metric and these labels, of the database whose view came last.
-    pub fn add(&mut self, Feed { metric, column }: Feed, labels_key: u128, part: Part) {
-        let number = *self.known.entry((metric, labels_key)).or_insert_with(|| {
+    pub fn add(&mut self, Feed { metric, column }: Feed, key: LabelsKey, part: Part) {
+        let LabelsKey { labels, spelling } = key;
+        let number = *self.known.entry((metric, labels)).or_insert_with(|| {
             let (metric, view) = (self.metrics.texts[metric as usize].clone(), self.views.len() as u32 - 1);
-            self.series.push(Series { metric, view, column, is_mixed: false, from: 0, to: 0 });
+            self.series.push(Series { metric, view, column, spelling, is_mixed: false, from: 0, to: 0 });
             self.series.len() as u32 - 1
         });
         let series = &mut self.series[number as usize];
-        if series.column != column && !series.is_mixed {
+        if (series.column, series.spelling) != (column, spelling) && !series.is_mixed {
             series.is_mixed = true;
             self.mixed.push(number);
         }
-        self.parts.push(Placed { series: number, column, part });
+        self.parts.push(Placed { series: number, column, spelling, part });
     }
 
     /// Bytes that it takes in memory, but for the names of metrics and columns.
@@ -116,8 +119,8 @@ impl Joiner {
     }
 
     /// Series with their parts together, in the order in which those were added. Parts in one file, or in memory, that are
-    /// of different columns come in order of these: nothing tells which was written first, and this order is one that
-    /// neither a seal nor a start changes.
+    /// of different columns or tag sets come in order of these: nothing tells which was written first, and this order is one
+    /// that neither a seal nor a start changes.
     pub fn finish(self) -> Joined {
         let Joiner { mut series, mut parts, mixed, views, columns: Numbered { texts: columns, .. }, .. } = self;
         parts.sort_by_key(|placed| placed.series);
@@ -134,7 +137,7 @@ impl Joiner {
                 let Series { from, to, .. } = series[*number as usize];
                 parts[from as usize..to as usize].sort_by_key(|placed| {
                     let file = if let Part::File { file, .. } = placed.part { file } else { u32::MAX };
-                    (file, ranks[placed.column as usize])
+                    (file, ranks[placed.column as usize], placed.spelling)
                 });
             }
         }
@@ -209,6 +212,8 @@ mod tests {
     use super::*;
     use sealine_model::{Labels, Naming};
 
+    const KEY: LabelsKey = LabelsKey { labels: 0, spelling: 0 };
+
     /// What is said of columns that all feed one series.
     fn collisions(columns: &[Column<'_>]) -> Vec<String> {
         let mut joiner = Joiner::default();
@@ -216,7 +221,7 @@ mod tests {
         let row = Arc::new(Row::new(0, Labels::empty()));
         for (field, column) in columns.iter().enumerate() {
             let feed = joiner.feed(&"m".into(), column.key());
-            joiner.add(feed, 0, Part::Memory { row: row.clone(), field: field as u16, kind: column.kind() });
+            joiner.add(feed, KEY, Part::Memory { row: row.clone(), field: field as u16, kind: column.kind() });
         }
         let joined = joiner.finish();
         assert_eq!((joined.series.len(), joined.parts(0).count()), (1, columns.len()));
@@ -252,7 +257,7 @@ mod tests {
         let keys = ["m\0b\0f", "m\0a\0i", "z", "m\0a\0f"];
         for (field, key) in keys.into_iter().enumerate() {
             let feed = joiner.feed(&"m".into(), key);
-            joiner.add(feed, 0, Part::Memory { row: row.clone(), field: field as u16, kind: Kind::Float });
+            joiner.add(feed, KEY, Part::Memory { row: row.clone(), field: field as u16, kind: Kind::Float });
         }
         let joined = joiner.finish();
         let fields = joined.parts(0).map(|part| match part {

@@ -6,7 +6,7 @@ use crate::memory::schema::Field;
 use hashbrown::HashMap;
 use roaring::{MultiOps, RoaringBitmap};
 use sealine_model::postings::{LabelIndex, name_passes, name_words};
-use sealine_model::{Kind, Labels, LimitedSet, METRIC_NAME, Matcher};
+use sealine_model::{Kind, Labels, LabelsKey, LimitedSet, METRIC_NAME, Matcher};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ pub struct Selected {
     pub column: Arc<str>,
     /// The row that holds it.
     pub row: Arc<Row>,
-    /// What tells its labels from all others ([`sealine_model::LabelView::key`]).
-    pub labels_key: u128,
+    /// What tells its labels from all others.
+    pub key: LabelsKey,
     /// The field, by its index in the row.
     pub field: u16,
     /// Of which kind its values are.
@@ -37,7 +37,7 @@ impl Index {
             return Vec::new();
         }
         let sets = self.view.select(self, matchers);
-        let is_plain = !self.view.renames_any(self);
+        let is_plain = self.view.is_plain(self);
         let mut found = Vec::new();
         for metric in names {
             for (rows, field) in self.rows_of(metric) {
@@ -46,9 +46,9 @@ impl Index {
                 for id in &rows {
                     let (row, schema) = self.row(id);
                     let Field { kind, column, .. } = &schema.fields[usize::from(field)];
-                    let labels_key = self.view.key(is_plain.then_some(row.tags_hash), &row.tags);
+                    let key = self.view.key(is_plain.then_some(row.tags_hash), &row.tags);
                     let (metric, column, kind) = (metric.clone(), column.clone(), *kind);
-                    found.push(Selected { metric, column, row: row.clone(), labels_key, field, kind });
+                    found.push(Selected { metric, column, row: row.clone(), key, field, kind });
                 }
             }
         }
