@@ -3,6 +3,8 @@
 //!
 //! `before_units/` was written by the daemon of commit 1e9caa0, which was killed: a day in an archive of two generations, a
 //! day in a file of chunks, and a log that nobody has sealed. What was written into it is computed again here.
+//!
+//! `before_tags/` (log version 2, chunk files of version 3) was written by a later one, which kept tags as PromQL calls them.
 
 #![allow(clippy::disallowed_methods, reason = "the test copies a folder")]
 
@@ -66,8 +68,12 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn folder() -> tempfile::TempDir {
+    folder_of("before_units")
+}
+
+fn folder_of(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/before_units"), dir.path());
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store").join(name), dir.path());
     dir
 }
 
@@ -170,4 +176,44 @@ fn a_folder_from_before_units_reads_the_same_and_moves_into_the_formats_of_today
     check(&store, &want, "archived again, with what came late");
     drop(store);
     check(&open(dir.path()), &want, "and after a start");
+}
+
+#[test]
+fn a_folder_from_before_tags_reads_the_same_and_what_is_sent_again_counts() {
+    let dir = folder_of("before_tags");
+    let series = |labels: &str| format!("m_v{{{labels}}}");
+    let (start, step) = (DAY_ONE_MS, STEP_MS);
+    let mut want = Content::new();
+    for (labels, samples) in [
+        (r#"a_b="x", db="story""#, vec![(start, 1.0), (start + step, 1.0), (start + 2 * step, 2.0)]),
+        (r#"db="story", exported_db="q", host="a""#, vec![(start, 1.0), (start + 2 * step, 2.0)]),
+        (r#"db="story", host="a""#, vec![(start, 1.0), (start + 2 * step, 2.0)]),
+        (r#"db="story", host="b", te_st="y""#, vec![(start, 1.0)]),
+        (r#"db="story", host="c", te_st="y""#, vec![(start + 2 * step, 2.0)]),
+        (r#"db="story", exported_rp="z", rp="week""#, vec![(start, 1.0)]),
+    ] {
+        want.insert(series(labels), samples);
+    }
+    let mut store = open(dir.path());
+    check(&store, &want, "as it was left");
+
+    // The same clients correct what they sent; for them nothing has changed.
+    let (first, last) = (start * 1_000_000, (start + 2 * step) * 1_000_000);
+    let keys = ["a-b=x", "db=q,host=a", "host=a"];
+    write(&store, &keys.map(|tags| format!("m,{tags} v=7i {first}\nm,{tags} v=8i {last}\n")).concat());
+    for labels in [r#"a_b="x", db="story""#, r#"db="story", exported_db="q", host="a""#, r#"db="story", host="a""#] {
+        let samples = want.get_mut(&series(labels)).unwrap();
+        samples.first_mut().unwrap().1 = 7.0;
+        samples.last_mut().unwrap().1 = 8.0;
+    }
+    check(&store, &want, "sent again");
+    drop(store);
+    store = open(dir.path());
+    check(&store, &want, "sent again, after a start");
+    store.seal().unwrap();
+    check(&store, &want, "sealed");
+    store.archive(true, &|| true).unwrap();
+    check(&store, &want, "archived");
+    drop(store);
+    check(&open(dir.path()), &want, "archived, after a start");
 }
