@@ -27,6 +27,23 @@ debian_package() {
   (cd "$work" && apt-get download --quiet "$1" >/dev/null 2>&1 && dpkg-deb -x ./*.deb root) || cannot "apt has no $1"
 }
 
+# victoria_metrics: Debian's 1.79.5, started on a port of its own; its address is in $url. Ends with the finding.
+victoria_metrics() {
+  command -v curl >/dev/null || cannot "no curl"
+  debian_package victoria-metrics=1.79.5+ds1-2+b5
+  local port
+  port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  url=http://127.0.0.1:$port
+  "$work/root/usr/bin/victoria-metrics" -storageDataPath="$work/data" -httpListenAddr="127.0.0.1:$port" 2>"$work/log" &
+  server=$!
+  trap 'kill $server; wait $server 2>/dev/null || true; rm -rf "$work"' EXIT
+  for _ in $(seq 100); do
+    curl --silent --fail --output /dev/null "$url/health" && break
+    kill -0 $server || cannot "victoria-metrics ended: $(cat "$work/log")"
+    sleep 0.1
+  done
+}
+
 # expect WANTED: compares with standard input, and shows it
 expect() {
   local seen

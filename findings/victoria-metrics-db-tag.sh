@@ -10,18 +10,7 @@
 # So:       who splits data by database there, or compares a copy by database, has to rename such tags on the way.
 source "$(dirname "$0")/common.bash"
 
-command -v curl >/dev/null || cannot "no curl"
-debian_package victoria-metrics=1.79.5+ds1-2+b5
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-url=http://127.0.0.1:$port
-"$work/root/usr/bin/victoria-metrics" -storageDataPath="$work/data" -httpListenAddr="127.0.0.1:$port" 2>"$work/log" &
-server=$!
-trap 'kill $server; wait $server 2>/dev/null || true; rm -rf "$work"' EXIT
-for _ in $(seq 100); do
-  curl --silent --fail --output /dev/null "$url/health" && break
-  kill -0 $server || cannot "victoria-metrics ended: $(cat "$work/log")"
-  sleep 0.1
-done
+victoria_metrics
 
 now=$(date +%s)000000000
 printf 'pump,site=north speed=3 %s\nsessions,db=orders open=5 %s\n' "$now" "$now" |
