@@ -59,9 +59,9 @@ impl<'a> Largest<'a> {
     }
 }
 
-/// How many there are, and their sum.
-fn add_up(series: impl Iterator<Item = u32>) -> (u64, u64) {
-    series.fold((0, 0), |(rows, sum), series| (rows + 1, sum + u64::from(series)))
+/// How many of these rows have series, and how many they have, where each is given by how many it has.
+fn add_up(rows: impl Iterator<Item = u32>) -> (u64, u64) {
+    rows.filter(|series| *series > 0).fold((0, 0), |(rows, sum), series| (rows + 1, sum + u64::from(series)))
 }
 
 impl Store {
@@ -78,15 +78,11 @@ impl Store {
             }
             let series_by_row = index.series_by_row();
             let view = index.view();
-            let own = view.own().map(|(label, value)| (Cow::from(label), value, None));
-            let tags = index.pairs().map(|(tag, value, rows)| (view.label(tag), value, Some(rows)));
-            for (label, value, rows) in own.chain(tags) {
-                let all = || series_by_row.iter().copied().filter(|series| *series > 0);
-                let some = |rows: &RoaringBitmap| {
-                    let series = rows.iter().map(|row| series_by_row[row as usize]);
-                    add_up(series.filter(|series| *series > 0))
-                };
-                let (rows, series) = rows.map_or_else(|| add_up(all()), some);
+            let all = add_up(series_by_row.iter().copied());
+            let some = |rows: &RoaringBitmap| add_up(rows.iter().map(|row| series_by_row[row as usize]));
+            let own = view.own().map(|(label, value)| (Cow::from(label), value, all));
+            let tags = index.pairs().map(|(tag, value, rows)| (view.label(tag), value, some(rows)));
+            for (label, value, (rows, series)) in own.chain(tags) {
                 if rows > 0 {
                     let each = (label.len() + value.len()) as u64 + LENGTHS_BYTES;
                     let (values, bytes) = labels.entry(label).or_default();
