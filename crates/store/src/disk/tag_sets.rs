@@ -60,9 +60,7 @@ impl<'i> JoinedSets<'i> {
         }
         while let Some(Reverse(Next { bytes, at, place, set })) = waiting.pop() {
             if let Some(after) = next(at as usize, place + 1)? {
-                // With labels of ours, and without, may be the same tags.
-                let in_order = after.0.bytes > bytes || (after.0.bytes == bytes && orders[at as usize].is_some());
-                if !in_order {
+                if after.0.bytes <= bytes {
                     return Err(at as usize);
                 }
                 waiting.push(after);
