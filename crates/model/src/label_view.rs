@@ -1,6 +1,6 @@
 //! How PromQL sees the tag sets of a database: computed when it is asked, so that other rules hold for what is stored.
 
-use super::postings::{LabelIndex, select_sets};
+use super::postings::{LabelIndex, TagIndex, select_sets};
 use super::{DATABASE_LABEL, Labels, METRIC_NAME, Matcher, Naming, POLICY_LABEL, split_policy};
 use roaring::RoaringBitmap;
 use std::borrow::Cow;
@@ -23,7 +23,7 @@ impl LabelView {
             true => own_labels(database).map(|(label, value)| (label, value.into())).collect(),
             false => Vec::new(),
         };
-        let own_hash = place_hash(&Labels::from_pairs(own.iter().map(|(label, value)| (*label, &**value))));
+        let own_hash = hash_own(&Labels::from_pairs(own.iter().map(|(label, value)| (*label, &**value))));
         LabelView { naming, own, own_hash }
     }
 
@@ -63,39 +63,19 @@ impl LabelView {
     }
 
     /// The labels of a tag set. Of two tags that become one label the last one stands.
-    pub fn labels<'a>(&'a self, tags: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>) -> Labels {
-        self.with_name(tags, "")
+    pub fn labels<'a>(&self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+        self.series("", tags)
     }
 
     /// The labels of a series: those of its tags, and its metric's name.
-    pub fn series<'a>(
-        &'a self,
-        metric: &'a str,
-        tags: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,
-    ) -> Labels {
-        self.with_name(tags, metric)
-    }
-
-    fn with_name<'a>(
-        &'a self,
-        tags: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,
-        metric: &'a str,
-    ) -> Labels {
-        let tags = tags.into_iter();
-        // Mostly; but a file may hold anything.
-        let is_plain = tags.clone().all(|(tag, value)| !value.is_empty() && !self.renames(tag));
-        if is_plain && tags.clone().is_sorted_by(|one, other| one.0 < other.0) {
-            return Labels::from_sorted(self.ours(metric), tags);
-        }
-        let named: Vec<(Cow<'a, str>, &str)> = tags.map(|(tag, value)| (self.label(tag), value)).collect();
-        let named = named.iter().map(|(label, value)| (&**label, *value));
-        Labels::from_pairs(self.ours(metric).chain(named))
-    }
-
-    /// The labels that are no tags.
-    fn ours<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let name = [(METRIC_NAME, metric)].into_iter().filter(|(_, name)| !name.is_empty());
-        name.chain(self.own())
+    pub fn series<'a>(&self, metric: &str, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+        let named: Vec<(Cow<'_, str>, &str)> = tags.into_iter().map(|(tag, value)| (self.label(tag), value)).collect();
+        let pairs = || named.iter().map(|(label, value)| (&**label, *value));
+        let ours = [(METRIC_NAME, metric)].into_iter().filter(|(_, name)| !name.is_empty()).chain(self.own());
+        // Mostly; but other names may have another order, and a file may hold anything.
+        let in_order =
+            pairs().is_sorted_by(|one, other| one.0 < other.0) && pairs().all(|(_, value)| !value.is_empty());
+        if in_order { Labels::from_sorted(ours, pairs()) } else { Labels::from_pairs(ours.chain(pairs())) }
     }
 
     /// A label that two of these tags become.
@@ -113,27 +93,27 @@ impl LabelView {
 
     /// What tells a label set from all others. `plain` is the hash of its tags ([`Labels::hash128`]) where the index has none
     /// that is called otherwise ([`Self::is_plain`]).
-    pub fn key<'a>(&'a self, plain: Option<u128>, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> LabelsKey {
+    pub fn key<'a>(&self, plain: Option<u128>, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> LabelsKey {
         let computed = || {
             let tags = Labels::from_pairs(tags);
             let is_renamed = tags.iter().any(|(tag, _)| self.renames(tag));
             let spelling = if is_renamed { tags.hash128() as u64 | 1 } else { 0 };
             let labels = self.labels(&tags);
-            let (place, others) = (labels.only(names_place), labels.without(names_place));
-            LabelsKey { labels: others.hash128() ^ place_hash(&place), spelling }
+            let (own, others) = (labels.only(names_database), labels.without(names_database));
+            LabelsKey { labels: others.hash128() ^ hash_own(&own), spelling }
         };
         plain.map_or_else(computed, |hash| LabelsKey { labels: hash ^ self.own_hash, spelling: 0 })
     }
 
     /// The tag sets of an index whose labels pass every matcher but those on the metric's name.
-    pub fn select(&self, index: &impl LabelIndex, matchers: &[Matcher]) -> RoaringBitmap {
+    pub fn select(&self, index: &impl TagIndex, matchers: &[Matcher]) -> RoaringBitmap {
         select_sets(&Viewed { view: self, index }, matchers)
     }
 
     /// Whether all tags of an index are labels of the same name, and none can be taken for a label that names a database.
-    pub fn is_plain(&self, index: &impl LabelIndex) -> bool {
+    pub fn is_plain(&self, index: &impl TagIndex) -> bool {
         let mut is_plain = true;
-        index.each_name(&mut |tag| is_plain &= !names_place(tag) && !self.renames(tag));
+        index.each_tag(&mut |tag| is_plain &= !names_database(tag) && !self.renames(tag));
         is_plain
     }
 }
@@ -149,11 +129,11 @@ pub struct LabelsKey {
 }
 
 /// Whether a label may name a database.
-fn names_place(label: &str) -> bool {
+fn names_database(label: &str) -> bool {
     label == DATABASE_LABEL || label == POLICY_LABEL
 }
 
-fn place_hash(labels: &Labels) -> u128 {
+fn hash_own(labels: &Labels) -> u128 {
     if labels.is_empty() { 0 } else { labels.hash128() }
 }
 
@@ -176,10 +156,10 @@ struct Viewed<'a, I> {
     index: &'a I,
 }
 
-impl<I: LabelIndex> Viewed<'_, I> {
+impl<I: TagIndex> Viewed<'_, I> {
     /// Goes through the tags that become this label.
-    fn each_tag(&self, label: &str, mut see: impl FnMut(&str)) {
-        self.index.each_name(&mut |tag| {
+    fn each_tag_of(&self, label: &str, mut see: impl FnMut(&str)) {
+        self.index.each_tag(&mut |tag| {
             if *self.view.label(tag) == *label {
                 see(tag);
             }
@@ -187,21 +167,16 @@ impl<I: LabelIndex> Viewed<'_, I> {
     }
 }
 
-impl<I: LabelIndex> LabelIndex for Viewed<'_, I> {
+impl<I: TagIndex> LabelIndex for Viewed<'_, I> {
     fn all(&self) -> RoaringBitmap {
         self.index.all()
-    }
-
-    fn each_name(&self, see: &mut dyn FnMut(&str)) {
-        self.view.own().for_each(|(label, _)| see(label));
-        self.index.each_name(&mut |tag| see(&self.view.label(tag)));
     }
 
     fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
         match self.view.own_value(label) {
             Some(own) if own == value => *into |= self.all(),
             Some(_) => {}
-            None => self.each_tag(label, |tag| self.index.add_value(tag, value, into)),
+            None => self.each_tag_of(label, |tag| self.index.add_value(tag, value, into)),
         }
     }
 
@@ -210,7 +185,7 @@ impl<I: LabelIndex> LabelIndex for Viewed<'_, I> {
             return 1;
         }
         let mut count = 0;
-        self.each_tag(label, |tag| count += self.index.value_count(tag));
+        self.each_tag_of(label, |tag| count += self.index.value_count(tag));
         count
     }
 
@@ -218,7 +193,7 @@ impl<I: LabelIndex> LabelIndex for Viewed<'_, I> {
         match self.view.own_value(label) {
             Some(own) if pass(own) => *into |= self.all(),
             Some(_) => {}
-            None => self.each_tag(label, |tag| self.index.add_values(tag, pass, into)),
+            None => self.each_tag_of(label, |tag| self.index.add_values(tag, pass, into)),
         }
     }
 }

@@ -156,7 +156,6 @@ impl Labels {
 }
 
 /// The pairs of a set, in byte order of their names.
-#[derive(Clone)]
 pub struct Iter<'a>(&'a [u8]);
 
 impl<'a> Iterator for Iter<'a> {

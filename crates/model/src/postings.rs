@@ -7,14 +7,18 @@ use roaring::RoaringBitmap;
 pub trait LabelIndex {
     /// Every number in use.
     fn all(&self) -> RoaringBitmap;
-    /// Shows the name of each label.
-    fn each_name(&self, see: &mut dyn FnMut(&str));
     /// Adds the sets in which `label` is `value`.
     fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap);
     /// How many distinct values `label` has.
     fn value_count(&self, label: &str) -> usize;
     /// Adds the sets in which `label` has a value that passes. Costs a call for each distinct value.
     fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap);
+}
+
+/// An index whose labels are tags, which may be called otherwise ([`super::LabelView`]).
+pub trait TagIndex: LabelIndex {
+    /// Shows the name of each tag.
+    fn each_tag(&self, see: &mut dyn FnMut(&str));
 }
 
 /// The label sets that pass every matcher but those on the metric's name.
@@ -85,11 +89,6 @@ pub(super) mod tests {
         fn all(&self) -> RoaringBitmap {
             (0..self.0.len() as u32).collect()
         }
-        fn each_name(&self, see: &mut dyn FnMut(&str)) {
-            let names: std::collections::BTreeSet<&str> =
-                self.0.iter().flat_map(|set| set.iter().map(|(name, _)| name)).collect();
-            names.into_iter().for_each(see);
-        }
         fn add_value(&self, label: &str, value: &str, into: &mut RoaringBitmap) {
             self.add_values(label, &|v| v == value, into);
         }
@@ -98,6 +97,14 @@ pub(super) mod tests {
         }
         fn add_values(&self, label: &str, pass: &dyn Fn(&str) -> bool, into: &mut RoaringBitmap) {
             into.extend(self.all().iter().filter(|at| self.0[*at as usize].get(label).is_some_and(pass)));
+        }
+    }
+
+    impl TagIndex for Listed {
+        fn each_tag(&self, see: &mut dyn FnMut(&str)) {
+            let names: std::collections::BTreeSet<&str> =
+                self.0.iter().flat_map(|set| set.iter().map(|(name, _)| name)).collect();
+            names.into_iter().for_each(see);
         }
     }
 

@@ -289,7 +289,7 @@ impl ChunkFile {
         if columns.is_empty() {
             return Ok(selection);
         }
-        let sets = loaded.index.sets_passing(view, matchers);
+        let sets = view.select(&loaded.index, matchers);
         for column in columns {
             self.scan_column(&loaded, column, Some(&sets), start, end, &mut selection)?;
         }
@@ -309,7 +309,7 @@ impl ChunkFile {
         }
         let loaded = self.load()?;
         if !matchers.iter().any(|matcher| matcher.name() == METRIC_NAME) {
-            return Ok(loaded.index.sets_passing(view, matchers));
+            return Ok(view.select(&loaded.index, matchers));
         }
         let selection = self.select(matchers, view, start, end)?;
         Ok(selection.series.iter().map(|series| series.set).collect())

@@ -4,8 +4,8 @@ use super::format::{LABELS_VERSION, SERIES_PER_BLOCK};
 use super::names::{KnownNames, MetricNames};
 use roaring::RoaringBitmap;
 use sealine_codec::varint::Cursor;
-use sealine_model::postings::LabelIndex;
-use sealine_model::{LabelView, Labels, LimitedSet, METRIC_NAME, Matcher, Naming, own_labels};
+use sealine_model::postings::{LabelIndex, TagIndex};
+use sealine_model::{LabelView, Labels, LimitedSet, METRIC_NAME, Naming, own_labels};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,20 +32,6 @@ struct TagTable {
     postings: Table,
     /// Whether this is a label of the database.
     is_own: bool,
-}
-
-impl TagTable {
-    /// Whether this is a label that names the database: all sets have it, and it says nothing else.
-    fn is_own_label(&self, bytes: &[u8], database: &str, sets: usize) -> bool {
-        let is = |(label, value): (&str, &str)| {
-            *label == *self.name && self.values.count == 1 && self.values.get(bytes, 0) == Some(value.as_bytes())
-        };
-        let having = || {
-            let mut cursor = Cursor::new(self.postings.get(bytes, 0).unwrap_or_default());
-            std::iter::from_fn(move || cursor.read()).count()
-        };
-        own_labels(database).any(is) && having() == sets
-    }
 }
 
 /// Byte strings that can be reached by number.
@@ -100,11 +86,11 @@ impl FileIndex {
         }
         cursor.is_empty().then_some(())?;
         let names = KnownNames::default();
+        let has_own_labels = false;
+        let mut index = FileIndex { database, tags, has_own_labels, sets, hashes_at, columns, blocks, names, bytes };
         if version <= LABELS_VERSION {
-            tags.iter_mut().for_each(|table| table.is_own = table.is_own_label(&bytes, &database, sets.count));
+            index.find_own_labels();
         }
-        let has_own_labels = tags.iter().any(|table| table.is_own);
-        let index = FileIndex { database, tags, has_own_labels, sets, hashes_at, columns, blocks, names, bytes };
         // Or blocks could share their entries, and reading the file would take more memory than the file.
         let entries = (0..index.columns.count).flat_map(|column| {
             let blocks = 0..index.block_count(column);
@@ -112,6 +98,19 @@ impl FileIndex {
         });
         entries.is_sorted().then_some(())?;
         Some(index)
+    }
+
+    /// Finds the labels that name the database: all sets have one, and it says nothing else.
+    fn find_own_labels(&mut self) {
+        let is_own = |table: &TagTable| {
+            let is = |(label, value): (&str, &str)| {
+                *label == *table.name && table.values.count == 1 && self.text(&table.values, 0) == value
+            };
+            own_labels(&self.database).any(is) && self.postings(table, 0).count() == self.sets.count
+        };
+        let own: Vec<bool> = self.tags.iter().map(is_own).collect();
+        self.has_own_labels = own.contains(&true);
+        self.tags.iter_mut().zip(own).for_each(|(table, is_own)| table.is_own = is_own);
     }
 
     /// The database whose series these are.
@@ -190,18 +189,13 @@ impl FileIndex {
     }
 
     /// Names and values of a set's tags.
-    pub fn pairs(&self, set: u32) -> impl Iterator<Item = (&str, &str)> + Clone {
+    pub fn pairs(&self, set: u32) -> impl Iterator<Item = (&str, &str)> {
         let mut cursor = Cursor::new(self.entry(&self.sets, set as usize));
         let pairs = std::iter::from_fn(move || Some((cursor.read_len()?, cursor.read_len()?)));
         pairs.filter_map(|(tag, value)| {
             let table = self.tags.get(tag).filter(|table| !table.is_own && value < table.values.count)?;
             Some((&*table.name, self.text(&table.values, value)))
         })
-    }
-
-    /// The tag sets whose labels pass the matchers, but those on names.
-    pub fn sets_passing(&self, view: &LabelView, matchers: &[Matcher]) -> RoaringBitmap {
-        view.select(self, matchers)
     }
 
     /// Adds the names of the labels that sets among `sets` have; `None` stands for all sets.
@@ -272,7 +266,8 @@ impl FileIndex {
 
     fn entry(&self, table: &Table, at: usize) -> &[u8] {
         sealine_base::work::count(1);
-        table.get(&self.bytes, at).unwrap_or_default()
+        let range = table.range(&self.bytes, at).unwrap_or(0..0);
+        self.bytes.get(range).unwrap_or_default()
     }
 
     fn text(&self, table: &Table, at: usize) -> &str {
@@ -307,10 +302,6 @@ impl Table {
         Some(table)
     }
 
-    fn get<'b>(&self, bytes: &'b [u8], at: usize) -> Option<&'b [u8]> {
-        bytes.get(self.range(bytes, at)?)
-    }
-
     fn range(&self, bytes: &[u8], at: usize) -> Option<Range<usize>> {
         let end_of = |at: usize| {
             let end = bytes.get(self.offsets_at + at * 4..)?.first_chunk()?;
@@ -321,13 +312,15 @@ impl Table {
     }
 }
 
+impl TagIndex for FileIndex {
+    fn each_tag(&self, see: &mut dyn FnMut(&str)) {
+        self.tag_tables().for_each(|table| see(&table.name));
+    }
+}
+
 impl LabelIndex for FileIndex {
     fn all(&self) -> RoaringBitmap {
         (0..self.sets.count as u32).collect()
-    }
-
-    fn each_name(&self, see: &mut dyn FnMut(&str)) {
-        self.tag_tables().for_each(|table| see(&table.name));
     }
 
     fn add_value(&self, tag: &str, value: &str, into: &mut RoaringBitmap) {

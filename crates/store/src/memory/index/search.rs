@@ -5,7 +5,7 @@ use crate::memory::row::Row;
 use crate::memory::schema::Field;
 use hashbrown::HashMap;
 use roaring::{MultiOps, RoaringBitmap};
-use sealine_model::postings::{LabelIndex, name_passes, name_words};
+use sealine_model::postings::{LabelIndex, TagIndex, name_passes, name_words};
 use sealine_model::{Kind, Labels, LabelsKey, LimitedSet, METRIC_NAME, Matcher};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -244,13 +244,15 @@ fn any_among(rows: &RoaringBitmap, wanted: Option<&RoaringBitmap>, passes: impl 
     }
 }
 
+impl TagIndex for Index {
+    fn each_tag(&self, see: &mut dyn FnMut(&str)) {
+        self.tags.keys().for_each(|tag| see(tag));
+    }
+}
+
 impl LabelIndex for Index {
     fn all(&self) -> RoaringBitmap {
         self.rows.iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(id, _)| id as u32).collect()
-    }
-
-    fn each_name(&self, see: &mut dyn FnMut(&str)) {
-        self.tags.keys().for_each(|tag| see(tag));
     }
 
     fn add_value(&self, tag: &str, value: &str, into: &mut RoaringBitmap) {
